@@ -78,6 +78,8 @@ export interface GetDeploymentStatusResponse {
 
 export interface DeleteDeploymentRequest {
   deploymentId: string;
+  /** Delete the volumes of its grid as well. Default: they are kept and found again when the record comes back. */
+  deleteData?: boolean | undefined;
 }
 
 export interface DeleteDeploymentResponse {
@@ -555,13 +557,16 @@ export const GetDeploymentStatusResponse: MessageFns<GetDeploymentStatusResponse
 };
 
 function createBaseDeleteDeploymentRequest(): DeleteDeploymentRequest {
-  return { deploymentId: "" };
+  return { deploymentId: "", deleteData: undefined };
 }
 
 export const DeleteDeploymentRequest: MessageFns<DeleteDeploymentRequest> = {
   encode(message: DeleteDeploymentRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.deploymentId !== "") {
       writer.uint32(10).string(message.deploymentId);
+    }
+    if (message.deleteData !== undefined) {
+      writer.uint32(800).bool(message.deleteData);
     }
     return writer;
   },
@@ -587,6 +592,14 @@ export const DeleteDeploymentRequest: MessageFns<DeleteDeploymentRequest> = {
             message.deploymentId = reader.string();
             continue;
           }
+          case 100: {
+            if (tag !== 800) {
+              break;
+            }
+
+            message.deleteData = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -605,6 +618,7 @@ export const DeleteDeploymentRequest: MessageFns<DeleteDeploymentRequest> = {
   fromPartial(object: DeepPartial<DeleteDeploymentRequest>): DeleteDeploymentRequest {
     const message = createBaseDeleteDeploymentRequest();
     message.deploymentId = object.deploymentId ?? "";
+    message.deleteData = object.deleteData ?? undefined;
     return message;
   },
 };
