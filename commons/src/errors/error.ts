@@ -43,7 +43,7 @@ export function oaasError(code: ErrorCode, message: string, options?: OaasErrorO
 /** True for an {@link OaasError}, also one made by another copy of this module; with `code`, only for that code. */
 export function isOaasError(value: unknown, code?: ErrorCode): value is OaasError {
   if (typeof value !== 'object' || value === null || !(brand in value)) return false;
-  return code === undefined || (value as OaasError).code === code;
+  return code === undefined || (value as unknown as OaasError).code === code;
 }
 
 /** Codes of Node.js system errors that have a clear meaning whatever the call was. */
