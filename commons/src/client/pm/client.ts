@@ -72,7 +72,6 @@ export function createPmClient(options: PmClientOptions) {
         headers,
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
-        cache: 'no-store',
       });
     } catch (cause) {
       if (signal?.aborted === true) throw cause;
