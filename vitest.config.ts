@@ -2,7 +2,12 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['{proto,commons,reconciler,odgm,gitops-examples}/**/*.test.ts', 'test/{architecture,conformance,simulation}/**/*.test.ts', 'e2e/sandbox/**/*.test.ts', 'console/src/**/*.test.{ts,tsx}'],
+    include: [
+      '{proto,commons,reconciler,odgm,gitops-examples}/**/*.test.ts',
+      'test/{architecture,conformance,simulation}/**/*.test.ts',
+      'e2e/sandbox/**/*.test.ts',
+      'console/src/**/*.test.{ts,tsx}',
+    ],
     exclude: ['**/dist/**', '**/node_modules/**', '**/.next/**', '**/.sandbox/**'],
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -47,10 +47,14 @@ function filesOf(dir: string): string[] {
 if (check) {
   const work = mkdtempSync(join(tmpdir(), 'oaas-proto-'));
   try {
-    for (const name of ['oprc', 'oaas', 'buf.yaml', 'buf.gen.yaml']) cpSync(join(root, name), join(work, name), { recursive: true });
+    for (const name of ['oprc', 'oaas', 'buf.yaml', 'buf.gen.yaml'])
+      cpSync(join(root, name), join(work, name), { recursive: true });
     symlinkSync(join(root, '../node_modules'), join(work, 'node_modules'));
     generate(work);
-    const stale = ['descriptors.ts', ...new Set([...filesOf(join(work, 'src/gen')), ...filesOf(join(root, 'src/gen'))].map((f) => join('gen', f)))].filter((file) => {
+    const stale = [
+      'descriptors.ts',
+      ...new Set([...filesOf(join(work, 'src/gen')), ...filesOf(join(root, 'src/gen'))].map((f) => join('gen', f))),
+    ].filter((file) => {
       const read = (base: string): string | undefined => {
         try {
           return readFileSync(join(base, 'src', file), 'utf8');
