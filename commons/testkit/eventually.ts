@@ -7,20 +7,20 @@ export interface EventuallyOptions {
 }
 
 /**
- * Calls `probe` until it neither throws nor returns `false` or `undefined`, and gives what it returned. After the
- * timeout it throws the last error of `probe`, or says that the condition never held. In real time: for tests only.
+ * Calls `probe` until it neither throws nor returns `false`, and gives what it returned. A probe that only has
+ * assertions and returns nothing has succeeded when it does not throw. After the timeout it throws the last error of `probe`, or says that the condition never held. In real time: for tests only.
  */
 export async function eventually<T>(
   probe: () => T | Promise<T>,
   options: EventuallyOptions = {},
-): Promise<Exclude<T, false | undefined>> {
+): Promise<Exclude<T, false>> {
   const { timeoutMs = 10_000, intervalMs = 10 } = options;
   const end = performance.now() + timeoutMs;
   for (;;) {
     let failure: unknown = new Error(`the condition did not hold within ${String(timeoutMs)} ms`);
     try {
       const value = await probe();
-      if (value !== false && value !== undefined) return value as Exclude<T, false | undefined>;
+      if (value !== false) return value as Exclude<T, false>;
     } catch (error) {
       failure = error;
     }
