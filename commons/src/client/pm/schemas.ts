@@ -55,7 +55,7 @@ export const prunePolicySchema = z
 /** Create or replace a source. Secrets go in and never come out. */
 export const sourceInputSchema = z.object({
   name: z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/),
-  url: z.string().url(),
+  url: z.url(),
   ref: refSchema.default({ branch: 'main' }),
   path: z.string().default('').describe('Only documents under this folder; empty is the whole repository'),
   interval_seconds: z.number().min(1).max(86_400).default(15),

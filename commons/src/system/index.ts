@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Clock, Random, Timer, Timers } from './types.ts';
+import type { Clock, Random, Timer, Timers } from '../time/index.ts';
 
 /** The clock of this machine. For composition roots only. */
 export const systemClock: Clock = {
