@@ -9,3 +9,4 @@ export * as health from './gen/oaas/health.ts';
 export * as topology from './gen/oaas/topology.ts';
 export * as packages from './gen/oaas/package.ts';
 export * as admin from './gen/oaas/admin/v1/grid_admin.ts';
+export * as peer from './gen/oaas/peer/v1/grid_peer.ts';
