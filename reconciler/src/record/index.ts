@@ -12,3 +12,20 @@ export {
   type ShardType,
   shardTypes,
 } from './layout.ts';
+export * from './identity.ts';
+export * from './schema.ts';
+export {
+  type ConditionInput,
+  type ConditionType,
+  conditionTypes,
+  findCondition,
+  kstatus,
+  type KStatus,
+  type Reason,
+  reasons,
+  removeCondition,
+  setCondition,
+} from './conditions.ts';
+export { sourceToWire, specToUnit, unitToSpec } from './convert.ts';
+export { type CustomResourceDefinition, customResourceDefinitions } from './crds.ts';
+export { crdFiles } from './crd-files.ts';
