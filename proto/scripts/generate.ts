@@ -47,7 +47,7 @@ function filesOf(dir: string): string[] {
 if (check) {
   const work = mkdtempSync(join(tmpdir(), 'oaas-proto-'));
   try {
-    for (const name of ['oprc', 'oaas', 'buf.yaml', 'buf.gen.yaml'])
+    for (const name of ['oprc', 'oaas', 'grpc', 'buf.yaml', 'buf.gen.yaml'])
       cpSync(join(root, name), join(work, name), { recursive: true });
     symlinkSync(join(root, '../node_modules'), join(work, 'node_modules'));
     generate(work);

@@ -10,3 +10,6 @@ export * as topology from './gen/oaas/topology.ts';
 export * as packages from './gen/oaas/package.ts';
 export * as admin from './gen/oaas/admin/v1/grid_admin.ts';
 export * as peer from './gen/oaas/peer/v1/grid_peer.ts';
+export * as grpcHealth from './gen/grpc/health/v1/health.ts';
+export * as reflection from './gen/grpc/reflection/v1/reflection.ts';
+export * as reflectionAlpha from './gen/grpc/reflection/v1alpha/reflection.ts';
