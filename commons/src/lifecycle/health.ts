@@ -1,5 +1,5 @@
-import { oaasError, toOaasError } from '../errors/index.ts';
-import type { Timers } from '../time/index.ts';
+import { isOaasError, oaasError, toOaasError } from '../errors/index.ts';
+import { sleep, type Timers } from '../time/index.ts';
 
 /** `liveness`: restart me when it fails. `readiness`: send me no work while it fails. */
 export type HealthKind = 'liveness' | 'readiness';
@@ -72,6 +72,22 @@ export class HealthRegistry {
       }),
     );
     return { ok: checks.every((check) => check.ok), checks };
+  }
+
+  /** The report of a kind now, and again whenever its `ok` changes, looked at every `intervalMs`; ends with `signal`. */
+  async *watch(
+    kind: HealthKind,
+    options: { readonly intervalMs: number; readonly signal: AbortSignal },
+  ): AsyncGenerator<HealthReport> {
+    let last: boolean | undefined;
+    while (!options.signal.aborted) {
+      const report = await this.report(kind);
+      if (report.ok !== last) yield report;
+      last = report.ok;
+      await sleep(this.#timers, options.intervalMs, options.signal).catch((error: unknown) => {
+        if (!isOaasError(error, 'Cancelled')) throw error;
+      });
+    }
   }
 
   #bounded(check: HealthCheck): Promise<HealthResult> {

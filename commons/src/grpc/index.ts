@@ -1,0 +1,21 @@
+/** gRPC over ts-proto's generic definitions: servers, channels and typed clients. Handlers know no carrier. */
+export type {
+  CallContext,
+  CallOptions,
+  Client,
+  ClientMethod,
+  Handler,
+  MethodDefinition,
+  RequestInput,
+  RequestOf,
+  ResponseOf,
+  ServiceDefinition,
+  ServiceHandlers,
+} from './definition.ts';
+export type { MetadataInput, ReadonlyMetadata } from './metadata.ts';
+export type { Interceptor } from './interceptor.ts';
+export { createGrpcServer, type GrpcServer, type GrpcServerOptions } from './server.ts';
+export { type Channel, type ChannelOptions, type ChannelTls, createGrpcChannel } from './channel.ts';
+export { createGrpcClient, type GrpcClientOptions } from './client.ts';
+export { type Breaker, type BreakerOptions, type BreakerState, createBreaker } from './breaker.ts';
+export type { RetryOptions } from './retry.ts';
