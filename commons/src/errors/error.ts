@@ -19,9 +19,9 @@ const brand = Symbol.for('oaas.io/error');
 export class OaasError extends Error {
   readonly code: ErrorCode;
   readonly consequence: Consequence;
-  readonly remedy?: string;
-  readonly details?: Readonly<Record<string, JsonValue>>;
-  readonly retryAfterMs?: number;
+  declare readonly remedy?: string;
+  declare readonly details?: Readonly<Record<string, JsonValue>>;
+  declare readonly retryAfterMs?: number;
 
   constructor(code: ErrorCode, message: string, options: OaasErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
