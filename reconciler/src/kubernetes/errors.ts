@@ -77,9 +77,7 @@ export function statusError(status: number, body: string, retryAfter: string | u
 function parseStatus(body: string): Status | undefined {
   try {
     const value: unknown = JSON.parse(body);
-    return typeof value === 'object' && value !== null && (value as Status).kind === 'Status'
-      ? (value as Status)
-      : undefined;
+    return typeof value === 'object' && value !== null && (value as Status).kind === 'Status' ? value : undefined;
   } catch {
     // A proxy before the server answers in its own words; the HTTP status still tells what happened.
     return undefined;
