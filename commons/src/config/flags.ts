@@ -45,7 +45,7 @@ export function readFlags(root: FieldNode, options: FlagOptions): Layer {
       continue;
     }
     const before = collected.get(path)?.value;
-    const value = Array.isArray(before) && Array.isArray(read.value) ? [...before, ...read.value] : read.value;
+    const value = isList(before) && isList(read.value) ? [...before, ...read.value] : read.value;
     collected.set(path, { path: target.path, value, origin });
   }
   return { settings: [...collected.values()], problems };
@@ -67,4 +67,8 @@ function resolve(root: FieldNode, known: ReadonlyMap<string, readonly string[]>,
   if (!name.startsWith('no-')) return undefined;
   const positive = resolve(root, known, name.slice(3));
   return positive?.field.kind === 'boolean' ? { ...positive, implied: 'false' } : undefined;
+}
+
+function isList(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value);
 }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { z } from 'zod';
-import { ExitRequest } from '../lifecycle/index.ts';
+import { ExitRequest } from '../errors/index.ts';
 import { type EnvironmentOptions, readEnvironment } from './environment.ts';
 import { describeField, type FieldNode, leavesOf } from './fields.ts';
 import { readFile } from './file.ts';
@@ -8,7 +8,7 @@ import { type FlagOptions, readFlags } from './flags.ts';
 import { helpText } from './help.ts';
 import type { Layer, Setting } from './layer.ts';
 import { printConfig } from './print.ts';
-import { configInvalid, type ConfigProblem, suggestion } from './problems.ts';
+import { configInvalid, suggestion } from './problems.ts';
 
 export type DeepReadonly<T> = T extends (...args: never[]) => unknown
   ? T

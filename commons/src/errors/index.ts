@@ -10,5 +10,6 @@ export {
   type OaasErrorOptions,
   toOaasError,
 } from './error.ts';
+export { ExitRequest } from './exit.ts';
 export { type Problem, toProblem } from './problem.ts';
 export { fromGrpcStatus, type GrpcStatus, toGrpcStatus } from './grpc-status.ts';

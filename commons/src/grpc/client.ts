@@ -41,8 +41,8 @@ interface Wire {
   readonly method: MethodDefinition;
   readonly channel: Channel;
   readonly options: GrpcClientOptions;
-  serialize(message: unknown): Buffer;
-  deserialize(bytes: Buffer): unknown;
+  readonly serialize: (message: unknown) => Buffer;
+  readonly deserialize: (bytes: Buffer) => unknown;
 }
 
 /** A typed client of a service. Its methods reject with OaasErrors only; the correlation id of the caller travels along. */

@@ -40,7 +40,7 @@ interface OpenCall {
   readonly context: CallContext;
   readonly trailer: Metadata;
   /** Sends the headers that the handler has set, once. */
-  sendHeaders(): void;
+  readonly sendHeaders: () => void;
 }
 
 /** A handler of the platform as a handler of grpc-js. */

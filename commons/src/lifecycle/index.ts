@@ -8,4 +8,4 @@ export {
   type HealthReport,
   type HealthResult,
 } from './health.ts';
-export { ExitRequest, type MainContext, runMain } from './main.ts';
+export { type MainContext, runMain } from './main.ts';

@@ -1,3 +1,3 @@
 /** The bounded work queue of controllers: dedup, delay, backoff, one worker per key at a time. */
 export { type Outcome, WorkQueue, type WorkQueueOptions, type Worker } from './queue.ts';
-export type { WorkQueueMetrics } from './metrics.ts';
+export { workQueueMetrics, type WorkQueueMetrics } from './metrics.ts';

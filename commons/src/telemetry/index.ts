@@ -20,5 +20,4 @@ export {
   type MetricsOptions,
   otherLabel,
 } from './metrics.ts';
-export { workQueueMetrics } from './queue-metrics.ts';
 export { createOpsHandler, type OpsHandler, type OpsOptions, type OpsServer, startOpsServer } from './ops-server.ts';

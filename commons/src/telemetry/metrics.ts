@@ -7,7 +7,10 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 export type LabelBound = readonly string[] | number;
 export type LabelBounds = Readonly<Record<string, LabelBound>>;
 /** A value for each declared label. */
-export type LabelValues<L extends LabelBounds> = { readonly [K in keyof L]: string };
+export type LabelValues<L extends LabelBounds> = { readonly [K in keyof L]: [L[K]] extends [never] ? never : string };
+
+/** Bounds of a metric without labels; its values are `{}`. */
+type NoLabels = Readonly<Record<string, never>>;
 
 /** Where a value of a label goes that is not declared or over the cap. */
 export const otherLabel = 'other';
@@ -39,13 +42,13 @@ export interface HistogramMetric<L extends LabelBounds> {
 
 export interface Metrics {
   readonly registry: Registry;
-  counter<const L extends LabelBounds = Record<never, never>>(options: MetricOptions<L>): CounterMetric<L>;
+  counter<const L extends LabelBounds = NoLabels>(options: MetricOptions<L>): CounterMetric<L>;
   /** `collect` is called before each scrape and sets the value then. */
-  gauge<const L extends LabelBounds = Record<never, never>>(
+  gauge<const L extends LabelBounds = NoLabels>(
     options: MetricOptions<L> & { readonly collect?: (gauge: GaugeMetric<L>) => void | Promise<void> },
   ): GaugeMetric<L>;
   /** Buckets are upper bounds; default {@link durationBuckets} (seconds). */
-  histogram<const L extends LabelBounds = Record<never, never>>(
+  histogram<const L extends LabelBounds = NoLabels>(
     options: MetricOptions<L> & { readonly buckets?: readonly number[] },
   ): HistogramMetric<L>;
   /** The text exposition format. */
