@@ -30,7 +30,7 @@ export function readEnvironment(root: FieldNode, options: EnvironmentOptions): L
   for (const [name, path] of known) {
     const text = env[name];
     const field = fieldAt(root, path);
-    if (text === undefined || text === '' || field === undefined || isServiceLink(name, text)) continue;
+    if (text === undefined || text === '' || field === undefined || isServiceUrl(name, text)) continue;
     const read = readText(text, field);
     const origin = `variable ${name}`;
     if ('value' in read) settings.push({ path, value: read.value, origin });
@@ -53,6 +53,12 @@ export function readEnvironment(root: FieldNode, options: EnvironmentOptions): L
  * (kubernetes.io, "Accessing the Service"). They are not meant for the program.
  */
 function isServiceLink(name: string, value: string): boolean {
-  if (/_PORT(?:_\d+_(?:TCP|UDP|SCTP))?$/.test(name)) return /^(?:tcp|udp|sctp):\/\//.test(value);
-  return /_SERVICE_HOST$|_SERVICE_PORT(?:_[A-Z0-9_]+)?$|_PORT_\d+_(?:TCP|UDP|SCTP)_(?:PROTO|PORT|ADDR)$/.test(name);
+  return (
+    isServiceUrl(name, value) ||
+    /_SERVICE_HOST$|_SERVICE_PORT(?:_\w+)?$|_PORT_\d+_(?:TCP|UDP|SCTP)_(?:PROTO|PORT|ADDR)$/.test(name)
+  );
+}
+
+function isServiceUrl(name: string, value: string): boolean {
+  return /_PORT(?:_\d+_(?:TCP|UDP|SCTP))?$/.test(name) && /^(?:tcp|udp|sctp):\/\//.test(value);
 }

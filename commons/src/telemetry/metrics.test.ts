@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest';
+import { createMetrics } from './index.ts';
+
+describe('metrics', () => {
+  it('stand at zero for every declared value before anything happens', async () => {
+    const metrics = createMetrics({ service: 'pm' });
+    metrics.counter({ name: 'a_total', help: 'A.', labels: { result: ['ok', 'failed'], kind: ['x'] } });
+    metrics.gauge({ name: 'b', help: 'B.' });
+    metrics.histogram({ name: 'c_seconds', help: 'C.', labels: { phase: ['apply'] } });
+    const { body } = await metrics.render();
+    expect(body).toContain('a_total{result="ok",kind="x",service="pm"} 0');
+    expect(body).toContain('a_total{result="failed",kind="x",service="pm"} 0');
+    expect(body).toContain('b{service="pm"} 0');
+    expect(body).toContain('c_seconds_count{service="pm",phase="apply"} 0');
+  });
+
+  it('count undeclared values, and those over the cap, as other', async () => {
+    const metrics = createMetrics({ service: 'pm' });
+    const listed = metrics.counter({ name: 'a_total', help: 'A.', labels: { result: ['ok'] } });
+    const capped = metrics.counter({ name: 'b_total', help: 'B.', labels: { repo: 2 } });
+    listed.inc({ result: 'surprise' });
+    for (const repo of ['one', 'two', 'three', 'four', 'one']) capped.inc({ repo });
+    const { body } = await metrics.render();
+    expect(body).toContain('a_total{result="other",service="pm"} 1');
+    expect(body).toContain('b_total{repo="one",service="pm"} 2');
+    expect(body).toContain('b_total{repo="other",service="pm"} 2');
+    expect(body).not.toContain('three');
+  });
+
+  it('ask for the value of a gauge at each scrape, and forget what is gone', async () => {
+    const metrics = createMetrics({ service: 'pm' });
+    let depth = 3;
+    metrics.gauge({
+      name: 'depth',
+      help: 'D.',
+      collect: (gauge) => {
+        gauge.set({}, depth);
+      },
+    });
+    const nodes = metrics.gauge({ name: 'node_up', help: 'N.', labels: { node: 10 } });
+    nodes.set({ node: 'a' }, 1);
+    depth = 4;
+    expect((await metrics.render()).body).toContain('depth{service="pm"} 4');
+    nodes.remove({ node: 'a' });
+    expect((await metrics.render()).body).not.toContain('node="a"');
+  });
+
+  it('of two programs in one process stay apart, and a name is taken once', async () => {
+    const first = createMetrics({ service: 'first' });
+    const second = createMetrics({ service: 'second', processMetrics: true });
+    first.counter({ name: 'a_total', help: 'A.' });
+    second.counter({ name: 'a_total', help: 'A.' }).inc({});
+    expect((await first.render()).body).toContain('a_total{service="first"} 0');
+    expect((await second.render()).body).toContain('process_resident_memory_bytes');
+    expect(() => first.counter({ name: 'a_total', help: 'A.' })).toThrow('already been registered');
+  });
+});
