@@ -1,0 +1,96 @@
+import { type JsonValue, oaasError, toOaasError, toProblem } from '@oaas/commons/errors';
+import { parseBearer, secretsEqual } from '@oaas/commons/security';
+import { type Logger, type Metrics, type OpsHandler } from '@oaas/commons/telemetry';
+import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import type { GridNode } from '../node/index.ts';
+import { collectionJson, metricsJson, snakeCase } from './json.ts';
+import { clusterStatus, collectionView, memberList, shardDistribution } from './view.ts';
+
+export interface AdminHttpOptions {
+  readonly node: GridNode;
+  readonly metrics: Metrics;
+  /** Answers /health, /ready, /metrics and /status. */
+  readonly ops: OpsHandler;
+  /** Asked of every call under /admin when given. */
+  readonly token?: string | undefined;
+  readonly logger: Logger;
+}
+
+/** Requests are small: no path here takes a body. */
+const bodyBytesMax = 16 * 1024;
+
+/**
+ * The admin API: JSON over HTTP, answered from this node's view of the whole grid. Errors are RFC 9457 problems.
+ * Browsers of other origins get nothing: there are no CORS headers.
+ */
+export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
+  const { node, logger } = options;
+  const app = fastify({ logger: false, bodyLimit: bodyBytesMax, requestTimeout: 10_000, keepAliveTimeout: 5000 });
+
+  app.addHook('onRequest', async (request, reply) => {
+    if (await options.ops(request.raw, reply.raw)) {
+      reply.hijack();
+      return;
+    }
+    if (options.token !== undefined) authenticate(request, options.token);
+  });
+  app.setErrorHandler((thrown, request, reply) => {
+    const error = isClientError(thrown) ? oaasError('InvalidArgument', thrown.message) : toOaasError(thrown);
+    const problem = toProblem(error, { instance: request.url });
+    if (problem.status >= 500) logger.error({ err: thrown, path: request.url }, 'admin request failed');
+    if (error.code === 'Unauthenticated') void reply.header('www-authenticate', 'Bearer');
+    void reply.code(problem.status).type('application/problem+json').send(problem);
+  });
+  app.setNotFoundHandler((request) => {
+    throw oaasError('NotFound', `there is no ${request.method} ${request.url.split('?', 1)[0] ?? ''}`, {
+      remedy: 'Check the path against the admin API of this version.',
+    });
+  });
+
+  app.get('/admin/cluster/status', () => {
+    const { leaderNode, ...status } = clusterStatus(node);
+    return { ...snakeCase(status), leader_node: leaderNode === '' ? null : leaderNode };
+  });
+  app.get('/admin/cluster/members', () => ({ members: memberList(node).map(snakeCase) }));
+  app.get('/admin/collections', () => ({
+    collections: node.collections().map((collection) => collectionJson(collectionView(node, collection))),
+  }));
+  app.get<{ Params: { name: string } }>('/admin/collections/:name', ({ params }) => {
+    const collection = node.collections().find(({ spec }) => spec.name === params.name);
+    if (collection === undefined) throw oaasError('NotFound', `there is no collection "${params.name}"`);
+    return collectionJson(collectionView(node, collection));
+  });
+  app.get('/admin/shards/distribution', () => snakeCase(shardDistribution(node)));
+  app.get('/admin/metrics', () => metricsJson(options.metrics));
+  app.get('/admin/health', (_request, reply) => {
+    const unavailable = node.collections().filter((one) => collectionView(node, one).state !== 'ready');
+    const down = node.members().filter(({ state }) => state === 'down' || state === 'suspect');
+    const status = node.isReady ? (unavailable.length + down.length > 0 ? 'degraded' : 'ok') : node.phase;
+    return reply.code(node.isReady ? 200 : 503).send({
+      status,
+      node: node.self.id,
+      collections: unavailable.map(({ spec, reason }) => ({
+        name: spec.name,
+        reason: reason ?? 'shards do not answer',
+      })),
+      members: down.map(({ member, state, problem }) => ({ id: member.id, state, reason: problem ?? '' })),
+    } satisfies JsonValue);
+  });
+  return app;
+}
+
+function authenticate(request: FastifyRequest, token: string): void {
+  if (!request.url.startsWith('/admin')) return;
+  const given = parseBearer(request.headers.authorization);
+  if (given === undefined || !secretsEqual(given, token)) {
+    throw oaasError('Unauthenticated', 'the admin API asks for a token', {
+      remedy: 'Send Authorization: Bearer with the token of this grid.',
+    });
+  }
+}
+
+/** What fastify itself refuses: a malformed URL, a body that is too large. */
+function isClientError(error: unknown): error is Error & { statusCode: number } {
+  const status = (error as { statusCode?: unknown }).statusCode;
+  return error instanceof Error && typeof status === 'number' && status >= 400 && status < 500;
+}

@@ -1,0 +1,84 @@
+import { duration, type LoadedConfig, loadConfig, secret } from '@oaas/commons/config';
+import { z } from 'zod';
+
+const portSchema = z.number().int().min(0).max(65_535);
+const name = z.string().regex(/^[A-Za-z0-9._:-]{1,200}$/, 'letters, digits and . _ : - only, 1 to 200 of them');
+
+const routeSchema = z.object({
+  url: z
+    .string()
+    .regex(/^(http:\/\/)?[^/\s]+:\d+\/?$/, 'http://host:port')
+    .describe('Where the function listens (gRPC without TLS).'),
+  stateless: z.boolean().default(false).describe('The function needs no object.'),
+  functionKey: z.string().optional().describe('Key of the function in its package.'),
+});
+
+const collectionSchema = z.object({
+  name,
+  classIds: z.array(name).default([]).describe('Class ids (package.Class) that this collection answers to.'),
+  partitionCount: z.number().int().min(1).max(4096).default(1),
+  replicaCount: z.number().int().min(1).max(9).default(1),
+  shardType: z.enum(['basic', 'raft', 'mst']).default('basic'),
+  durability: z.enum(['persistent', 'ephemeral']).default('persistent'),
+  options: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String)).default({}),
+  invocations: z
+    .object({
+      fnRoutes: z.record(z.string(), routeSchema).default({}),
+      disabledFn: z.array(z.string()).default([]),
+    })
+    .default({ fnRoutes: {}, disabledFn: [] }),
+});
+
+const schema = z.object({
+  clusterId: z.string().min(1).default('odgm').describe('Nodes of another cluster id are refused.'),
+  nodeId: z.string().min(1).optional().describe('Id of this node among the members. Default: the host name.'),
+  nodeAddr: z.string().optional().describe('Address that other nodes reach this one at (host:port or URL).'),
+  members: z
+    .array(z.string())
+    .default([])
+    .describe('All nodes: id=host:port[;admin=host:port][;zone=z], or host:port. Default: this node alone.'),
+  collections: z.array(collectionSchema).default([]).describe('Collections of the grid.'),
+  dataDir: z.string().default('/data').describe('Directory of the persistent collections; this node is its only user.'),
+  bindHost: z.string().default('0.0.0.0').describe('Address to listen on.'),
+  httpPort: portSchema.default(8080).describe('Port of the gRPC services.'),
+  adminPort: portSchema.default(8081).describe('Port of the admin API, health and metrics.'),
+  adminToken: secret(z.string().min(16).optional()).describe('Bearer token of the admin API. Default: none asked.'),
+  log: z.string().default('info').describe('Log level; of the form debug,h2=info only the first word counts.'),
+  maxSessions: z.number().int().min(1).max(64).default(4).describe('Connections to each function and each member.'),
+  maxInvocations: z.number().int().min(1).default(1024).describe('Function calls in flight; more are refused.'),
+  invocationTimeout: duration().default(30_000).describe('Longest function call, when the caller sets no deadline.'),
+  reflectionEnabled: z.boolean().default(false).describe('Serve gRPC reflection.'),
+  eventsEnabled: z.boolean().default(true).describe('Accepted for the event pipeline; no effect in this build.'),
+  maxTriggerDepth: z
+    .number()
+    .int()
+    .min(1)
+    .default(10)
+    .describe('Accepted for the event pipeline; no effect in this build.'),
+  triggerTimeoutMs: duration().default(5000).describe('Accepted for the event pipeline; no effect in this build.'),
+  heartbeatInterval: duration().default(1000).describe('How often each member asks the others for their report.'),
+  joinTimeout: duration().default(3000).describe('How long a start waits to hear from all members.'),
+  drainTimeout: duration().default(8000).describe('How long a stop waits for calls in flight.'),
+});
+
+export type OdgmConfig = LoadedConfig<z.output<typeof schema>>['config'];
+
+/**
+ * Reads the configuration of a node: file (`ODGM_CONFIG`, YAML) < environment (`ODGM_*`) < flags.
+ * Throws `ConfigInvalid` with everything that is wrong, and `ExitRequest` for `--help`.
+ */
+export function loadOdgmConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  argv: readonly string[],
+): LoadedConfig<z.output<typeof schema>> {
+  return loadConfig({
+    schema,
+    program: 'odgm',
+    file: env['ODGM_CONFIG'],
+    env,
+    envPrefix: 'ODGM_',
+    envNames: { ODGM_COLLECTION: 'collections' },
+    envIgnored: (variable) => variable === 'ODGM_CONFIG',
+    flags: argv,
+  });
+}

@@ -1,0 +1,211 @@
+import { createGrpcChannel, createGrpcServer } from '@oaas/commons/grpc';
+import { HealthRegistry, LifecycleGroup } from '@oaas/commons/lifecycle';
+import { createMetrics, createOpsHandler, type Logger, newCorrelationId } from '@oaas/commons/telemetry';
+import type { Clock, Random, Timers } from '@oaas/commons/time';
+import { oaasError } from '@oaas/commons/errors';
+import { admin, data, invoke, peer } from '@oaas/proto';
+import { createAdminHttp, gridAdminService, shardDistribution } from './admin/index.ts';
+import type { OdgmConfig } from './config.ts';
+import { ClientPool, createFunctions, Invoker } from './invocation/index.ts';
+import { createNodeMetrics, GridNode, hostAndPort, type Member, parseMembers, withSelf } from './node/index.ts';
+import { createPeers, dataService, functionService, peerService } from './rpc/index.ts';
+import { openLmdbStorage } from './storage/lmdb.ts';
+import { createMemoryStorage } from './storage/memory.ts';
+
+export interface NodeDependencies {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly version: string;
+  readonly hostName: string;
+  readonly memoryBytes: () => number;
+  /** Processor time used so far, in milliseconds. */
+  readonly cpuMs: () => number;
+}
+
+export interface NodeProgram {
+  readonly group: LifecycleGroup;
+  readonly node: GridNode;
+  /** Where the node listens, once started. */
+  readonly listening: { grpc: string; admin: string };
+}
+
+/** Puts one node together: configuration in, everything that starts and stops out. Throws `ConfigInvalid`. */
+export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependencies): NodeProgram {
+  const { clock, timers, random, logger, version } = dependencies;
+  const { members, self } = membersOf(config, dependencies.hostName);
+  const metrics = createMetrics({ service: 'odgm', processMetrics: true });
+  const nodeMetrics = createNodeMetrics(metrics);
+  const health = new HealthRegistry({ timers });
+
+  const openChannel = (address: string) => createGrpcChannel(address, { reconnectMaxMs: 1000 });
+  const dataClients = new ClientPool(data.DataServiceDefinition, { size: config.maxSessions, openChannel });
+  const peerClients = new ClientPool(peer.GridPeerDefinition, { size: 1, openChannel });
+  const functions = createFunctions({ size: config.maxSessions, openChannel });
+
+  const node = new GridNode({
+    clusterId: config.clusterId,
+    version,
+    members,
+    self,
+    collections: config.collections,
+    openStorage: (durability) =>
+      durability === 'persistent'
+        ? openLmdbStorage({ directory: config.dataDir, owner: `ODGM node ${self.id} (pid ${String(process.pid)})` })
+        : Promise.resolve(createMemoryStorage()),
+    peers: createPeers({
+      clusterId: config.clusterId,
+      self: self.id,
+      clientOf: ({ address }) => peerClients.client(address),
+      close: () => {
+        peerClients.close();
+      },
+    }),
+    clock,
+    timers,
+    logger,
+    heartbeatMs: config.heartbeatInterval,
+    joinTimeoutMs: config.joinTimeout,
+    memoryBytes: dependencies.memoryBytes,
+  });
+  health.register('readiness', 'node', () => ({ ok: node.isReady, reason: node.phase }));
+
+  const invoker = new Invoker({
+    functions,
+    clock,
+    random,
+    timeoutMs: config.invocationTimeout,
+    maxInFlight: config.maxInvocations,
+    onCall: ({ collection, functionName, status, durationMs }) => {
+      const labels = { collection, function: functionName };
+      nodeMetrics.calls.inc(labels);
+      nodeMetrics.callSeconds.observe(labels, durationMs / 1000);
+      if (status !== invoke.ResponseStatus.OKAY) nodeMetrics.callErrors.inc({ ...labels, status: nameOf(status) });
+    },
+  });
+
+  const grpc = createGrpcServer({
+    logger,
+    health,
+    metrics,
+    reflection: config.reflectionEnabled,
+    newCorrelationId: () => newCorrelationId(random),
+  });
+  const clientOf = ({ address }: Member) => dataClients.client(address);
+  grpc.add(data.DataServiceDefinition, dataService({ node, clientOf, metrics: nodeMetrics, clock }));
+  grpc.add(invoke.OprcFunctionDefinition, functionService({ node, invoker, clock }));
+  grpc.add(peer.GridPeerDefinition, peerService(node));
+  grpc.add(admin.GridAdminDefinition, gridAdminService({ node, metrics, clock }));
+
+  const status = () => ({
+    program: 'odgm',
+    version,
+    node: self.id,
+    cluster_id: config.clusterId,
+    phase: node.phase,
+    members: members.length,
+    collections: node.collections().map(({ spec }) => spec.name),
+  });
+  const http = createAdminHttp({
+    node,
+    metrics,
+    ops: createOpsHandler({ health, metrics, status, logger }),
+    token: config.adminToken,
+    logger,
+  });
+  sampleOnScrape(dependencies, node, invoker, nodeMetrics);
+
+  const listening = { grpc: '', admin: '' };
+  const group = new LifecycleGroup({ timers, logger })
+    .add({
+      name: 'connections',
+      stop: () => {
+        functions.close();
+        dataClients.close();
+      },
+    })
+    .add({
+      name: 'node storage',
+      timeoutMs: 30_000,
+      stop: () => node.stop(),
+    })
+    .add({
+      name: 'admin server',
+      start: async () => {
+        await http.listen({ host: config.bindHost, port: config.adminPort }).catch((error: unknown) => {
+          if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+          throw oaasError('PortInUse', `port ${String(config.adminPort)} on ${config.bindHost} is taken`);
+        });
+        const [bound] = http.addresses();
+        if (typeof bound === 'object') listening.admin = `${bound.address}:${String(bound.port)}`;
+      },
+      stop: () => http.close(),
+    })
+    .add({
+      name: 'gRPC server',
+      timeoutMs: config.drainTimeout + 1000,
+      start: async () => {
+        const { host, port } = await grpc.listen({ host: config.bindHost, port: config.httpPort });
+        listening.grpc = `${host}:${String(port)}`;
+      },
+      stop: () => grpc.drain(config.drainTimeout),
+    })
+    .add({
+      name: 'node',
+      timeoutMs: config.joinTimeout + 60_000,
+      start: async (signal) => {
+        await node.start(signal);
+        logger.info({ ...listening }, 'listening');
+      },
+      stop: () => {
+        node.drain();
+      },
+    });
+  return { group, node, listening };
+}
+
+function membersOf(
+  config: OdgmConfig,
+  hostName: string,
+): { readonly members: readonly Member[]; readonly self: Member } {
+  const id = config.nodeId ?? hostName;
+  const given = config.nodeAddr === undefined ? undefined : hostAndPort(config.nodeAddr);
+  return withSelf(parseMembers(config.members), { id, address: given ?? `${hostName}:${String(config.httpPort)}` });
+}
+
+function nameOf(status: invoke.ResponseStatus): string {
+  const found = Object.entries(invoke.ResponseStatus).find(([, value]) => value === status);
+  return found?.[0] ?? 'SYSTEM_ERROR';
+}
+
+/** Gauges that are read off the node's state when somebody looks at them. */
+function sampleOnScrape(
+  { clock, cpuMs, memoryBytes }: NodeDependencies,
+  node: GridNode,
+  invoker: Invoker,
+  metrics: ReturnType<typeof createNodeMetrics>,
+): void {
+  let last = { at: clock.monotonic(), cpu: cpuMs() };
+  metrics.onScrape(() => {
+    const now = { at: clock.monotonic(), cpu: cpuMs() };
+    metrics.cpu.set({}, now.at > last.at ? (100 * (now.cpu - last.cpu)) / (now.at - last.at) : 0);
+    last = now;
+    metrics.memory.set({}, memoryBytes());
+    metrics.concurrentCalls.set({}, invoker.inFlight);
+    metrics.nodes.set({}, node.members().filter(({ state }) => state === 'up').length);
+    metrics.balance.set({}, shardDistribution(node).balanceScore);
+    for (const collection of node.collections()) {
+      const shards = collection.ownShards();
+      const labels = { collection: collection.spec.name };
+      metrics.objects.set(
+        labels,
+        shards.reduce((sum, { counters }) => sum + counters.objects, 0),
+      );
+      metrics.bytes.set(
+        labels,
+        shards.reduce((sum, { counters }) => sum + counters.bytes, 0),
+      );
+    }
+  });
+}

@@ -1,0 +1,35 @@
+import { hostname } from 'node:os';
+import { runMain } from '@oaas/commons/lifecycle';
+import { createLogger, type LogLevel, logLevels } from '@oaas/commons/telemetry';
+import { systemClock, systemRandom, systemTimers } from '@oaas/commons/time/system';
+import { loadOdgmConfig } from './config.ts';
+import { createNodeProgram } from './main-node.ts';
+
+const version = '0.1.0';
+
+runMain(({ argv, env, useLogger }) => {
+  const { config } = loadOdgmConfig(env, argv);
+  const logger = createLogger({ service: 'odgm', level: levelOf(config.log) });
+  useLogger(logger);
+  const { group } = createNodeProgram(config, {
+    clock: systemClock,
+    timers: systemTimers,
+    random: systemRandom,
+    logger,
+    version,
+    hostName: hostname(),
+    memoryBytes: () => process.memoryUsage.rss(),
+    cpuMs: () => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1000;
+    },
+  });
+  return Promise.resolve(group);
+});
+
+/** The first word of `debug,h2=info`; an unknown word counts as `info`. */
+function levelOf(text: string): LogLevel {
+  const word = text.split(',', 1)[0]?.trim().toLowerCase() ?? '';
+  const known = logLevels.find((level) => level === word);
+  return known ?? 'info';
+}

@@ -1,0 +1,43 @@
+import { partitionOf } from '@oaas/commons/client';
+import type { ServiceHandlers } from '@oaas/commons/grpc';
+import type { Clock } from '@oaas/commons/time';
+import { invoke } from '@oaas/proto';
+import type { InvocationTable, Invoker } from '../invocation/index.ts';
+import type { GridNode, HostedCollection } from '../node/index.ts';
+import { addressOf } from './codec.ts';
+import { onward, partitionHeader } from './router.ts';
+
+export interface FunctionServiceOptions {
+  readonly node: GridNode;
+  readonly invoker: Invoker;
+  readonly clock: Clock;
+}
+
+/**
+ * `oprc.OprcFunction`: any node takes a call and sends it to the program that runs the function. The program reads and
+ * writes the object through the grid, which finds the shard; the call itself need not pass by it.
+ */
+export function functionService(
+  options: FunctionServiceOptions,
+): ServiceHandlers<typeof invoke.OprcFunctionDefinition> {
+  const { node, invoker, clock } = options;
+  return {
+    // eslint-disable-next-line @typescript-eslint/require-await -- a throw must reject
+    invokeFn: async (request, context) =>
+      invoker.invoke(tableOf(node.collection(request.clsId)), { kind: 'function', request }, onward(context, clock)),
+
+    // eslint-disable-next-line @typescript-eslint/require-await -- a throw must reject
+    invokeObj: async (request, context) => {
+      const collection = node.collection(request.clsId);
+      const { objectId } = addressOf(request);
+      const isAuto = context.metadata.get(partitionHeader) === 'auto';
+      const partitionId = isAuto ? partitionOf(objectId, collection.partitionCount) : request.partitionId;
+      const call = { ...request, objectId, partitionId };
+      return invoker.invoke(tableOf(collection), { kind: 'object', request: call }, onward(context, clock));
+    },
+  };
+}
+
+function tableOf({ spec }: HostedCollection): InvocationTable {
+  return { collection: spec.name, routes: spec.invocations.fnRoutes, disabled: spec.invocations.disabledFn };
+}

@@ -1,0 +1,67 @@
+/** What a value is, as ValData of the wire says: plain bytes, or a map that merges by itself. */
+export type ValueType = 'bytes' | 'crdt-map';
+
+export interface Value {
+  readonly data: Uint8Array;
+  readonly type: ValueType;
+}
+
+export interface ObjectMeta {
+  /** 1 after the first accepted batch, then one more for each. An object that was deleted begins at 1 again. */
+  readonly version: number;
+  readonly entryCount: number;
+  /** Bytes of the id and of all keys and values. */
+  readonly bytes: number;
+  /** Triggers that the object's writer configured, as the wire's ObjectEvent: kept and given back, not read here. */
+  readonly event?: Uint8Array | undefined;
+}
+
+export interface StoredObject {
+  readonly meta: ObjectMeta;
+  readonly entries: ReadonlyMap<string, Value>;
+}
+
+/** One atomic change of one object. It is decided when it is applied, never before. */
+export type Mutation =
+  | {
+      readonly type: 'change';
+      readonly objectId: string;
+      /** Entries to write. */
+      readonly put: ReadonlyMap<string, Value>;
+      /** Entries to take away; a key that is also in `put` is written. */
+      readonly remove: readonly string[];
+      /** True: entries that are not in `put` go as well. */
+      readonly replace: boolean;
+      /** Absent: left as it is, or cleared when `replace` is set. */
+      readonly event?: Uint8Array | undefined;
+      /** Compare-and-set: the version that the object must have; 0 means that it must not exist. */
+      readonly expectedVersion?: number | undefined;
+    }
+  | { readonly type: 'delete'; readonly objectId: string; readonly expectedVersion?: number | undefined };
+
+export interface MutationResult {
+  /** Version after the mutation; 0 when the object does not exist now. */
+  readonly version: number;
+  /** False when the mutation found everything as it should be: no version was used up. */
+  readonly changed: boolean;
+}
+
+export interface ShardCounters {
+  readonly objects: number;
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+export interface ShardLimits {
+  /** Largest value, in bytes. */
+  readonly maxValueBytes: number;
+  readonly maxEntriesPerObject: number;
+  /** Largest object: id, keys and values together, in bytes. Must fit into one message. */
+  readonly maxObjectBytes: number;
+}
+
+export const defaultLimits: ShardLimits = {
+  maxValueBytes: 4 * 1024 * 1024,
+  maxEntriesPerObject: 10_000,
+  maxObjectBytes: 12 * 1024 * 1024,
+};
