@@ -10,12 +10,12 @@ import type { TlsMaterial } from '../security/index.ts';
 import type { Logger, Metrics } from '../telemetry/index.ts';
 import { type CallContext, methodPath, type ServiceDefinition, type ServiceHandlers } from './definition.ts';
 import { healthDefinition, healthHandlers } from './health-service.ts';
+import { ownConnections, widenStreamWindow } from './http2-server.ts';
 import { compose, correlate, type Interceptor, logFailures, measure } from './interceptor.ts';
 import { messageBytesMax } from './limits.ts';
 import { toBuffer } from './metadata.ts';
 import { reflectionServices } from './reflection.ts';
 import { carry } from './server-call.ts';
-import { widenConnectionWindow, widenStreamWindow } from './window.ts';
 
 export interface GrpcServerOptions {
   readonly logger: Logger;
@@ -76,6 +76,12 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   // What a probe or a developer asks is neither authenticated nor counted.
   const bare = (_context: CallContext, run: () => Promise<void>): Promise<void> => run();
   const names: string[] = [];
+  const connections: { cutOff: () => void }[] = [];
+
+  const stop = (): void => {
+    server.forceShutdown();
+    for (const { cutOff } of connections) cutOff();
+  };
 
   const add = <D extends ServiceDefinition>(definition: D, handlers: ServiceHandlers<D>, wrap = around): void => {
     const service: Record<string, GrpcMethod<unknown, unknown>> = {};
@@ -120,7 +126,7 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
     },
     async listen({ host, port }) {
       const bound = await bind(server, host, port, credentials(options.tls));
-      widenConnectionWindow(server);
+      connections.push(ownConnections(server));
       logger.info({ host, port: bound }, 'gRPC server listens');
       return { host, port: bound };
     },
@@ -130,18 +136,14 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
         const grace = setTimeout(() => {
           streamsEnd.abort(oaasError('Unavailable', 'the server is stopping', { retryAfterMs: 0 }));
         }, timeoutMs / 4);
-        const force = setTimeout(() => {
-          server.forceShutdown();
-        }, timeoutMs);
+        const force = setTimeout(stop, timeoutMs);
         server.tryShutdown(() => {
           clearTimeout(grace);
           clearTimeout(force);
           resolve();
         });
       }),
-    stop: () => {
-      server.forceShutdown();
-    },
+    stop,
   };
 }
 
