@@ -7,10 +7,10 @@ import { createNodeProgram } from './main-node.ts';
 
 const version = '0.1.0';
 
-runMain(({ argv, env, useLogger }) => {
-  const { config } = loadOdgmConfig(env, argv);
+runMain((context) => {
+  const { config } = loadOdgmConfig(context.env, context.argv);
   const logger = createLogger({ service: 'odgm', level: levelOf(config.log) });
-  useLogger(logger);
+  context.useLogger(logger);
   const { group } = createNodeProgram(config, {
     clock: systemClock,
     timers: systemTimers,

@@ -37,6 +37,7 @@ export interface CallFacts {
 export interface InvokeResult {
   readonly payload: Uint8Array;
   text(): string;
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- only the author knows the type of JSON
   json<T>(): T;
 }
 
@@ -84,6 +85,7 @@ export class FunctionCall implements CallFacts {
   }
 
   /** The payload as JSON; anything else answers the caller with INVALID_REQUEST. */
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- only the author knows the type of JSON
   json<T = JsonValue>(): T {
     return decodeJson(this.payload, 'payload') as T;
   }
@@ -121,6 +123,7 @@ export class FunctionCall implements CallFacts {
     return {
       payload: result,
       text: () => result.toString('utf8'),
+      // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- only the author knows the type of JSON
       json: <T>() => decodeJson(result, `answer of ${functionName}`) as T,
     };
   }

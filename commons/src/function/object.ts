@@ -209,6 +209,7 @@ class Draft implements ObjectDraft {
   }
 }
 
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- only the author knows the type of JSON
 function parsed<T>(bytes: Uint8Array, key: string): T {
   try {
     return decodeJson(bytes, `entry ${key}`) as T;

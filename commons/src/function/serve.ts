@@ -17,10 +17,10 @@ import { type ClassFunction, functionHandlers } from './handlers.ts';
  * Reads FUNCTION_PORT (or HTTP_PORT, PORT; default 8080), ODGM_ENDPOINT, FUNCTION_MAX_CONCURRENCY, FUNCTION_LOG.
  */
 export function serveClass(functions: Readonly<Record<string, ClassFunction>>): void {
-  runMain(({ argv, env, useLogger }) => {
-    const config = loadFunctionConfig(env, argv);
+  runMain((context) => {
+    const config = loadFunctionConfig(context.env, context.argv);
     const logger = createLogger({ service: 'function', level: config.log });
-    useLogger(logger);
+    context.useLogger(logger);
     const dependencies = { clock: systemClock, timers: systemTimers, random: systemRandom, logger };
     return Promise.resolve(createFunctionProgram(functions, config, dependencies).group);
   });

@@ -1,7 +1,7 @@
 import { type Client, type ServiceHandlers, type CallContext } from '@oaas/commons/grpc';
 import { oaasError } from '@oaas/commons/errors';
 import type { Clock } from '@oaas/commons/time';
-import { data } from '@oaas/proto';
+import type { data } from '@oaas/proto';
 import { type GridNode, isWrite, type Member, type NodeMetrics, type Operation } from '../node/index.ts';
 import type { Mutation, MutationResult, Shard } from '../shard/index.ts';
 import * as codec from './codec.ts';

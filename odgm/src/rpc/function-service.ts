@@ -1,7 +1,7 @@
 import { partitionOf } from '@oaas/commons/client';
 import type { ServiceHandlers } from '@oaas/commons/grpc';
 import type { Clock } from '@oaas/commons/time';
-import { invoke } from '@oaas/proto';
+import type { invoke } from '@oaas/proto';
 import type { InvocationTable, Invoker } from '../invocation/index.ts';
 import type { GridNode, HostedCollection } from '../node/index.ts';
 import { addressOf } from './codec.ts';
@@ -22,11 +22,9 @@ export function functionService(
 ): ServiceHandlers<typeof invoke.OprcFunctionDefinition> {
   const { node, invoker, clock } = options;
   return {
-    // eslint-disable-next-line @typescript-eslint/require-await -- a throw must reject
     invokeFn: async (request, context) =>
       invoker.invoke(tableOf(node.collection(request.clsId)), { kind: 'function', request }, onward(context, clock)),
 
-    // eslint-disable-next-line @typescript-eslint/require-await -- a throw must reject
     invokeObj: async (request, context) => {
       const collection = node.collection(request.clsId);
       const { objectId } = addressOf(request);

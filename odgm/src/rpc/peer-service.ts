@@ -1,6 +1,6 @@
 import { oaasError } from '@oaas/commons/errors';
 import type { Client, ServiceHandlers } from '@oaas/commons/grpc';
-import { peer } from '@oaas/proto';
+import type { peer } from '@oaas/proto';
 import type { GridNode, Member, PeerPort } from '../node/index.ts';
 
 /** `oaas.peer.v1.GridPeer`: what the other members ask this node. */

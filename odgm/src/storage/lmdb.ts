@@ -162,7 +162,7 @@ async function writeFailure(error: unknown, directory: string): Promise<Error> {
 }
 
 async function reasonOf(error: unknown): Promise<unknown> {
-  const nested: unknown = (error as { commitError?: unknown }).commitError;
+  const nested = (error as { commitError?: Promise<unknown> }).commitError;
   if (nested === undefined) return error;
   try {
     await nested;

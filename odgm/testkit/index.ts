@@ -1,0 +1,10 @@
+/** Real nodes for tests: in this process, on loopback, with real sockets and real files. */
+export {
+  type GridOptions,
+  startGrid,
+  startNode,
+  type NodeOptions,
+  type RunningGrid,
+  type RunningNode,
+} from './nodes.ts';
+export { freePorts } from './ports.ts';
