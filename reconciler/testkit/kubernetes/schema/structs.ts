@@ -1,0 +1,24 @@
+import { isJson, type Json } from '../types.ts';
+import { childNode, type SchemaNode } from './schema.ts';
+
+/** Adds, in place, the structs that Go encodes even when they are empty, such as a Deployment's `status: {}`. */
+export function fillStructs(value: unknown, node: SchemaNode): void {
+  if (Array.isArray(value)) {
+    if (node.items !== undefined) for (const item of value) fillStructs(item, node.items);
+    return;
+  }
+  if (!isJson(value)) return;
+  for (const [name, field] of node.fields) {
+    if (field.alwaysThere && !Object.hasOwn(value, name)) value[name] = emptyStruct(field);
+  }
+  for (const key of Object.keys(value)) {
+    const child = childNode(node, key);
+    if (child !== undefined && child.shape !== 'scalar' && child.shape !== 'any') fillStructs(value[key], child);
+  }
+}
+
+function emptyStruct(node: SchemaNode): Json {
+  const out: Json = {};
+  fillStructs(out, node);
+  return out;
+}
