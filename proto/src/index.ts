@@ -13,3 +13,6 @@ export * as peer from './gen/oaas/peer/v1/grid_peer.ts';
 export * as grpcHealth from './gen/grpc/health/v1/health.ts';
 export * as reflection from './gen/grpc/reflection/v1/reflection.ts';
 export * as reflectionAlpha from './gen/grpc/reflection/v1alpha/reflection.ts';
+export * as testing from './gen/grpc/testing/test.ts';
+export * as testingEmpty from './gen/grpc/testing/empty.ts';
+export * as testingMessages from './gen/grpc/testing/messages.ts';

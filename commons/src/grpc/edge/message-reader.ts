@@ -81,7 +81,8 @@ export class MessageReader {
       this.sink.message(bytes, at + prefixBytes, end);
       return;
     }
-    if (flag !== 1 || !this.gzip) throw oaasError('Internal', 'a message is compressed in a way that was not announced');
+    if (flag !== 1 || !this.gzip)
+      throw oaasError('Internal', 'a message is compressed in a way that was not announced');
     const plain = decompress(bytes.subarray(at + prefixBytes, end), this.bytesMax);
     this.sink.message(plain, 0, plain.length);
   }

@@ -93,7 +93,8 @@ export class SocketDriver {
       connection.flushed(this.slow);
       if (this.slow) break;
     }
-    if (connection.isClosed) socket.end(() => socket.destroy());
+    // The peer reads the last words and closes too; what it still sends is read and dropped until then.
+    if (connection.isClosed && !socket.writableEnded) socket.end();
   }
 
   destroy(): void {

@@ -27,7 +27,12 @@ export function errorTrailers(error: unknown, own: readonly string[]): string[] 
       : Buffer.from(JSON.stringify({ code: status.details['code'], retryAfterMs: status.details['retryAfterMs'] }));
   return [
     ...['grpc-status', String(status.code), 'grpc-message', encodeMessage(message)],
-    ...[detailsKey, encodeBinary(details), richDetailsKey, encodeBinary(richDetails(status.code, message, status.details))],
+    ...[
+      detailsKey,
+      encodeBinary(details),
+      richDetailsKey,
+      encodeBinary(richDetails(status.code, message, status.details)),
+    ],
     ...own,
   ];
 }

@@ -1,0 +1,213 @@
+import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
+import { oaasError } from '../../errors/index.ts';
+import { ChunkPool, type Http2Bounds } from '../../http2/index.ts';
+import type { TlsMaterial } from '../../security/index.ts';
+import { correlationHeader } from '../../telemetry/index.ts';
+import type { Clock, Timer, Timers } from '../../time/index.ts';
+import { methodPath, type ServiceDefinition, type ServiceHandlers } from '../definition.ts';
+import { healthDefinition, healthHandlers } from '../health-service.ts';
+import { compose, correlate, measure } from '../interceptor.ts';
+import { messageBytesMax } from '../limits.ts';
+import { reflectionServices } from '../reflection.ts';
+import type { GrpcServer, GrpcServerOptions } from '../server.ts';
+import { ServerConnection, type ServerSetting } from './server-connection.ts';
+import type { AnyHandler, Around, EdgeMethod } from './server-method.ts';
+import { FlushQueue } from './socket-driver.ts';
+
+export interface EdgeServerOptions extends GrpcServerOptions {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** Bounds of each connection; `maxConcurrentStreams` stands for `streamsMax`. */
+  readonly bounds?: Partial<Http2Bounds> | undefined;
+  /** Connections at once; more are refused at once. Default 10,000. */
+  readonly connectionsMax?: number | undefined;
+  /** Unfinished and unread messages of one connection, in bytes; the call over it is RESOURCE_EXHAUSTED. Default 64 MiB. */
+  readonly heldBytesMax?: number | undefined;
+  /** A connection that is asked for a sign of life and gives none in this time is closed. Default 10,000 ms. */
+  readonly keepaliveTimeoutMs?: number | undefined;
+  /** A new connection must have sent its preface and settings, and made its TLS handshake, by then. Default 10,000 ms. */
+  readonly handshakeMs?: number | undefined;
+  /** A connection without calls is closed gracefully after this time. Default one hour. */
+  readonly idleMs?: number | undefined;
+  /** Compress responses of at least so many bytes with gzip for callers who take it. Default: never. */
+  readonly compressFrom?: number | undefined;
+}
+
+export interface EdgeServer extends GrpcServer {
+  /** New connections use this certificate and key; those that stand keep theirs. Only on a server with TLS. */
+  reloadTls(material: TlsMaterial): void;
+  /** Connections and calls under way. */
+  load(): { readonly connections: number; readonly calls: number };
+}
+
+/** A gRPC server on its own HTTP/2: the data path's. Same interface and handlers as `createGrpcServer`. */
+export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
+  const { logger, clock, timers } = options;
+  const connections = new Set<ServerConnection>();
+  const methods = new Map<string, EdgeMethod>();
+  const names: string[] = [];
+  const setting: ServerSetting = {
+    methods,
+    logger,
+    clock,
+    timers,
+    pool: new ChunkPool(),
+    flushes: new FlushQueue(),
+    bounds: {
+      ...(options.maxConcurrentStreams === undefined ? {} : { streamsMax: options.maxConcurrentStreams }),
+      ...options.bounds,
+    },
+    messageBytesMax: options.maxMessageBytes ?? messageBytesMax,
+    heldBytesMax: options.heldBytesMax ?? 64 * 1024 * 1024,
+    keepaliveMs: options.keepaliveMs ?? 30_000,
+    keepaliveTimeoutMs: options.keepaliveTimeoutMs ?? 10_000,
+    handshakeMs: options.handshakeMs ?? 10_000,
+    idleMs: options.idleMs ?? 3_600_000,
+    compressFrom: options.compressFrom,
+    correlationHeader,
+    correlated: correlate(undefined),
+    onClose: (connection) => {
+      connections.delete(connection);
+      if (connections.size === 0) onEmpty?.();
+    },
+  };
+  let onEmpty: (() => void) | undefined;
+  let sweep: Timer | undefined;
+  const sockets = new Set<Socket>();
+
+  const accept = (socket: Socket): void => {
+    connections.add(new ServerConnection(socket, setting));
+  };
+  const listener = listenerOf(options, accept);
+  listener.maxConnections = options.connectionsMax ?? 10_000;
+  listener.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+
+  const around = aroundOf(options);
+  const add = (definition: ServiceDefinition, handlers: object, wrap: Around | undefined): void => {
+    for (const [key, method] of Object.entries(definition.methods)) {
+      const handler = (handlers as Record<string, AnyHandler | undefined>)[key];
+      if (handler === undefined) continue;
+      const path = methodPath(definition, method);
+      const { requestStream, responseStream, requestType, responseType } = method;
+      methods.set(path, {
+        ...{ path, requestStream, responseStream, requestType, responseType, around: wrap },
+        handler: handler.bind(handlers),
+      });
+    }
+    names.push(definition.fullName);
+  };
+  // What a probe or a developer asks is neither authenticated nor counted.
+  if (options.health !== undefined)
+    add(
+      healthDefinition,
+      healthHandlers(options.health, () => names),
+      undefined,
+    );
+  if (options.reflection === true) {
+    for (const { definition, handlers } of reflectionServices(() => names)) add(definition, handlers, undefined);
+  }
+
+  const stop = (): void => {
+    sweep?.cancel();
+    listener.close();
+    for (const socket of sockets) socket.destroy();
+  };
+
+  return {
+    add<const D extends ServiceDefinition>(definition: D, handlers: ServiceHandlers<D>) {
+      add(definition, handlers, around);
+    },
+    async listen({ host, port }) {
+      const bound = await listen(listener, host, port);
+      sweep = timers.every(1000, () => {
+        const nowMs = clock.monotonic();
+        for (const connection of connections) connection.tick(nowMs);
+      });
+      logger.info({ host, port: bound }, 'gRPC server listens');
+      return { host, port: bound };
+    },
+    drain: (timeoutMs) =>
+      new Promise((resolve) => {
+        listener.close();
+        const grace = timers.after(timeoutMs / 4, () => {
+          const error = oaasError('Unavailable', 'the server is stopping', { retryAfterMs: 0 });
+          for (const connection of connections) connection.endStreams(error);
+        });
+        const end = (): void => {
+          grace.cancel();
+          force.cancel();
+          onEmpty = undefined;
+          stop();
+          resolve();
+        };
+        const force = timers.after(timeoutMs, end);
+        onEmpty = end;
+        for (const connection of connections) connection.shutdown();
+        if (connections.size === 0) end();
+      }),
+    stop,
+    reloadTls(material) {
+      if (!('setSecureContext' in listener)) throw oaasError('FailedPrecondition', 'the server has no TLS');
+      listener.setSecureContext(tlsOptions(material));
+    },
+    load: () => {
+      let calls = 0;
+      for (const connection of connections) calls += connection.calls;
+      return { connections: connections.size, calls };
+    },
+  };
+}
+
+/** The interceptors that are on, as one; undefined when none is. */
+function aroundOf(options: EdgeServerOptions): Around | undefined {
+  const interceptors = [
+    ...(options.newCorrelationId === undefined ? [] : [correlate(options.newCorrelationId)]),
+    ...(options.metrics === undefined ? [] : [measure(options.metrics)]),
+    ...(options.interceptors ?? []),
+  ];
+  return interceptors.length === 0 ? undefined : compose(interceptors);
+}
+
+function tlsOptions(material: TlsMaterial) {
+  return {
+    cert: material.cert,
+    key: material.key,
+    ...(material.ca === undefined ? {} : { ca: material.ca, requestCert: true, rejectUnauthorized: true }),
+    // RFC 9113 §9.2 wants 1.2 or later.
+    minVersion: 'TLSv1.2' as const,
+  };
+}
+
+function listenerOf(options: EdgeServerOptions, accept: (socket: Socket) => void): Server | TlsServer {
+  const socketOptions = { noDelay: true, allowHalfOpen: true };
+  if (options.tls === undefined) return createTcpServer(socketOptions, accept);
+  const server = createTlsServer({
+    ...socketOptions,
+    ...tlsOptions(options.tls),
+    ALPNProtocols: ['h2'],
+    handshakeTimeout: options.handshakeMs ?? 10_000,
+  });
+  server.on('secureConnection', (socket: TLSSocket) => {
+    if (socket.alpnProtocol === 'h2') accept(socket);
+    else socket.destroy();
+  });
+  return server;
+}
+
+function listen(listener: Server, host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    listener.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') {
+        reject(oaasError('PortInUse', `port ${port} on ${host} is taken`, { cause: error }));
+      } else reject(oaasError('ConfigInvalid', `cannot listen on ${host}:${port}: ${error.message}`, { cause: error }));
+    });
+    listener.listen({ host, port, backlog: 1024 }, () => {
+      const address = listener.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : port);
+    });
+  });
+}

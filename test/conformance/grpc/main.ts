@@ -1,0 +1,47 @@
+// npm run edge -- --port P [--host H] [--impl ours|grpc-js|http2] [--tls DIR]
+// Serves grpc.testing.TestService and oprc.DataService over a map until it is stopped. DIR has cert.pem and key.pem, and
+// ca.pem where clients must show a certificate.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { loadTls } from '@oaas/commons/security';
+import { createLogger } from '@oaas/commons/telemetry';
+import { type Implementation, implementations, serve } from './serve.ts';
+
+const { values } = parseArgs({
+  options: {
+    port: { type: 'string', default: '0' },
+    host: { type: 'string', default: '127.0.0.1' },
+    impl: { type: 'string', default: 'ours' },
+    tls: { type: 'string' },
+  },
+});
+const impl = implementations.find((name): name is Implementation => name === values.impl);
+if (impl === undefined) {
+  console.error(`--impl is one of ${implementations.join(', ')}`);
+  process.exit(2);
+}
+
+async function tlsOf(dir: string) {
+  const ca = join(dir, 'ca.pem');
+  return loadTls({
+    certFile: join(dir, 'cert.pem'),
+    keyFile: join(dir, 'key.pem'),
+    ...(existsSync(ca) ? { caFile: ca } : {}),
+  });
+}
+
+const { port, stop } = await serve({
+  impl,
+  host: values.host,
+  port: Number(values.port),
+  tls: values.tls === undefined ? undefined : await tlsOf(values.tls),
+  logger: createLogger({ service: 'edge', level: 'warn' }),
+});
+console.log(JSON.stringify({ impl, host: values.host, port }));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    stop();
+    process.exit(0);
+  });
+}

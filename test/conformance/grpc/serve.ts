@@ -1,0 +1,41 @@
+import { createGrpcServer, type GrpcServer } from '@oaas/commons/grpc';
+import { createEdgeServer } from '@oaas/commons/grpc/edge';
+import { HealthRegistry } from '@oaas/commons/lifecycle';
+import type { TlsMaterial } from '@oaas/commons/security';
+import type { Logger } from '@oaas/commons/telemetry';
+import { systemClock, systemTimers } from '@oaas/commons/time/system';
+import { data, testing } from '@oaas/proto';
+import { mapDataService } from './data-service.ts';
+import { nodeHttp2Server } from './node-http2-server.ts';
+import { testService } from './test-service.ts';
+
+export const implementations = ['ours', 'grpc-js', 'http2'] as const;
+export type Implementation = (typeof implementations)[number];
+
+export interface ServeOptions {
+  readonly impl: Implementation;
+  readonly host: string;
+  readonly port: number;
+  readonly tls?: TlsMaterial | undefined;
+  readonly logger: Logger;
+}
+
+/** Serves the interop service and the data service over a map, by the carrier named. */
+export async function serve(options: ServeOptions): Promise<{ readonly port: number; readonly stop: () => void }> {
+  const { impl, host, port, tls, logger } = options;
+  const services = [
+    [testing.TestServiceDefinition, testService],
+    [data.DataServiceDefinition, mapDataService()],
+  ] as const;
+  if (impl === 'http2') return nodeHttp2Server(services, { host, port }, tls);
+  const health = new HealthRegistry();
+  const common = { logger, tls, reflection: true, health };
+  const server: GrpcServer =
+    impl === 'ours'
+      ? createEdgeServer({ ...common, clock: systemClock, timers: systemTimers })
+      : createGrpcServer(common);
+  server.add(testing.TestServiceDefinition, testService);
+  server.add(data.DataServiceDefinition, mapDataService());
+  const bound = await server.listen({ host, port });
+  return { port: bound.port, stop: () => server.stop() };
+}

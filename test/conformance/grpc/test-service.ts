@@ -1,0 +1,70 @@
+import type { CallContext, ServiceHandlers } from '@oaas/commons/grpc';
+import { oaasError } from '@oaas/commons/errors';
+import { sleep } from '@oaas/commons/time';
+import { systemTimers } from '@oaas/commons/time/system';
+import type { testing, testingMessages } from '@oaas/proto';
+
+const initialKey = 'x-grpc-test-echo-initial';
+const trailingKey = 'x-grpc-test-echo-trailing-bin';
+
+/** The server side of the standard interop suite (grpc/grpc, doc/interop-test-descriptions.md). */
+export const testService: ServiceHandlers<testing.TestServiceDefinition> = {
+  emptyCall: () => Promise.resolve({}),
+  async unaryCall(request, context) {
+    echoMetadata(context);
+    throwStatus(request.responseStatus);
+    return await Promise.resolve({
+      payload: zeros(request.responseSize),
+      username: '',
+      oauthScope: '',
+      serverId: '',
+    });
+  },
+  async *streamingOutputCall(request, context) {
+    yield* outputs(request, context);
+  },
+  async streamingInputCall(requests) {
+    let size = 0;
+    for await (const { payload } of requests) size += payload?.body.length ?? 0;
+    return { aggregatedPayloadSize: size };
+  },
+  async *fullDuplexCall(requests, context) {
+    echoMetadata(context);
+    for await (const request of requests) {
+      throwStatus(request.responseStatus);
+      yield* outputs(request, context);
+    }
+  },
+  async *halfDuplexCall(requests, context) {
+    const all: testingMessages.StreamingOutputCallRequest[] = [];
+    for await (const request of requests) all.push(request);
+    for (const request of all) yield* outputs(request, context);
+  },
+};
+
+async function* outputs(
+  request: testingMessages.StreamingOutputCallRequest,
+  { signal }: CallContext,
+): AsyncGenerator<testingMessages.StreamingOutputCallResponse> {
+  for (const { size, intervalUs } of request.responseParameters) {
+    if (intervalUs > 0) await sleep(systemTimers, intervalUs / 1000, signal);
+    yield { payload: zeros(size) };
+  }
+}
+
+function zeros(size: number): testingMessages.Payload {
+  return { type: 0, body: Buffer.alloc(size) };
+}
+
+function echoMetadata(context: CallContext): void {
+  const initial = context.metadata.get(initialKey);
+  if (initial !== undefined) context.setHeader(initialKey, initial);
+  const trailing = context.metadata.getBinary(trailingKey);
+  if (trailing !== undefined) context.setTrailer(trailingKey, trailing);
+}
+
+function throwStatus(status: testingMessages.EchoStatus | undefined): void {
+  if (status === undefined || status.code === 0) return;
+  // 2 is UNKNOWN, the only code that the suite asks for.
+  throw oaasError(status.code === 2 ? 'FunctionFailed' : 'Internal', status.message);
+}
