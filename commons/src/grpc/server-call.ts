@@ -149,7 +149,8 @@ async function answerStream(
 
 /** The requests of a streaming call. Ends with the reason of `signal` when that aborts. */
 async function* requestsOf(call: RequestStream, signal: AbortSignal): AsyncGenerator {
-  const iterator = call[Symbol.asyncIterator]() as AsyncIterator<unknown>;
+  // The stream's own iterator would destroy a two-way call when the requests end, before the responses do.
+  const iterator = call.iterator({ destroyOnReturn: false })[Symbol.asyncIterator]() as AsyncIterator<unknown>;
   const aborted = new Promise<never>((_, reject) => {
     const fail = (): void => {
       reject(signal.reason as Error);
