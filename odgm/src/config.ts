@@ -42,7 +42,12 @@ const schema = z.object({
   bindHost: z.string().default('0.0.0.0').describe('Address to listen on.'),
   httpPort: portSchema.default(8080).describe('Port of the gRPC services.'),
   adminPort: portSchema.default(8081).describe('Port of the admin API, health and metrics.'),
-  adminToken: secret(z.string().min(16).optional()).describe('Bearer token of the admin API. Default: none asked.'),
+  adminToken: secret(
+    z
+      .string()
+      .regex(/^[A-Za-z0-9._~+/-]{16,}=*$/, 'at least 16 of the characters that a bearer token may have')
+      .optional(),
+  ).describe('Bearer token of the admin API. Default: none asked.'),
   log: z.string().default('info').describe('Log level; of the form debug,h2=info only the first word counts.'),
   maxSessions: z.number().int().min(1).max(64).default(4).describe('Connections to each function and each member.'),
   maxInvocations: z.number().int().min(1).default(1024).describe('Function calls in flight; more are refused.'),

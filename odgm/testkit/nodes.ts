@@ -44,7 +44,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       ODGM_DATA_DIR: options.dataDir,
       ODGM_COLLECTION: JSON.stringify(options.collections),
       ODGM_MEMBERS: (options.members ?? []).join(','),
-      ODGM_HEARTBEAT_INTERVAL: '50ms',
+      ODGM_HEARTBEAT_INTERVAL: '100ms',
       ODGM_MAX_SESSIONS: '1',
       ...options.env,
     },

@@ -31,6 +31,9 @@ export interface NodeOptions {
   readonly memoryBytes: () => number;
 }
 
+/** `opening`: what is stored is not known yet. `joining`: it is, and the other members are being heard. */
+export type Phase = 'opening' | 'joining' | 'ready' | 'draining';
+
 /** Where a call belongs. */
 export type Located =
   | { readonly kind: 'local'; readonly collection: HostedCollection; readonly shard: Shard }
@@ -53,7 +56,7 @@ export class GridNode {
   readonly #membership: Membership;
   readonly #stores = new Map<'persistent' | 'ephemeral', CollectionStorage>();
   readonly #startedAt: number;
-  #phase: 'starting' | 'ready' | 'draining' = 'starting';
+  #phase: Phase = 'opening';
 
   /** Throws `ConfigInvalid` when two collections claim one name. */
   constructor(options: NodeOptions) {
@@ -103,7 +106,7 @@ export class GridNode {
   }
 
   /** Why the node is not ready. */
-  get phase(): 'starting' | 'ready' | 'draining' {
+  get phase(): Phase {
     return this.#phase;
   }
 
@@ -116,6 +119,7 @@ export class GridNode {
     for (const collection of supported) {
       collection.openStored(await this.#storeFor(collection.spec.durability));
     }
+    this.#phase = 'joining';
     await this.#hearFromAll(signal);
     for (const collection of supported) {
       await collection.settle(this.#othersHolding(collection.spec.name));
@@ -124,7 +128,8 @@ export class GridNode {
         this.#options.logger.warn({ collection: spec.name, reason }, 'collection differs from configuration');
     }
     this.#membership.start();
-    this.#phase = 'ready';
+    // A stop may have come meanwhile.
+    if (this.#isStarting()) this.#phase = 'ready';
     this.#options.logger.info({ node: this.self.id, collections: supported.length }, 'node ready');
   }
 
@@ -162,7 +167,7 @@ export class GridNode {
 
   /** Where a partition is served. Throws as {@link collection}, `InvalidArgument` for a partition out of range, `Unavailable`. */
   locate(collection: HostedCollection, partition: number): Located {
-    if (this.#phase === 'starting') throw oaasError('Unavailable', 'the node is starting', { retryAfterMs });
+    if (this.#isStarting()) throw oaasError('Unavailable', 'the node is starting', { retryAfterMs });
     if (!Number.isInteger(partition) || partition < 0 || partition >= collection.partitionCount) {
       throw oaasError('InvalidArgument', `partition ${String(partition)} is out of range`, {
         remedy: `Collection ${collection.spec.name} has partitions 0 to ${String(collection.partitionCount - 1)}.`,
@@ -187,7 +192,13 @@ export class GridNode {
     return this.#membership.view();
   }
 
-  /** What this node tells the others. */
+  /** What this node tells another member. Throws `Unavailable` before it knows what it holds: that is not nothing. */
+  reportToPeer(): peer.NodeReport {
+    if (this.#phase === 'opening') throw oaasError('Unavailable', 'the node opens its storage', { retryAfterMs });
+    return this.report();
+  }
+
+  /** What this node knows of itself. */
   report(): peer.NodeReport {
     return {
       clusterId: this.#options.clusterId,
@@ -199,6 +210,10 @@ export class GridNode {
       draining: this.#phase === 'draining',
       collections: this.collections().map((collection) => collection.report()),
     };
+  }
+
+  #isStarting(): boolean {
+    return this.#phase === 'opening' || this.#phase === 'joining';
   }
 
   async #storeFor(durability: 'persistent' | 'ephemeral'): Promise<CollectionStorage> {
@@ -224,7 +239,7 @@ export class GridNode {
   }
 
   #refreshOwners(): void {
-    if (this.#phase === 'starting') return;
+    if (this.#isStarting()) return;
     for (const collection of this.#collections.values()) {
       if (collection.isSupported) collection.refreshOwners(this.#othersHolding(collection.spec.name));
     }

@@ -14,7 +14,7 @@ export function peerService(node: GridNode): ServiceHandlers<typeof peer.GridPee
           details: { clusterId: node.clusterId },
         });
       }
-      return node.report();
+      return node.reportToPeer();
     },
   };
 }
