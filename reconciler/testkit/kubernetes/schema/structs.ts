@@ -19,6 +19,16 @@ export function fillStructs(value: unknown, node: SchemaNode): void {
 
 function emptyStruct(node: SchemaNode): Json {
   const out: Json = {};
+  // Go writes what is not `omitempty`, which the schema calls required, with its zero value.
+  for (const name of node.required) {
+    const field = node.fields.get(name);
+    if (field?.shape === 'scalar') out[name] = zeroOf(field);
+  }
   fillStructs(out, node);
   return out;
+}
+
+function zeroOf(field: SchemaNode): unknown {
+  if (field.scalar === 'integer' || field.scalar === 'number') return 0;
+  return field.scalar === 'boolean' ? false : '';
 }
