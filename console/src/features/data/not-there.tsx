@@ -1,0 +1,33 @@
+import { SearchX } from 'lucide-react';
+import { buttonStyle } from '../../ui/button.tsx';
+import { PageLink } from '../../ui/page-link.tsx';
+import { Empty } from '../../ui/states.tsx';
+import { isNotFound } from './failure.ts';
+
+/** In place of a failure, when PM says that there is no such thing; null for any other error. */
+export function NotThere({
+  error,
+  what,
+  name,
+  back,
+}: {
+  readonly error: unknown;
+  readonly what: string;
+  readonly name: string;
+  readonly back: string;
+}) {
+  if (!isNotFound(error)) return null;
+  return (
+    <Empty
+      icon={<SearchX aria-hidden="true" />}
+      title={`There is no ${what} called ${name}`}
+      action={
+        <PageLink href={back} className={buttonStyle({})}>
+          Show all
+        </PageLink>
+      }
+    >
+      It may have been deleted, or the address is wrong.
+    </Empty>
+  );
+}

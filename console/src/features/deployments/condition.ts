@@ -1,0 +1,18 @@
+import type { Condition } from '@oaas/commons/client/pm';
+import type { Tone } from '../../ui/tone.ts';
+
+/** Conditions whose True means trouble or unrest; they are normally absent. */
+const abnormal: Readonly<Record<string, Tone>> = {
+  Stalled: 'bad',
+  Degraded: 'bad',
+  Reconciling: 'busy',
+  Progressing: 'busy',
+  Suspended: 'pause',
+};
+
+export function conditionTone(condition: Pick<Condition, 'type' | 'status'>): Tone {
+  const unrest = abnormal[condition.type];
+  if (condition.status === 'Unknown') return 'idle';
+  if (unrest !== undefined) return condition.status === 'True' ? unrest : 'ok';
+  return condition.status === 'True' ? 'ok' : 'bad';
+}

@@ -1,0 +1,173 @@
+'use client';
+
+import type { DeploymentRecordView } from '@oaas/commons/client/pm';
+import { Layers } from 'lucide-react';
+import { columnsOf, DataTable, type Columns } from '../../ui/data-table.tsx';
+import { SearchInput, Select } from '../../ui/field.tsx';
+import { formatCompact } from '../../ui/format.ts';
+import { withFilter, withQuery } from '../../ui/list-state.ts';
+import { PageLink } from '../../ui/page-link.tsx';
+import { PageHeader } from '../../ui/panel.tsx';
+import { Empty } from '../../ui/states.tsx';
+import { Tag } from '../../ui/status.tsx';
+import { Ago } from '../../ui/time.tsx';
+import { useListState } from '../../ui/use-search.ts';
+import { EnvironmentSelect } from '../clusters/environment-select.tsx';
+import { keys } from '../data/keys.ts';
+import { usePm } from '../data/provider.tsx';
+import { useList } from '../data/use-list.ts';
+import { AxisCell } from './axes.tsx';
+import { axisNames, axisWords, type AxisName } from './axes.ts';
+import { recordPath, recordTitle, shortCommit } from './record.ts';
+
+const spec = { filters: ['environment', 'package', 'source', ...axisNames], sort: 'package_name' };
+const axisTitles: Record<AxisName, string> = { sync: 'Sync', health: 'Health', data: 'Data', nfr: 'NFR' };
+
+export function DeploymentsPage() {
+  const pm = usePm();
+  const [state, setState] = useListState(spec);
+  const page = useList(state, keys.recordList, (query, signal) => pm.listRecords(query, signal));
+  return (
+    <>
+      <PageHeader
+        title="Deployments"
+        subtitle="One class in one environment each, as Git wants it and as its cluster has it."
+      />
+      <DataTable
+        label="Deployments"
+        noun="deployments"
+        columns={columns}
+        page={page}
+        rowId={(record) => record.id}
+        state={state}
+        onState={setState}
+        toolbar={
+          <>
+            <SearchInput
+              label="Search deployments"
+              className="w-64 max-sm:w-full"
+              value={state.q}
+              onChange={(event) => setState(withQuery(state, event.target.value))}
+            />
+            <EnvironmentSelect
+              value={state.filter['environment'] ?? ''}
+              onChange={(value) => setState(withFilter(state, 'environment', value))}
+            />
+            {axisNames.map((axis) => (
+              <Select
+                key={axis}
+                aria-label={axisTitles[axis]}
+                value={state.filter[axis] ?? ''}
+                onChange={(event) => setState(withFilter(state, axis, event.target.value))}
+              >
+                <option value="">{axisTitles[axis]}: any</option>
+                {Object.entries(axisWords[axis]).map(([value, [, word]]) => (
+                  <option key={value} value={value}>
+                    {axisTitles[axis]}: {word.toLowerCase()}
+                  </option>
+                ))}
+              </Select>
+            ))}
+            {(['package', 'source'] as const).map((name) =>
+              state.filter[name] === undefined ? null : (
+                <button
+                  key={name}
+                  type="button"
+                  onClick={() => setState(withFilter(state, name, ''))}
+                  aria-label={`Remove the filter ${name} ${state.filter[name]}`}
+                  className="h-8 rounded-md bg-accent-soft px-2.5 text-xs font-medium text-accent-strong"
+                >
+                  {name} {state.filter[name]} ×
+                </button>
+              ),
+            )}
+          </>
+        }
+        empty={
+          <Empty icon={<Layers aria-hidden="true" />} title="Nothing is deployed yet">
+            A deployment appears when a commit of a source asks for a class in an environment.
+          </Empty>
+        }
+      />
+    </>
+  );
+}
+
+const helper = columnsOf<DeploymentRecordView>();
+const columns: Columns<DeploymentRecordView> = helper.columns([
+  helper.accessor('class_key', {
+    header: 'Deployment',
+    meta: { sort: 'package_name' },
+    cell: ({ row: { original: record } }) => (
+      <div className="min-w-36">
+        <PageLink href={recordPath(record)} className="row-link font-medium">
+          {recordTitle(record)}
+        </PageLink>
+        <p className="flex items-center gap-1.5 text-xs text-ink-3">
+          {record.deployment_key}
+          {record.hold === null ? null : (
+            <Tag tone="hold" title={record.hold.reason}>
+              confirm
+            </Tag>
+          )}
+          {record.desired_digest === null && record.hold === null ? <Tag title="No longer in Git">kept</Tag> : null}
+        </p>
+      </div>
+    ),
+  }),
+  helper.accessor('target_environment', { header: 'Environment', meta: { sort: 'target_environment' } }),
+  helper.display({
+    id: 'sync',
+    header: 'Sync',
+    meta: { sort: 'sync' },
+    cell: ({ row }) => <AxisCell axes={row.original.axes} name="sync" />,
+  }),
+  helper.display({
+    id: 'health',
+    header: 'Health',
+    meta: { sort: 'health' },
+    cell: ({ row }) => <AxisCell axes={row.original.axes} name="health" />,
+  }),
+  helper.display({
+    id: 'data',
+    header: 'Data',
+    meta: { sort: 'data' },
+    cell: ({ row }) => <AxisCell axes={row.original.axes} name="data" />,
+  }),
+  helper.display({
+    id: 'nfr',
+    header: 'NFR',
+    meta: { sort: 'nfr' },
+    cell: ({ row }) => <AxisCell axes={row.original.axes} name="nfr" />,
+  }),
+  helper.display({
+    id: 'shards',
+    header: 'Shards',
+    meta: { align: 'end', from: 'lg' },
+    cell: ({ row: { original: record } }) => `${record.axes.data.shards_ready}/${record.axes.data.shards_total}`,
+  }),
+  helper.display({
+    id: 'objects',
+    header: 'Objects',
+    meta: { align: 'end', from: 'lg' },
+    cell: ({ row: { original: record } }) =>
+      record.axes.data.objects === null ? '—' : formatCompact(record.axes.data.objects),
+  }),
+  helper.accessor('commit', {
+    header: 'Commit',
+    meta: { from: 'xl' },
+    cell: ({ getValue }) => {
+      const commit = getValue();
+      return commit === null ? (
+        <span className="text-ink-3">—</span>
+      ) : (
+        <code className="text-xs">{shortCommit(commit)}</code>
+      );
+    },
+  }),
+  helper.accessor('updated_at', {
+    header: 'Updated',
+    meta: { align: 'end', from: 'xl', sort: 'updated_at', className: 'whitespace-nowrap text-ink-2' },
+    cell: ({ getValue }) => <Ago at={getValue()} />,
+  }),
+]);
