@@ -469,7 +469,11 @@ export class Writer {
   #validate(resource: ResourceType, object: KubeObject, live: KubeObject | undefined): void {
     const found: FieldError[] = metadataErrors(object.metadata, resource.rules.names ?? 'subdomain');
     const { metadata: _metadata, ...rest } = object;
-    found.push(...validateSchema(rest, resource.node));
+    // What Go encodes as null is unset to it. Metadata has been looked at, but some schemas require that it is there.
+    const body = resource.isNative
+      ? { ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null)), metadata: {} }
+      : rest;
+    found.push(...validateSchema(body, resource.node));
     if (found.length === 0 || resource.isNative) found.push(...(resource.rules.validate?.(object, live) ?? []));
     if (found.length > 0) throw errors.invalid(resource, object.metadata.name ?? '', found);
   }
