@@ -15,9 +15,9 @@ export interface SimulatedTime {
    * Moves the time on by `ms`, running each timer at its time, in order of time and then of creation. Between timers
    * it lets promises settle, so that what a timer started can set the next one.
    */
-  advance(ms: number): Promise<void>;
+  readonly advance: (ms: number) => Promise<void>;
   /** Timers that are still to run. */
-  pending(): number;
+  readonly pending: () => number;
 }
 
 /** @param startMs wall-clock time at the beginning; default 2026-01-01T00:00:00Z. */

@@ -118,6 +118,11 @@ describe('the environment', () => {
     expect(load({ env: { APP_SERVER_PORT: '' } }).config.server.port).toBe(8080);
   });
 
+  it('fails as a defect when the program gives a name to a setting that does not exist', () => {
+    expect(() => load({ envNames: { PORT: 'server.prot' } })).toThrow('the schema has no setting "server.prot"');
+    expect(() => load({ flagNames: { port: 'server.prot' } })).toThrow('the schema has no setting "server.prot"');
+  });
+
   it('refuses unknown names of its prefix only, and says what was meant', () => {
     const env = { APP_SERVER_PROT: '1', OTHER_THING: 'x', APP_DYNAMIC_A: 'x' };
     expect(problemsOf(() => load({ env, envIgnored: (name) => name.startsWith('APP_DYNAMIC_') }))).toEqual([

@@ -1,4 +1,4 @@
-import { type FieldNode, fieldAt, leavesOf, wordsOf } from './fields.ts';
+import { existingPath, fieldAt, type FieldNode, leavesOf, wordsOf } from './fields.ts';
 import type { Layer, Setting } from './layer.ts';
 import { type ConfigProblem, suggestion } from './problems.ts';
 import { readText } from './text-value.ts';
@@ -24,7 +24,7 @@ export function readEnvironment(root: FieldNode, options: EnvironmentOptions): L
   const settings: Setting[] = [];
   const problems: ConfigProblem[] = [];
   const known = new Map<string, readonly string[]>();
-  for (const [name, path] of Object.entries(envNames)) known.set(name, path.split('.'));
+  for (const [name, path] of Object.entries(envNames)) known.set(name, existingPath(root, path));
   for (const { path } of leavesOf(root)) known.set(variableName(envPrefix, path), path);
 
   for (const [name, path] of known) {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { invariant } from '../errors/index.ts';
 import { parseDuration } from '../time/index.ts';
 
 /** Marks a setting as secret: it prints as `***`, and no error message shows its value. The type stays. */
@@ -145,6 +146,13 @@ export function fieldAt(root: FieldNode, path: readonly PropertyKey[]): FieldNod
   let field: FieldNode | undefined = root;
   for (const name of path) field = field?.fields.get(String(name)) ?? field?.element;
   return field;
+}
+
+/** The parts of a dotted path that the program itself names. Throws `Internal` when the schema does not have it. */
+export function existingPath(root: FieldNode, dotted: string): readonly string[] {
+  const path = dotted.split('.');
+  invariant(fieldAt(root, path) !== undefined, `the schema has no setting "${dotted}"`);
+  return path;
 }
 
 /** `pollIntervalMs` of `git` as its words: git, poll, interval, ms. */

@@ -1,4 +1,4 @@
-import { type FieldNode, fieldAt, leavesOf, wordsOf } from './fields.ts';
+import { existingPath, fieldAt, type FieldNode, leavesOf, wordsOf } from './fields.ts';
 import type { Layer, Setting } from './layer.ts';
 import { type ConfigProblem, suggestion } from './problems.ts';
 import { readText } from './text-value.ts';
@@ -22,7 +22,7 @@ export function flagName(path: readonly string[]): string {
 export function readFlags(root: FieldNode, options: FlagOptions): Layer {
   const known = new Map<string, readonly string[]>();
   for (const { path } of leavesOf(root)) known.set(flagName(path), path);
-  for (const [name, path] of Object.entries(options.flagNames ?? {})) known.set(name, path.split('.'));
+  for (const [name, path] of Object.entries(options.flagNames ?? {})) known.set(name, existingPath(root, path));
   const collected = new Map<string, Setting>();
   const problems: ConfigProblem[] = [];
 

@@ -33,7 +33,7 @@ export function mayRetry(method: MethodDefinition, methods: RetryOptions['method
   return (
     level === 'NO_SIDE_EFFECTS' ||
     level === 'IDEMPOTENT' ||
-    /^(?:Get|List)[A-Z]?|^(?:Check|Stats|Capabilities)$/.test(method.name)
+    /^(?:Get|List)(?:[A-Z]|$)|^(?:Check|Stats|Capabilities)$/.test(method.name)
   );
 }
 

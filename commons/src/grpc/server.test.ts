@@ -127,8 +127,11 @@ describe('a unary call', () => {
     const details = { list: 'x'.repeat(100_000) };
     const { client } = await start({
       get: () => Promise.reject(oaasError('NoLeader', 'm'.repeat(50_000), { details, retryAfterMs: 5 })),
+      // Each cut of this message would fall between the halves of a character.
+      merge: () => Promise.reject(oaasError('NoLeader', `m${'😀'.repeat(50_000)}`, { details, retryAfterMs: 5 })),
     });
     await expect(client.get({})).rejects.toMatchObject({ code: 'NoLeader', retryAfterMs: 5 });
+    await expect(client.merge({})).rejects.toMatchObject({ code: 'NoLeader', retryAfterMs: 5 });
   });
 
   it('to a method that is left out is refused as unimplemented', async () => {

@@ -4,15 +4,23 @@ import { fromGrpcStatus, type OaasError, oaasError, toGrpcStatus } from '../erro
 /** Trailing metadata that carries what a gRPC status cannot say, as a JSON object of texts. */
 const detailsKey = 'oaas-error-bin';
 
-/** HTTP/2 peers refuse header blocks of more than some 16 KiB, and with them the whole status. */
-const messageLengthMax = 2048;
-const detailsBytesMax = 6144;
+/**
+ * HTTP/2 peers refuse header blocks of more than some 16 KiB, and with them the whole status. A character of the message
+ * takes up to 9 bytes there (percent-encoded), three bytes of the details take 4 (base64).
+ */
+const messageLengthMax = 1024;
+const detailsBytesMax = 4096;
 
 /** What grpc-js sends as the status of a failed call. The details go into `trailer`. */
 export function sentStatus(error: unknown, trailer: Metadata): { code: number; details: string; metadata: Metadata } {
   const status = toGrpcStatus(error);
   trailer.set(detailsKey, encodeDetails(status.details));
-  return { code: status.code, details: status.message.slice(0, messageLengthMax), metadata: trailer };
+  return { code: status.code, details: sendable(status.message), metadata: trailer };
+}
+
+/** Half of a surrogate pair has no UTF-8; grpc-js would throw over it while it sends the status. */
+function sendable(message: string): string {
+  return message.slice(0, messageLengthMax).replaceAll(/\p{Surrogate}/gu, '\ufffd');
 }
 
 function encodeDetails(details: Readonly<Record<string, string>>): Buffer {

@@ -81,17 +81,10 @@ describe('the operations server', () => {
       void handler(request, response).then((answered) => answered || response.writeHead(418).end());
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    stops.push(
-      () =>
-        new Promise(
-          (resolve) =>
-            void server
-              .close(() => {
-                resolve();
-              })
-              .closeAllConnections(),
-        ),
-    );
+    stops.push(async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    });
     const url = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
     expect((await fetch(`${url}/health`, { method: 'HEAD' })).status).toBe(200);
     expect((await fetch(`${url}/mine`)).status).toBe(418);
