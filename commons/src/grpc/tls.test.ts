@@ -8,9 +8,11 @@ import { loadTls } from '../security/index.ts';
 import { createLogger } from '../telemetry/index.ts';
 import { type ChannelTls, createGrpcChannel, createGrpcClient, createGrpcServer } from './index.ts';
 
+const program = 'openssl';
+
 function hasOpenssl(): boolean {
   try {
-    execFileSync('openssl', ['version'], { stdio: 'ignore' });
+    execFileSync(program, ['version'], { stdio: 'ignore' });
     return true;
   } catch {
     return false;
@@ -23,7 +25,7 @@ describe.skipIf(!canRun)(`mutual TLS${canRun ? '' : ' (skipped: openssl is not o
   let dir: TempDir;
   const file = (name: string): string => join(dir.path, name);
   const openssl = (...args: string[]): void => {
-    execFileSync('openssl', args, { cwd: dir.path, stdio: 'ignore' });
+    execFileSync(program, args, { cwd: dir.path, stdio: 'ignore' });
   };
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
 
