@@ -8,3 +8,4 @@ export {
   type RunningNode,
 } from './nodes.ts';
 export { freePorts } from './ports.ts';
+export { type NodeProcess, spawnNode, untilReady } from './process.ts';

@@ -46,6 +46,8 @@ function openDatabase(directory: string): Bytes {
       encoding: 'binary',
       // A commit counts when it is on disk: no overlap of the flush with later commits.
       overlappingSync: false,
+      // Every write here is an explicit batch. The implicit ones would reject a promise that nobody can see.
+      eventTurnBatching: false,
       maxDbs: 1,
     });
   } catch (error) {

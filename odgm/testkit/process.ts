@@ -1,0 +1,65 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { eventually } from '@oaas/commons/testkit';
+import { freePorts } from './ports.ts';
+
+const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+
+export interface NodeProcess {
+  readonly child: ChildProcess;
+  readonly grpc: string;
+  readonly admin: string;
+  /** Everything that it wrote to standard output and standard error. */
+  output(): string;
+  /** Resolves with the exit code, or the name of the signal that ended it. */
+  readonly ended: Promise<number | NodeJS.Signals>;
+}
+
+/** Starts the node's program as a process of its own. */
+export async function spawnNode(options: {
+  readonly dataDir: string;
+  readonly collections: readonly object[];
+  readonly env?: Readonly<Record<string, string>>;
+}): Promise<NodeProcess> {
+  const [grpcPort, adminPort] = await freePorts(2);
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    ODGM_NODE_ID: 'n1',
+    ODGM_BIND_HOST: '127.0.0.1',
+    ODGM_HTTP_PORT: String(grpcPort),
+    ODGM_ADMIN_PORT: String(adminPort),
+    ODGM_DATA_DIR: options.dataDir,
+    ODGM_COLLECTION: JSON.stringify(options.collections),
+    ...options.env,
+  };
+  const child = spawn(process.execPath, ['--import', 'tsx', main], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  const keep = (chunk: Buffer): void => {
+    output += chunk.toString();
+  };
+  child.stdout.on('data', keep);
+  child.stderr.on('data', keep);
+  const ended = new Promise<number | NodeJS.Signals>((resolve) => {
+    child.once('close', (code, signal) => {
+      resolve(signal ?? code ?? 0);
+    });
+  });
+  return {
+    child,
+    grpc: `127.0.0.1:${String(grpcPort)}`,
+    admin: `http://127.0.0.1:${String(adminPort)}`,
+    output: () => output,
+    ended,
+  };
+}
+
+/** Resolves when the node says that it is ready. */
+export async function untilReady(node: NodeProcess): Promise<void> {
+  await eventually(
+    async () => {
+      if (node.child.exitCode !== null) throw new Error(`the node ended: ${node.output()}`);
+      return (await fetch(`${node.admin}/ready`)).status === 200;
+    },
+    { timeoutMs: 30_000, intervalMs: 50 },
+  );
+}
