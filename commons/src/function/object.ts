@@ -38,7 +38,7 @@ export interface ObjectDraft {
   delete(key: string): void;
 }
 
-const updateAttempts = 32;
+const updateAttempts = 64;
 const updateBackoff: BackoffOptions = { baseMs: 2, maxMs: 250, factor: 2, jitter: 1 };
 
 /** One object of the grid. Every method is one call; each rejects with OaasErrors. */
@@ -133,7 +133,7 @@ export class GridObject {
 
   /**
    * Reads and writes without losing another's change: runs `change` again, on fresh reads, when the object changed
-   * meanwhile (at most 32 times, then `VersionConflict`). `change` may run several times, so it does nothing but use
+   * meanwhile (at most 64 times, then `VersionConflict`). `change` may run several times, so it does nothing but use
    * its draft. Nothing is written when it writes nothing or throws.
    */
   async update<T>(change: (draft: ObjectDraft) => Promise<T> | T): Promise<T> {
