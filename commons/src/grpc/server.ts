@@ -1,6 +1,8 @@
 import {
+  logVerbosity,
   Server,
   ServerCredentials,
+  setLogVerbosity,
   type MethodDefinition as GrpcMethod,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
@@ -56,6 +58,8 @@ export interface GrpcServer {
 /** A gRPC server over grpc-js. */
 export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   const { logger } = options;
+  // What goes wrong is thrown or logged here; the library's own lines to stderr would say it twice.
+  setLogVerbosity(logVerbosity.NONE);
   const bytesMax = options.maxMessageBytes ?? messageBytesMax;
   const server = new Server({
     'grpc.max_receive_message_length': bytesMax,
