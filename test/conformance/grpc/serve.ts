@@ -28,7 +28,7 @@ export async function serve(options: ServeOptions): Promise<{ readonly port: num
     [data.DataServiceDefinition, mapDataService()],
   ] as const;
   if (impl === 'http2') return nodeHttp2Server(services, { host, port }, tls);
-  const health = new HealthRegistry();
+  const health = new HealthRegistry({ timers: systemTimers });
   const common = { logger, tls, reflection: true, health };
   const server: GrpcServer =
     impl === 'ours'

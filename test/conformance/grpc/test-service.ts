@@ -6,6 +6,8 @@ import type { testing, testingMessages } from '@oaas/proto';
 
 const initialKey = 'x-grpc-test-echo-initial';
 const trailingKey = 'x-grpc-test-echo-trailing-bin';
+/** The same for each call to this process: the suite checks that one server gets all of them. */
+const serverId = 'oaas-edge';
 
 /** The server side of the standard interop suite (grpc/grpc, doc/interop-test-descriptions.md). */
 export const testService: ServiceHandlers<testing.TestServiceDefinition> = {
@@ -17,7 +19,7 @@ export const testService: ServiceHandlers<testing.TestServiceDefinition> = {
       payload: zeros(request.responseSize),
       username: '',
       oauthScope: '',
-      serverId: '',
+      serverId: request.fillServerId ? serverId : '',
     });
   },
   async *streamingOutputCall(request, context) {
