@@ -33,7 +33,7 @@ export function platformImages(dist: string, node: readonly string[]): ImageTabl
     {
       command: [...node, join(dist, 'functions', `${name}.mjs`)],
       portEnv: { any: 'FUNCTION_PORT' },
-      overrides: { FUNCTION_HOST: '127.0.0.1' },
+      overrides: { FUNCTION_BIND_HOST: '127.0.0.1' },
     },
   ]);
   return {
