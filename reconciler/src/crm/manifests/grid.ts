@@ -1,0 +1,176 @@
+import { kinds } from '../../kubernetes/index.ts';
+import { annotations, labels } from '../../record/index.ts';
+import { canonicalJson, digestOf } from '../digest.ts';
+import {
+  type Child,
+  child,
+  env,
+  idOf,
+  labelsOf,
+  namesOf,
+  type Part,
+  ports,
+  type RenderInput,
+  resources,
+  selectorLabels,
+} from './common.ts';
+import { eventSettings, gridCollections, gridConfigYaml, gridMembers } from './odgm-config.ts';
+
+/** User of the grid's image: everything it may write is its volume and /tmp. */
+const gridUser = 1000;
+const defaultResources = { cpuRequest: '200m', memoryRequest: '512Mi', cpuLimit: '1', memoryLimit: '1Gi' };
+const defaultStorage = '1Gi';
+
+function part(input: RenderInput): Part {
+  return { name: 'odgm', component: 'grid', workload: namesOf(input.record).grid };
+}
+
+export function gridConfigMap(input: RenderInput): Child {
+  return child(input, kinds.configMap, namesOf(input.record).config, part(input), {
+    data: { 'odgm-config.yaml': gridConfigYaml(input) },
+  });
+}
+
+export function gridServices(input: RenderInput): readonly Child[] {
+  const names = namesOf(input.record);
+  const selector = selectorLabels(input.record, part(input));
+  const portList = [
+    { name: 'grpc', port: ports.grid, targetPort: 'grpc', protocol: 'TCP' },
+    { name: 'admin', port: ports.gridAdmin, targetPort: 'admin', protocol: 'TCP' },
+  ];
+  return [
+    child(input, kinds.service, names.grid, part(input), {
+      spec: { type: input.settings.serviceType, selector, ports: portList },
+    }),
+    child(input, kinds.service, names.peers, part(input), {
+      // Nodes look for one another before they are ready.
+      spec: { clusterIP: 'None', publishNotReadyAddresses: true, selector, ports: portList },
+    }),
+  ];
+}
+
+export function gridStatefulSet(input: RenderInput): Child {
+  const { record, layout, settings, template } = input;
+  const names = namesOf(record);
+  const isEphemeral = settings.ephemeralGrid || layout.collections.every((one) => one.durability === 'ephemeral');
+  const podLabels = { ...labelsOf(record, part(input)), [labels.gridCluster]: idOf(record) };
+  const image = template.grid?.image ?? settings.odgmImage;
+  return child(
+    input,
+    kinds.statefulSet,
+    names.grid,
+    part(input),
+    {
+      spec: {
+        replicas: layout.nodeCount,
+        serviceName: names.peers,
+        podManagementPolicy: 'Parallel',
+        selector: { matchLabels: selectorLabels(record, part(input)) },
+        template: {
+          metadata: {
+            labels: podLabels,
+            // A node reads its configuration once, so a new one must be a new pod.
+            annotations: { 'oaas.io/config-digest': digestOf(gridConfigYaml(input)) },
+          },
+          spec: {
+            automountServiceAccountToken: false,
+            enableServiceLinks: false,
+            terminationGracePeriodSeconds: 30,
+            securityContext: {
+              runAsNonRoot: true,
+              runAsUser: gridUser,
+              runAsGroup: gridUser,
+              fsGroup: gridUser,
+              seccompProfile: { type: 'RuntimeDefault' },
+            },
+            ...(settings.antiAffinity && layout.nodeCount > 1 ? { affinity: spread(podLabels) } : {}),
+            containers: [container(input, image)],
+            volumes: [
+              { name: 'config', configMap: { name: names.config } },
+              { name: 'tmp', emptyDir: {} },
+              ...(isEphemeral ? [{ name: 'data', emptyDir: {} }] : []),
+            ],
+          },
+        },
+        ...(isEphemeral ? {} : { volumeClaimTemplates: input.existingVolumeClaims ?? [volumeClaim(input, podLabels)] }),
+      },
+    },
+    { [annotations.gridLayout]: canonicalJson(layout) },
+  );
+}
+
+function container(input: RenderInput, image: string): Record<string, unknown> {
+  const probe = (path: string, timing: Record<string, number>) => ({
+    httpGet: { path, port: 'admin' },
+    timeoutSeconds: 5,
+    ...timing,
+  });
+  return {
+    name: 'odgm',
+    image,
+    imagePullPolicy: 'IfNotPresent',
+    ports: [
+      { name: 'grpc', containerPort: ports.grid, protocol: 'TCP' },
+      { name: 'admin', containerPort: ports.gridAdmin, protocol: 'TCP' },
+    ],
+    env: [
+      { name: 'ODGM_NODE_ID', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } } },
+      ...env(variables(input)),
+    ],
+    // Opening the shards of a large volume takes time: the start has two minutes, and ready nodes are watched closely.
+    startupProbe: probe('/health', { periodSeconds: 1, failureThreshold: 120 }),
+    readinessProbe: probe('/ready', { periodSeconds: 2, failureThreshold: 3 }),
+    livenessProbe: probe('/health', { periodSeconds: 10, failureThreshold: 3 }),
+    resources: resources(input.template.grid, defaultResources),
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    },
+    volumeMounts: [
+      { name: 'config', mountPath: '/config', readOnly: true },
+      { name: 'data', mountPath: '/data' },
+      { name: 'tmp', mountPath: '/tmp' },
+    ],
+  };
+}
+
+function variables(input: RenderInput): Record<string, string> {
+  const { record, settings } = input;
+  return {
+    ODGM_CONFIG: '/config/odgm-config.yaml',
+    ODGM_DATA_DIR: '/data',
+    ODGM_HTTP_PORT: String(ports.grid),
+    ODGM_ADMIN_PORT: String(ports.gridAdmin),
+    ODGM_CLUSTER_ID: idOf(record),
+    ODGM_MEMBERS: gridMembers(input).join(','),
+    ODGM_COLLECTION: JSON.stringify(gridCollections(input)),
+    ...eventSettings(record),
+    ODGM_MAX_SESSIONS: '4',
+    ODGM_REFLECTION_ENABLED: 'false',
+    ODGM_LOG: record.spec.odgmConfig?.log ?? settings.logLevel,
+  };
+}
+
+function volumeClaim(input: RenderInput, claimLabels: Readonly<Record<string, string>>): Record<string, unknown> {
+  const grid = input.template.grid;
+  return {
+    metadata: { name: 'data', labels: claimLabels },
+    spec: {
+      accessModes: ['ReadWriteOnce'],
+      resources: { requests: { storage: grid?.storageSize ?? defaultStorage } },
+      ...(grid?.storageClassName === undefined ? {} : { storageClassName: grid.storageClassName }),
+    },
+  };
+}
+
+function spread(podLabels: Readonly<Record<string, string>>): Record<string, unknown> {
+  const matchLabels = { [labels.gridCluster]: podLabels[labels.gridCluster] };
+  return {
+    podAntiAffinity: {
+      preferredDuringSchedulingIgnoredDuringExecution: [
+        { weight: 100, podAffinityTerm: { labelSelector: { matchLabels }, topologyKey: 'kubernetes.io/hostname' } },
+      ],
+    },
+  };
+}

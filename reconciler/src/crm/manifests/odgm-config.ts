@@ -1,0 +1,84 @@
+import { stringify } from 'yaml';
+import type { CollectionLayout, DeploymentRecord } from '../../record/index.ts';
+import { idOf, namesOf, ports, type RenderInput, serviceAddress } from './common.ts';
+
+/** A function as the grid calls it. */
+interface Route {
+  readonly url: string;
+  readonly stateless: boolean;
+  readonly functionKey: string;
+}
+
+/** A collection as a grid node reads it. */
+interface GridCollection extends CollectionLayout {
+  readonly options: Readonly<Record<string, string>>;
+  readonly invocations: {
+    readonly fnRoutes: Readonly<Record<string, Route>>;
+    readonly disabledFn: readonly string[];
+  };
+}
+
+/** Options that the layout has taken already; nodes are not told again. */
+const layoutOptions = new Set(['node_count', 'durability']);
+
+/** Collections with their routes: every binding of the class by the name that callers use. */
+export function gridCollections(input: RenderInput): readonly GridCollection[] {
+  const { record, layout, settings } = input;
+  const odgm = record.spec.odgmConfig;
+  const options = Object.fromEntries(Object.entries(odgm?.options ?? {}).filter(([name]) => !layoutOptions.has(name)));
+  const invocations = { fnRoutes: routes(input), disabledFn: odgm?.disabledFunctions ?? [] };
+  return layout.collections.map((collection) => ({
+    ...collection,
+    durability: settings.ephemeralGrid ? 'ephemeral' : collection.durability,
+    options,
+    invocations,
+  }));
+}
+
+function routes({ record, namespace }: RenderInput): Record<string, Route> {
+  const { functions = [], functionBindings = [] } = record.spec.deploymentUnit;
+  const names = namesOf(record);
+  const found: Record<string, Route> = {};
+  for (const binding of functionBindings) {
+    const fn = functions.find((candidate) => candidate.functionKey === binding.functionKey);
+    if (fn === undefined) continue;
+    const port = fn.provisionConfig?.port ?? ports.function;
+    found[binding.name] = {
+      url: `http://${serviceAddress(names.workload(fn.functionKey), namespace, port)}`,
+      stateless: binding.stateless ?? false,
+      functionKey: fn.functionKey,
+    };
+  }
+  return found;
+}
+
+/** All nodes of the grid, in the form `id=host:port;admin=host:port`. Ids are the names of the pods. */
+export function gridMembers({ record, namespace, layout }: RenderInput): readonly string[] {
+  const names = namesOf(record);
+  return Array.from({ length: layout.nodeCount }, (_, index) => {
+    const node = names.gridNode(index);
+    const host = `${node}.${names.peers}`;
+    const data = serviceAddress(host, namespace, ports.grid);
+    return `${node}=${data};admin=${serviceAddress(host, namespace, ports.gridAdmin)}`;
+  });
+}
+
+/** Content of `odgm-config.yaml`. */
+export function gridConfigYaml(input: RenderInput): string {
+  return stringify(
+    { clusterId: idOf(input.record), members: gridMembers(input), collections: gridCollections(input) },
+    { lineWidth: 0, aliasDuplicateObjects: false },
+  );
+}
+
+/** What triggers of the class may do; the latency asked for bounds them. */
+export function eventSettings({ spec }: DeploymentRecord): Record<string, string> {
+  const latencyMs = spec.nfrRequirements?.maxLatencyMs;
+  const triggers = spec.odgmConfig?.eventTriggers ?? [];
+  const bound = (spec.deploymentUnit.functionBindings ?? []).some((binding) => binding.triggerOnStateChange === true);
+  return {
+    ODGM_EVENTS_ENABLED: String(triggers.length > 0 || bound),
+    ODGM_MAX_TRIGGER_DEPTH: (latencyMs ?? 1000) < 100 ? '5' : '10',
+    ODGM_TRIGGER_TIMEOUT_MS: latencyMs === undefined ? '5000' : String(Math.max(1000, Math.floor(latencyMs / 2))),
+  };
+}

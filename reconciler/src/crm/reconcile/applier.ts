@@ -1,0 +1,126 @@
+import { isOaasError, oaasError } from '@oaas/commons/errors';
+import { keyOf, type Store } from '../../controller/index.ts';
+import { fieldConflicts, type KubernetesApi, type KubeObject } from '../../kubernetes/index.ts';
+import { annotations, fieldManagers } from '../../record/index.ts';
+import { lean } from '../cluster/caches.ts';
+import { digestOf } from '../digest.ts';
+import { divergence } from '../drift.ts';
+import type { Child } from '../manifests/index.ts';
+import type { AppliedChild } from './facts.ts';
+
+/** How long until an object that goes away, or that belongs to an older record, is looked at again. */
+const waitForOldMs = 1000;
+const waitForForeignMs = 30_000;
+
+/**
+ * Applies rendered children, and only those that are not already as rendered. What the server makes of an object beyond
+ * recognition (a webhook, an unknown default) is remembered, so that it is not applied for ever.
+ */
+export class ChildApplier {
+  readonly #api: KubernetesApi;
+  readonly #stores: ReadonlyMap<string, Store<KubeObject>>;
+  /** By kind and key: paths that stay different after an apply of that digest. Bounded by the children. */
+  readonly #tolerated = new Map<string, { readonly digest: string; readonly paths: readonly string[] }>();
+
+  constructor(api: KubernetesApi, stores: ReadonlyMap<string, Store<KubeObject>>) {
+    this.#api = api;
+    this.#stores = stores;
+  }
+
+  /** Throws `FailedPrecondition` with the reason `FieldConflict` when the object is someone else's. */
+  async apply(child: Child, ownerUid: string, signal: AbortSignal): Promise<AppliedChild> {
+    const { type, object } = child;
+    const store = this.#store(type.plural);
+    const key = keyOf(object);
+    const cached = store.get(key);
+    if (cached !== undefined) refuseIfNotOurs(cached, ownerUid);
+    const digest = digestOf(object);
+    const desired = withDigest(object, digest);
+    const known = cached?.metadata.annotations?.[annotations.renderedDigest] === digest;
+    const drift = cached !== undefined && known ? this.#drift(child, key, digest, desired, cached) : undefined;
+    if (cached !== undefined && drift?.length === 0) return applied(cached, 'unchanged');
+
+    const answer = await this.#write(child, desired, cached !== undefined, signal);
+    store.put(lean(answer));
+    this.#tolerated.set(`${type.plural}/${key}`, { digest, paths: divergence(desired, answer) });
+    return {
+      ...applied(answer, cached === undefined ? 'created' : 'updated'),
+      ...(drift === undefined ? {} : { drift }),
+    };
+  }
+
+  /** Deletes a child that is no longer rendered. One that is gone already is fine. */
+  async remove(
+    type: Child['type'],
+    object: KubeObject,
+    propagation: 'Background' | 'Foreground',
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { name, namespace, uid } = object.metadata;
+    this.#tolerated.delete(`${type.plural}/${keyOf(object)}`);
+    try {
+      await this.#api.delete(
+        type,
+        { name, namespace },
+        { propagation, signal, ...(uid === undefined ? {} : { preconditions: { uid } }) },
+      );
+    } catch (error) {
+      // A conflict here means that another object has that name by now.
+      if (!isOaasError(error, 'NotFound') && !isOaasError(error, 'Conflict')) throw error;
+    }
+  }
+
+  #drift(child: Child, key: string, digest: string, desired: KubeObject, cached: KubeObject): readonly string[] {
+    const tolerated = this.#tolerated.get(`${child.type.plural}/${key}`);
+    const ignored = tolerated?.digest === digest ? tolerated.paths : [];
+    return divergence(desired, cached).filter((path) => !ignored.includes(path));
+  }
+
+  async #write(child: Child, desired: KubeObject, isOurs: boolean, signal: AbortSignal): Promise<KubeObject> {
+    try {
+      return await this.#api.apply(child.type, desired, { fieldManager: fieldManagers.render, force: isOurs, signal });
+    } catch (error) {
+      const conflicts = isOaasError(error) ? fieldConflicts(error) : [];
+      if (conflicts.length === 0) throw error;
+      const { kind, metadata } = desired;
+      throw oaasError(
+        'FailedPrecondition',
+        `${kind} ${metadata.name} is managed by someone else: ${conflicts.join('; ')}`,
+        {
+          remedy: `Remove or rename the other ${kind}.`,
+          details: { reason: 'FieldConflict' },
+          retryAfterMs: waitForForeignMs,
+          cause: error,
+        },
+      );
+    }
+  }
+
+  #store(plural: string): Store<KubeObject> {
+    const store = this.#stores.get(plural);
+    if (store === undefined) throw oaasError('Internal', `there is no cache of ${plural}`);
+    return store;
+  }
+}
+
+function refuseIfNotOurs(cached: KubeObject, ownerUid: string): void {
+  const { kind, metadata } = cached;
+  const owner = metadata.ownerReferences?.find((reference) => reference.controller === true);
+  const isOld = owner !== undefined && owner.uid !== ownerUid;
+  if (metadata.deletionTimestamp === undefined && !isOld) return;
+  throw oaasError('FailedPrecondition', `waiting for the old ${kind} ${metadata.name} to go`, {
+    retryAfterMs: waitForOldMs,
+  });
+}
+
+function withDigest(object: KubeObject, digest: string): KubeObject {
+  const { metadata } = object;
+  return {
+    ...object,
+    metadata: { ...metadata, annotations: { ...metadata.annotations, [annotations.renderedDigest]: digest } },
+  };
+}
+
+function applied(object: KubeObject, action: AppliedChild['action']): AppliedChild {
+  return { kind: object.kind, name: object.metadata.name, uid: object.metadata.uid ?? '', action };
+}
