@@ -41,7 +41,8 @@ export function selectsLabels(selector: unknown, labels: Json): boolean {
   return true;
 }
 
-function containerErrors(spec: unknown, path: string): FieldError[] {
+/** @param claims names of the volumes that a StatefulSet makes of its claims */
+function containerErrors(spec: unknown, path: string, claims: readonly unknown[] = []): FieldError[] {
   const found: FieldError[] = [];
   const containers = listAt(spec, 'containers');
   if (containers.length === 0) found.push(fieldErrors.required(`${path}.containers`));
@@ -56,7 +57,10 @@ function containerErrors(spec: unknown, path: string): FieldError[] {
       if ((textAt(container, 'image') ?? '') === '') found.push(fieldErrors.required(`${at}.image`));
     }
   }
-  const volumes = new Set(listAt(spec, 'volumes').map((volume) => textAt(volume, 'name')));
+  const volumes = new Set([
+    ...listAt(spec, 'volumes').map((volume) => textAt(volume, 'name')),
+    ...claims.map((claim) => textAt(claim, 'metadata', 'name')),
+  ]);
   for (const [index, container] of listAt(spec, 'containers').entries()) {
     for (const [position, mount] of listAt(container, 'volumeMounts').entries()) {
       const name = textAt(mount, 'name');
@@ -90,7 +94,8 @@ function workloadErrors(next: KubeObject, live: KubeObject | undefined): FieldEr
   if (replicas !== undefined && replicas < 0) {
     found.push(fieldErrors.invalid('spec.replicas', replicas, 'must be greater than or equal to 0'));
   }
-  found.push(...containerErrors(objectAt(next.spec, 'template', 'spec'), 'spec.template.spec'));
+  const claims = listAt(next.spec, 'volumeClaimTemplates');
+  found.push(...containerErrors(objectAt(next.spec, 'template', 'spec'), 'spec.template.spec', claims));
   if (live !== undefined && !deepEqual(selector, objectAt(live.spec, 'selector'))) {
     found.push(fieldErrors.invalid('spec.selector', selector, 'field is immutable'));
   }
