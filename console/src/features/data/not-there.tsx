@@ -1,5 +1,5 @@
 import { SearchX } from 'lucide-react';
-import { buttonStyle } from '../../ui/button.tsx';
+import { buttonStyle } from '../../ui/button-style.ts';
 import { PageLink } from '../../ui/page-link.tsx';
 import { Empty } from '../../ui/states.tsx';
 import { isNotFound } from './failure.ts';

@@ -3,7 +3,7 @@
 import type { DeploymentRecordDetail } from '@oaas/commons/client/pm';
 import { useQuery } from '@tanstack/react-query';
 import { Grid3x3 } from 'lucide-react';
-import { buttonStyle } from '../../ui/button.tsx';
+import { buttonStyle } from '../../ui/button-style.ts';
 import { CommandLine, CopyButton } from '../../ui/copy.tsx';
 import { formatBytes, formatCompact, formatCount } from '../../ui/format.ts';
 import { Meter } from '../../ui/meter.tsx';

@@ -15,12 +15,12 @@ const height = 52;
 
 type ResourceNode = Node<{ readonly node: TreeNode }, 'resource'>;
 
-/** The resource tree as a picture, left to right. The list beside it holds the same for those who do not see it. */
+/** The resource tree as a picture, left to right. The list view says the same in words. */
 export default function ResourceGraph({ nodes }: { readonly nodes: readonly TreeNode[] }) {
   const { resolvedTheme } = useTheme();
   const graph = useMemo(() => layout(nodes), [nodes]);
   return (
-    <div className="h-[28rem] w-full" aria-hidden="true">
+    <div className="h-[28rem] w-full" role="group" aria-label="Resources as a graph" data-testid="resource-graph">
       <ReactFlow
         nodes={graph.nodes}
         edges={graph.edges}
@@ -37,10 +37,10 @@ export default function ResourceGraph({ nodes }: { readonly nodes: readonly Tree
         elementsSelectable={false}
         preventScrolling={false}
         zoomOnScroll={false}
-        style={{ background: 'transparent' }}
+        className="bg-transparent!"
       >
         <Background gap={20} size={1} color="var(--line)" />
-        <Controls showInteractive={false} position="bottom-right" />
+        <Controls showInteractive={false} position="top-right" />
       </ReactFlow>
     </div>
   );
@@ -78,8 +78,9 @@ function layout(nodes: readonly TreeNode[]): { nodes: ResourceNode[]; edges: Edg
   const graph = new dagre.graphlib.Graph();
   graph.setGraph({ rankdir: 'LR', nodesep: 12, ranksep: 56 });
   graph.setDefaultEdgeLabel(() => ({}));
-  for (const node of nodes) graph.setNode(node.id, { width, height });
-  for (const node of nodes) if (node.parent !== null) graph.setEdge(node.parent, node.id);
+  // Backwards: dagre stacks siblings from the last to the first.
+  for (const node of nodes.toReversed()) graph.setNode(node.id, { width, height });
+  for (const node of nodes.toReversed()) if (node.parent !== null) graph.setEdge(node.parent, node.id);
   dagre.layout(graph);
   return {
     nodes: nodes.map((node) => {

@@ -2,7 +2,7 @@
 
 import type { DeploymentRecordView } from '@oaas/commons/client/pm';
 import { Layers } from 'lucide-react';
-import { columnsOf, DataTable, type Columns } from '../../ui/data-table.tsx';
+import { columnsOf, DataTable } from '../../ui/data-table.tsx';
 import { SearchInput, Select } from '../../ui/field.tsx';
 import { formatCompact } from '../../ui/format.ts';
 import { withFilter, withQuery } from '../../ui/list-state.ts';
@@ -94,7 +94,7 @@ export function DeploymentsPage() {
 }
 
 const helper = columnsOf<DeploymentRecordView>();
-const columns: Columns<DeploymentRecordView> = helper.columns([
+const columns = helper.columns([
   helper.accessor('class_key', {
     header: 'Deployment',
     meta: { sort: 'package_name' },

@@ -54,16 +54,7 @@ export function Resources({ record }: { readonly record: DeploymentRecordDetail 
         ))}
         <span className="ml-auto text-xs text-ink-3">{plural(record.resources.length, 'resource')}</span>
       </div>
-      {view === 'graph' ? (
-        <>
-          <ResourceGraph nodes={nodes} />
-          <div className="sr-only">
-            <ResourceList nodes={nodes} />
-          </div>
-        </>
-      ) : (
-        <ResourceList nodes={nodes} />
-      )}
+      {view === 'graph' ? <ResourceGraph nodes={nodes} /> : <ResourceList nodes={nodes} />}
     </div>
   );
 }

@@ -38,9 +38,9 @@ export function NfrStation() {
           { tone: 'warn', value: violated, word: 'violated' },
           { tone: 'idle', value: unmeasured, word: 'not measured' },
         ]}
-        className="my-1"
+        className="my-1.5"
       />
-      <p className="flex min-h-4.5 flex-wrap gap-x-3 text-xs">
+      <p className="flex min-h-6 flex-wrap items-center gap-x-3 text-xs">
         {violated > 0 ? (
           <Status tone="warn" className="text-xs">
             {violated} violated

@@ -1,76 +1,93 @@
 import type { Overview } from '@oaas/commons/client/pm';
 import type { Tone } from '../../ui/tone.ts';
 
+interface Part {
+  readonly tone: Tone;
+  readonly value: number;
+  readonly word: string;
+  /** Where those are listed. */
+  readonly href: string;
+}
+
 export interface StationView {
   readonly id: 'git' | 'sync' | 'health' | 'data';
   readonly title: string;
   readonly href: string;
-  readonly value: number;
   readonly total: number;
   readonly unit: string;
-  readonly tone: Tone;
-  readonly notes: readonly { readonly tone: Tone; readonly text: string; readonly href: string }[];
+  /** What is as it should be. */
+  readonly good: number;
+  /** The rest by kind; together with `good` it makes up the total. */
+  readonly rest: readonly Part[];
 }
 
 /** The way of a change through the platform, with how much of each part is as it should be. */
 export function stations(overview: Overview): readonly StationView[] {
   const { sources, records, data } = overview;
-  const outOfSync = records.total - records.synced;
-  const note = (count: number, tone: Tone, text: string, href: string) =>
-    count > 0 ? [{ tone, text: `${count} ${text}`, href }] : [];
+  const health = records.healthy + records.degraded + records.progressing;
   return [
     {
       id: 'git',
       title: 'Sources',
       href: '/sources',
-      value: sources.synced,
       total: sources.total,
       unit: 'synced',
-      tone: sources.attention > 0 ? 'bad' : sources.synced < sources.total ? 'busy' : 'ok',
-      notes: note(sources.attention, 'bad', 'need attention', '/sources'),
+      good: sources.synced,
+      rest: parts([
+        { tone: 'bad', value: sources.attention, word: 'need attention', href: '/sources' },
+        {
+          tone: 'busy',
+          value: sources.total - sources.synced - sources.attention,
+          word: 'on their way or suspended',
+          href: '/sources',
+        },
+      ]),
     },
     {
       id: 'sync',
       title: 'Sync',
-      href: '/deployments',
-      value: records.synced,
+      href: '/deployments?sort=sync',
       total: records.total,
       unit: 'records as in Git',
-      tone: records.held > 0 ? 'hold' : outOfSync > 0 ? 'warn' : 'ok',
-      notes: [
-        ...note(records.held, 'hold', 'to confirm', '/deployments'),
-        ...note(outOfSync - records.held, 'warn', 'out of sync', '/deployments?sync=OutOfSync'),
-      ],
+      good: records.synced,
+      rest: parts([
+        { tone: 'hold', value: records.held, word: 'to confirm', href: '/deployments?sync=OutOfSync' },
+        {
+          tone: 'warn',
+          value: records.total - records.synced - records.held,
+          word: 'not in sync',
+          href: '/deployments?sort=sync',
+        },
+      ]),
     },
     {
       id: 'health',
       title: 'Health',
-      href: '/deployments',
-      value: records.healthy,
+      href: '/deployments?sort=health',
       total: records.total,
       unit: 'workloads healthy',
-      tone:
-        records.degraded > 0
-          ? 'bad'
-          : records.progressing > 0
-            ? 'busy'
-            : records.healthy < records.total
-              ? 'idle'
-              : 'ok',
-      notes: [
-        ...note(records.degraded, 'bad', 'degraded', '/deployments?health=Degraded'),
-        ...note(records.progressing, 'busy', 'progressing', '/deployments?health=Progressing'),
-      ],
+      good: records.healthy,
+      rest: parts([
+        { tone: 'bad', value: records.degraded, word: 'degraded', href: '/deployments?health=Degraded' },
+        { tone: 'busy', value: records.progressing, word: 'progressing', href: '/deployments?health=Progressing' },
+        { tone: 'idle', value: records.total - health, word: 'unknown', href: '/deployments?health=Unknown' },
+      ]),
     },
     {
       id: 'data',
       title: 'Data',
       href: '/grid',
-      value: data.shards_ready,
       total: data.shards_total,
       unit: 'shards ready',
-      tone: data.shards_ready < data.shards_total ? 'warn' : 'ok',
-      notes: note(data.shards_total - data.shards_ready, 'warn', 'not ready', '/grid'),
+      good: data.shards_ready,
+      rest: parts([
+        { tone: 'warn', value: data.shards_total - data.shards_ready, word: 'not ready', href: '/grid?data=Degraded' },
+      ]),
     },
   ];
+}
+
+/** Without what is nothing; a count that the summary's parts do not bear out is not shown as less than nothing. */
+function parts(list: readonly Part[]): readonly Part[] {
+  return list.filter((part) => part.value > 0);
 }

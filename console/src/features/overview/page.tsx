@@ -33,11 +33,11 @@ export function OverviewPage() {
             <div className="grid grid-cols-[minmax(0,3fr)_minmax(0,2fr)] items-start gap-5 max-lg:grid-cols-1">
               <div className="flex min-w-0 flex-col gap-5">
                 <Attention items={data.attention} />
-                <RecentRuns runs={data.recent_runs} />
+                <Clusters />
               </div>
               <div className="flex min-w-0 flex-col gap-5">
                 <CommitToApplied figures={data.commit_to_applied_ms} runs={data.recent_runs} />
-                <Clusters />
+                <RecentRuns runs={data.recent_runs} />
               </div>
             </div>
           </>
@@ -61,46 +61,40 @@ function Strip({ overview }: { readonly overview: Overview }) {
       aria-label="State of the platform"
       className="grid grid-cols-5 gap-px overflow-hidden rounded-lg border bg-line shadow-card max-xl:grid-cols-3 max-md:grid-cols-2"
     >
-      {stations(overview).map((station) => {
-        const Icon = icons[station.id];
-        return (
-          <StripCell key={station.id} icon={Icon} title={station.title} href={station.href} tone={station.tone}>
-            <p className="flex items-baseline gap-1.5">
-              <span className="text-2xl font-semibold tracking-tight">{formatCompact(station.value)}</span>
-              <span className="text-ink-3">of {formatCompact(station.total)}</span>
-            </p>
-            <p className="text-xs text-ink-2">
-              {station.unit}
-              {station.id === 'data'
-                ? `, ${formatCompact(overview.data.objects)} objects, ${formatBytes(overview.data.bytes)}`
-                : null}
-            </p>
-            <Meter
-              label={station.title}
-              total={station.total}
-              parts={[
-                { tone: 'ok', value: station.value, word: station.unit },
-                {
-                  tone: station.tone === 'ok' ? 'idle' : station.tone,
-                  value: station.total - station.value,
-                  word: 'other',
-                },
-              ]}
-              className="my-1"
-            />
-            <p className="flex min-h-4.5 flex-wrap gap-x-3 text-xs">
-              {station.notes.map((note) => (
-                <PageLink key={note.text} href={note.href} className="relative z-10 hover:underline">
-                  <Status tone={note.tone} className="text-xs">
-                    {note.text}
-                  </Status>
-                </PageLink>
-              ))}
-            </p>
-          </StripCell>
-        );
-      })}
-      <StripCell icon={Gauge} title="NFR" href="/deployments?nfr=Violated" tone="idle">
+      {stations(overview).map((station) => (
+        <StripCell key={station.id} icon={icons[station.id]} title={station.title} href={station.href}>
+          <p className="flex items-baseline gap-1.5">
+            <span className="text-2xl font-semibold tracking-tight">{formatCompact(station.good)}</span>
+            <span className="text-ink-3">of {formatCompact(station.total)}</span>
+          </p>
+          <p className="text-xs text-ink-2">{station.unit}</p>
+          <Meter
+            label={station.title}
+            total={station.total}
+            parts={[{ tone: 'ok', value: station.good, word: station.unit }, ...station.rest]}
+            className="my-1.5"
+          />
+          <p className="flex flex-wrap gap-x-3 text-xs">
+            {station.rest.map((part) => (
+              <PageLink
+                key={part.word}
+                href={part.href}
+                className="relative z-10 inline-flex min-h-6 items-center hover:underline"
+              >
+                <Status tone={part.tone} className="text-xs">
+                  {formatCompact(part.value)} {part.word}
+                </Status>
+              </PageLink>
+            ))}
+            {station.id === 'data' ? (
+              <span className="inline-flex min-h-6 items-center text-ink-3">
+                {formatCompact(overview.data.objects)} objects, {formatBytes(overview.data.bytes)}
+              </span>
+            ) : null}
+          </p>
+        </StripCell>
+      ))}
+      <StripCell icon={Gauge} title="NFR" href="/deployments?nfr=Violated">
         <NfrStation />
       </StripCell>
     </section>
@@ -116,7 +110,6 @@ function StripCell({
   readonly icon: LucideIcon;
   readonly title: string;
   readonly href: string;
-  readonly tone: StationView['tone'];
   readonly children: React.ReactNode;
 }) {
   return (

@@ -6,7 +6,7 @@ import { ChevronRight } from 'lucide-react';
 import { useRef, useState } from 'react';
 import { cn } from '../../ui/cn.ts';
 import { Select } from '../../ui/field.tsx';
-import { formatCount } from '../../ui/format.ts';
+import { formatCount, plural } from '../../ui/format.ts';
 import { PageLink } from '../../ui/page-link.tsx';
 import { Empty } from '../../ui/states.tsx';
 import { Tag } from '../../ui/status.tsx';
@@ -158,7 +158,7 @@ function UnitRow({ unit }: { readonly unit: UnitChange }) {
         <span className="shrink-0 text-ink-2">{unit.environment}</span>
         <span className="min-w-0 flex-1 truncate text-ink-2 max-md:hidden">{unit.reason}</span>
         {unit.changes.length === 0 ? null : (
-          <span className="shrink-0 text-xs text-ink-3 max-sm:hidden">{unit.changes.length} fields</span>
+          <span className="shrink-0 text-xs text-ink-3 max-sm:hidden">{plural(unit.changes.length, 'field')}</span>
         )}
       </button>
       {open ? <UnitDetails unit={unit} /> : null}

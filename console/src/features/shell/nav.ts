@@ -24,7 +24,7 @@ export const places: readonly { readonly label: string; readonly places: readonl
       { href: '/grid', label: 'Grid', icon: 'grid', shortcut: 'g' },
     ],
   },
-  { label: 'Record', places: [{ href: '/audit', label: 'Audit', icon: 'audit', shortcut: 'a' }] },
+  { label: 'History', places: [{ href: '/audit', label: 'Audit', icon: 'audit', shortcut: 'a' }] },
 ];
 
 export const allPlaces: readonly Place[] = places.flatMap((group) => group.places);

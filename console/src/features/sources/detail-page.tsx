@@ -163,12 +163,18 @@ function Notices({ source }: { readonly source: Source }) {
         </Banner>
       ) : null}
       {source.phase !== 'Refused' && (source.plan_summary?.hold ?? 0) > 0 ? (
-        <Banner tone="hold" title={`${source.plan_summary?.hold ?? 0} of its deployments wait for a confirmation`}>
+        <Banner tone="hold" title={holdTitle(source.plan_summary?.hold ?? 0)}>
           They are listed first in the plan below; open one to read the consequence and confirm.
         </Banner>
       ) : null}
     </>
   );
+}
+
+function holdTitle(count: number): string {
+  return count === 1
+    ? 'One of its deployments waits for a confirmation'
+    : `${count} of its deployments wait for a confirmation`;
 }
 
 /** Where the commit is on its way from Git to every cluster. */

@@ -5,7 +5,7 @@ import { useQuery } from '@tanstack/react-query';
 import { History, Undo2 } from 'lucide-react';
 import { useState } from 'react';
 import { Button } from '../../ui/button.tsx';
-import { columnsOf, DataTable, type Columns } from '../../ui/data-table.tsx';
+import { columnsOf, DataTable } from '../../ui/data-table.tsx';
 import { Dialog } from '../../ui/dialog.tsx';
 import { formatMs } from '../../ui/format.ts';
 import { Banner, Empty, Failed, SkeletonLines } from '../../ui/states.tsx';
@@ -34,7 +34,7 @@ export function HistoryView({ source }: { readonly source: Source }) {
     (query) => keys.runList(source.name, query),
     (query, signal) => pm.listRuns(source.name, query, signal),
   );
-  const columns: Columns<SyncRun> = [
+  const columns = [
     ...baseColumns,
     helper.display({
       id: 'actions',
@@ -72,12 +72,13 @@ export function HistoryView({ source }: { readonly source: Source }) {
 /** Why a run cannot be gone back to; null where it can. */
 function rollbackReason(source: Source, run: SyncRun): string | null {
   if (run.phase === 'Refused') return 'This commit was refused: it never ran';
+  if (run.phase === 'Running') return 'This commit is being applied';
   if (run.commit.id === source.applied_commit?.id) return 'This commit is what runs now';
   return null;
 }
 
 const helper = columnsOf<SyncRun>();
-const baseColumns: Columns<SyncRun> = helper.columns([
+const baseColumns = helper.columns([
   helper.accessor('phase', {
     header: 'Result',
     cell: ({ row: { original: run } }) => {

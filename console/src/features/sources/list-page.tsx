@@ -4,7 +4,7 @@ import type { Source } from '@oaas/commons/client/pm';
 import { GitBranch, Plus, RefreshCw } from 'lucide-react';
 import { useState } from 'react';
 import { Button, IconButton } from '../../ui/button.tsx';
-import { columnsOf, DataTable, type Columns } from '../../ui/data-table.tsx';
+import { columnsOf, DataTable } from '../../ui/data-table.tsx';
 import { SearchInput, Select } from '../../ui/field.tsx';
 import { withFilter, withQuery } from '../../ui/list-state.ts';
 import { PageLink } from '../../ui/page-link.tsx';
@@ -89,7 +89,7 @@ export function SourcesPage() {
 }
 
 const helper = columnsOf<Source>();
-const columns: Columns<Source> = helper.columns([
+const columns = helper.columns([
   helper.accessor('name', {
     header: 'Source',
     meta: { sort: 'name' },

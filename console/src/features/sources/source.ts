@@ -72,25 +72,31 @@ export interface Station {
 /** The commit's way: seen in Git, planned, applied by every cluster. A station that lags behind the one before says why by its tone. */
 export function commitTrail(source: Source): readonly Station[] {
   const { observed_commit: seen, attempted_commit: planned, applied_commit: applied, phase } = source;
-  const trouble = phase === 'Refused' || phase === 'Failed' || phase === 'Stalled' ? 'bad' : 'busy';
-  // A suspension or a pin holds the commit back on purpose.
-  const lag: Tone = source.suspended !== null || source.pinned !== null ? 'pause' : trouble;
-  const tone = (commit: Commit | null, before: Commit | null, upToDate: Tone): Tone =>
-    commit === null ? 'idle' : before !== null && commit.id !== before.id ? lag : upToDate;
+  // Held back on purpose, behind because something is wrong, or simply not there yet.
+  const lag: Tone =
+    source.suspended !== null || source.pinned !== null
+      ? 'pause'
+      : phase === 'Refused' || phase === 'Failed' || phase === 'Stalled'
+        ? 'warn'
+        : 'busy';
+  const after = (commit: Commit | null, before: Commit | null): Tone => {
+    if (commit === null) return 'idle';
+    return before !== null && commit.id !== before.id ? lag : 'ok';
+  };
   return [
     {
       name: 'Seen',
       meaning: 'newest commit in Git',
       commit: seen,
-      tone: seen === null ? (phase === 'Stalled' ? 'bad' : 'idle') : phase === 'Stalled' ? 'bad' : 'ok',
+      tone: phase === 'Stalled' ? 'bad' : seen === null ? 'idle' : 'ok',
     },
     {
       name: 'Planned',
       meaning: 'last commit that was read',
       commit: planned,
-      tone: phase === 'Refused' ? 'bad' : tone(planned, seen, 'ok'),
+      tone: phase === 'Refused' ? 'bad' : after(planned, seen),
     },
-    { name: 'Applied', meaning: 'what every cluster has', commit: applied, tone: tone(applied, planned, 'ok') },
+    { name: 'Applied', meaning: 'what every cluster has', commit: applied, tone: after(applied, planned) },
   ];
 }
 

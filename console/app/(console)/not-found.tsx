@@ -1,0 +1,23 @@
+import { SearchX } from 'lucide-react';
+import { PageLink } from '../../src/ui/page-link.tsx';
+import { Empty } from '../../src/ui/states.tsx';
+import { buttonStyle } from '../../src/ui/button-style.ts';
+
+export default function NotFound() {
+  return (
+    <div className="grid flex-1 place-items-center">
+      <h1 className="sr-only">Not found</h1>
+      <Empty
+        icon={<SearchX aria-hidden="true" />}
+        title="There is no such page"
+        action={
+          <PageLink href="/" className={buttonStyle({})}>
+            Go to the overview
+          </PageLink>
+        }
+      >
+        The address may be wrong, or what it showed is gone.
+      </Empty>
+    </div>
+  );
+}

@@ -1,0 +1,134 @@
+'use client';
+
+import type { DeploymentRecordView } from '@oaas/commons/client/pm';
+import { Grid3x3 } from 'lucide-react';
+import { columnsOf, DataTable } from '../../ui/data-table.tsx';
+import { SearchInput, Select } from '../../ui/field.tsx';
+import { formatBytes, formatCompact } from '../../ui/format.ts';
+import { withFilter, withQuery } from '../../ui/list-state.ts';
+import { Meter } from '../../ui/meter.tsx';
+import { PageLink } from '../../ui/page-link.tsx';
+import { PageHeader } from '../../ui/panel.tsx';
+import { Empty } from '../../ui/states.tsx';
+import { useListState } from '../../ui/use-search.ts';
+import { EnvironmentSelect } from '../clusters/environment-select.tsx';
+import { keys } from '../data/keys.ts';
+import { usePm } from '../data/provider.tsx';
+import { useList } from '../data/use-list.ts';
+import { AxisCell } from '../deployments/axes.tsx';
+import { axisWords } from '../deployments/axes.ts';
+import { gridPath, recordTitle } from '../deployments/record.ts';
+
+const spec = { filters: ['environment', 'data'], sort: 'package_name' };
+
+/** Every deployment has a grid of its own: choose whose. */
+export function GridsPage() {
+  const pm = usePm();
+  const [state, setState] = useListState(spec);
+  const page = useList(state, keys.recordList, (query, signal) => pm.listRecords(query, signal));
+  return (
+    <>
+      <PageHeader
+        title="Grid"
+        subtitle="Each deployment keeps its objects in a grid of its own. Choose one to see its members and shards."
+      />
+      <DataTable
+        label="Grids"
+        noun="grids"
+        columns={columns}
+        page={page}
+        rowId={(record) => record.id}
+        state={state}
+        onState={setState}
+        toolbar={
+          <>
+            <SearchInput
+              label="Search grids"
+              className="w-64 max-sm:w-full"
+              value={state.q}
+              onChange={(event) => setState(withQuery(state, event.target.value))}
+            />
+            <EnvironmentSelect
+              value={state.filter['environment'] ?? ''}
+              onChange={(value) => setState(withFilter(state, 'environment', value))}
+            />
+            <Select
+              aria-label="Data"
+              value={state.filter['data'] ?? ''}
+              onChange={(event) => setState(withFilter(state, 'data', event.target.value))}
+            >
+              <option value="">Data: any</option>
+              {Object.entries(axisWords.data).map(([value, [, word]]) => (
+                <option key={value} value={value}>
+                  Data: {word.toLowerCase()}
+                </option>
+              ))}
+            </Select>
+          </>
+        }
+        empty={
+          <Empty icon={<Grid3x3 aria-hidden="true" />} title="No grid yet">
+            A grid is made with the first deployment of a class.
+          </Empty>
+        }
+      />
+    </>
+  );
+}
+
+const helper = columnsOf<DeploymentRecordView>();
+const columns = helper.columns([
+  helper.accessor('class_key', {
+    header: 'Deployment',
+    meta: { sort: 'package_name' },
+    cell: ({ row: { original: record } }) => (
+      <PageLink href={gridPath(record)} className="row-link font-medium">
+        {recordTitle(record)}
+      </PageLink>
+    ),
+  }),
+  helper.accessor('target_environment', { header: 'Environment', meta: { sort: 'target_environment' } }),
+  helper.display({ id: 'data', header: 'Data', cell: ({ row }) => <AxisCell axes={row.original.axes} name="data" /> }),
+  helper.display({
+    id: 'shards',
+    header: 'Shards ready',
+    meta: { from: 'sm' },
+    cell: ({ row: { original: record } }) => {
+      const { shards_ready: ready, shards_total: total } = record.axes.data;
+      return (
+        <span className="flex items-center gap-2">
+          <Meter
+            label="Shards ready"
+            className="w-24 max-lg:hidden"
+            total={total}
+            parts={[
+              { tone: 'ok', value: ready, word: 'ready' },
+              { tone: 'warn', value: total - ready, word: 'not ready' },
+            ]}
+          />
+          {ready}/{total}
+        </span>
+      );
+    },
+  }),
+  helper.display({
+    id: 'members',
+    header: 'Members',
+    meta: { align: 'end', from: 'md' },
+    cell: ({ row: { original: record } }) => `${record.axes.data.members_ready}/${record.axes.data.members_total}`,
+  }),
+  helper.display({
+    id: 'objects',
+    header: 'Objects',
+    meta: { align: 'end', from: 'sm' },
+    cell: ({ row: { original: record } }) =>
+      record.axes.data.objects === null ? '—' : formatCompact(record.axes.data.objects),
+  }),
+  helper.display({
+    id: 'bytes',
+    header: 'Size',
+    meta: { align: 'end', from: 'md' },
+    cell: ({ row: { original: record } }) =>
+      record.axes.data.bytes === null ? '—' : formatBytes(record.axes.data.bytes),
+  }),
+]);
