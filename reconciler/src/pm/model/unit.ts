@@ -1,5 +1,14 @@
 import type { GridLayout } from '../../record/index.ts';
-import type { BindingSpec, FunctionSpec, NfrSpec, OdgmSpec, PackageSpec, StateSpec, TelemetrySpec } from './schema.ts';
+import type {
+  BindingSpec,
+  ClassDeploymentSpec,
+  FunctionSpec,
+  NfrSpec,
+  OdgmSpec,
+  PackageSpec,
+  StateSpec,
+  TelemetrySpec,
+} from './schema.ts';
 
 /** One class in one environment, as desired. Everything that its digest covers, and nothing else. */
 export interface UnitSpec {
@@ -33,6 +42,9 @@ export interface DesiredUnit {
 
 export interface ResolvedPackage {
   readonly spec: PackageSpec;
+  /** Those inside the package and those beside it. */
+  readonly deployments: readonly ClassDeploymentSpec[];
+  /** Digest of `spec` and `deployments`. */
   readonly digest: string;
   readonly path: string;
 }

@@ -64,15 +64,18 @@ export function resolve(input: ResolveInput): Resolution {
   const rankOf = (unit: DesiredUnit) => rank.get(unit.spec.package_name) ?? 0;
   return {
     documents: verdicts,
-    packages: order.flatMap((name) => {
-      const document = packages.get(name);
-      return document === undefined
-        ? []
-        : [{ spec: document.spec, digest: digestOf(document.spec), path: document.path }];
-    }),
+    packages: order.flatMap((name) => resolvedPackage(packages.get(name), entries)),
     units: units.sort((a, b) => rankOf(a) - rankOf(b) || (a.spec.id < b.spec.id ? -1 : 1)),
     refused,
   };
+}
+
+function resolvedPackage(document: PackageDocument | undefined, entries: readonly Entry[]): readonly ResolvedPackage[] {
+  if (document === undefined) return [];
+  const { spec, path } = document;
+  const own = entries.filter((entry) => packageOf(entry) === spec.name);
+  const deployments = own.map((entry) => ({ ...entry.spec, package_name: spec.name }));
+  return [{ spec, deployments, digest: digestOf({ spec, deployments }), path }];
 }
 
 /** Collects problems per document. */

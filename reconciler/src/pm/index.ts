@@ -1,0 +1,6 @@
+/** The Package Manager: desired state from Git, applied to clusters over gRPC, told by REST. */
+export { PackageManager, type PackageManagerOptions } from './shell/manager.ts';
+export type { ClusterConfig } from './cluster/agent.ts';
+export { createRestServer, type RestOptions } from './rest/server.ts';
+export type { AuthOptions, TokenConfig } from './rest/auth.ts';
+export { loadPmConfig, type PmConfig } from './config.ts';
