@@ -8,7 +8,8 @@ import { isWellFormed, statusOf } from './message.ts';
 import { ChunkPool } from './output.ts';
 import { Sender } from './sender.ts';
 import { applySettings, initialPeerSettings, type PeerSettings, settingIds } from './settings.ts';
-import { RecentlyClosed, Stream, StreamPool } from './stream.ts';
+import type { Stream } from './stream.ts';
+import { RecentlyClosed, StreamPool } from './stream.ts';
 
 /**
  * Why a stream ended early: the peer's RST_STREAM, an error that this side found, the peer's GOAWAY (the stream was not

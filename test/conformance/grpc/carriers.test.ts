@@ -4,7 +4,8 @@ import { isOaasError, oaasError } from '@oaas/commons/errors';
 import { createLogger } from '@oaas/commons/telemetry';
 import { systemClock, systemRandom, systemTimers } from '@oaas/commons/time/system';
 import { eventually } from '@oaas/commons/testkit';
-import { testing, testingMessages } from '@oaas/proto';
+import type { testingMessages } from '@oaas/proto';
+import { testing } from '@oaas/proto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { testService } from './test-service.ts';
 

@@ -1,3 +1,5 @@
+import type { OaasError } from '../../errors/index.ts';
+
 interface Waiter {
   readonly resolve: (result: IteratorResult<unknown, undefined>) => void;
   readonly reject: (error: unknown) => void;
@@ -12,7 +14,7 @@ export class MessageQueue implements AsyncIterableIterator<unknown> {
   private at = 0;
   private waiters: Waiter[] = [];
   private ended = false;
-  private failure: { readonly error: unknown } | undefined = undefined;
+  private failure: OaasError | undefined = undefined;
   private readonly taken: (bytes: number) => void;
   private readonly left: () => void;
 
@@ -44,9 +46,9 @@ export class MessageQueue implements AsyncIterableIterator<unknown> {
   }
 
   /** The reader gets the error at once: what waits is dropped. */
-  fail(error: unknown): void {
+  fail(error: OaasError): void {
     if (this.failure !== undefined || (this.ended && this.at >= this.waiting.length)) return;
-    this.failure = { error };
+    this.failure = error;
     this.waiting.length = 0;
     this.at = 0;
     for (const waiter of this.waiters) waiter.reject(error);
@@ -55,7 +57,7 @@ export class MessageQueue implements AsyncIterableIterator<unknown> {
 
   next(): Promise<IteratorResult<unknown, undefined>> {
     const { failure } = this;
-    if (failure !== undefined) return Promise.reject(failure.error as Error);
+    if (failure !== undefined) return Promise.reject(failure);
     const first = this.waiting[this.at];
     if (first !== undefined) {
       this.at += 1;

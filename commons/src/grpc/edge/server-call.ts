@@ -1,4 +1,4 @@
-import { oaasError } from '../../errors/index.ts';
+import { type OaasError, oaasError } from '../../errors/index.ts';
 import type { Logger } from '../../telemetry/index.ts';
 import type { Timer } from '../../time/index.ts';
 import type { CallContext } from '../definition.ts';
@@ -34,7 +34,7 @@ export class ServerCall implements CallContext {
   private ownHeaders: string[] | undefined = undefined;
   private ownTrailers: string[] | undefined = undefined;
   private cancel: AbortController | undefined = undefined;
-  private reason: { readonly error: unknown } | undefined = undefined;
+  private reason: OaasError | undefined = undefined;
   private facts: Map<string, unknown> | undefined = undefined;
 
   constructor(id: number, entry: EdgeMethod, head: RequestHead, peer: string, logger: Logger, deadlineMs?: number) {
@@ -57,7 +57,7 @@ export class ServerCall implements CallContext {
   get signal(): AbortSignal {
     if (this.cancel === undefined) {
       this.cancel = new AbortController();
-      if (this.reason !== undefined) this.cancel.abort(this.reason.error);
+      if (this.reason !== undefined) this.cancel.abort(this.reason);
     }
     return this.cancel.signal;
   }
@@ -84,11 +84,11 @@ export class ServerCall implements CallContext {
   }
 
   /** No answer is wanted any more: the handler learns why by its signal and its requests. */
-  abandon(error: unknown): void {
+  abandon(error: OaasError): void {
     this.isOver = true;
     this.timer?.cancel();
     this.timer = undefined;
-    this.reason = { error };
+    this.reason = error;
     this.cancel?.abort(error);
     this.queue?.fail(error);
     this.onDrained?.();
@@ -102,6 +102,6 @@ export class ServerCall implements CallContext {
   }
 }
 
-export function cancelledError(): Error {
+export function cancelledError(): OaasError {
   return oaasError('Cancelled', 'the caller gave the call up');
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { oaasError, toOaasError } from '../../errors/index.ts';
+import { type OaasError, oaasError, toOaasError } from '../../errors/index.ts';
 import {
   type ChunkPool,
   FieldBlock,
@@ -128,7 +128,7 @@ export class ServerConnection implements Http2Events {
   }
 
   /** Ends the streaming calls, since they might never end by themselves. */
-  endStreams(error: unknown): void {
+  endStreams(error: OaasError): void {
     this.http2.forEachStream(({ context }) => {
       if (!(context instanceof ServerCall)) return;
       if (context.entry.requestStream || context.entry.responseStream) this.interrupt(context, error);
@@ -300,7 +300,7 @@ export class ServerConnection implements Http2Events {
   }
 
   /** Answers a call from outside of its handler, and tells the handler. */
-  private interrupt(call: ServerCall, error: unknown): void {
+  private interrupt(call: ServerCall, error: OaasError): void {
     if (call.isOver) return;
     this.fail(call, error);
     call.abandon(error);
@@ -519,7 +519,7 @@ export class ServerConnection implements Http2Events {
       reader.feed(bytes, start, end);
       if (endStream && reader.held > 0) throw oaasError('Internal', 'the last request is cut short');
     } catch (error) {
-      this.interrupt(call, error);
+      this.interrupt(call, toOaasError(error));
       return;
     }
     // A message in parts must be able to grow beyond the window; a whole one frees it when it is read.

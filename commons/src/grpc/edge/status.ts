@@ -1,4 +1,4 @@
-import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
+import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { fromGrpcStatus, type OaasError, toGrpcStatus } from '../../errors/index.ts';
 import { FieldBlock } from '../../http2/index.ts';
 import { decodeBinary, decodeMessage, encodeBinary, encodeMessage } from './wire.ts';
@@ -93,7 +93,7 @@ function fieldsOf(message: Uint8Array, wanted: number): Uint8Array[] {
   const found: Uint8Array[] = [];
   while (reader.pos < reader.len) {
     const [field, type] = reader.tag();
-    if (field === wanted && type === 2) found.push(reader.bytes());
+    if (field === wanted && type === WireType.LengthDelimited) found.push(reader.bytes());
     else reader.skip(type, field);
   }
   return found;
