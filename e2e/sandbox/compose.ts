@@ -194,6 +194,8 @@ export interface PmOptions {
   readonly clusters: readonly { readonly name: string; readonly url: string; readonly token: string }[];
   readonly git: { readonly url: string; readonly password: string };
   readonly webhookSecret: string;
+  /** How often the repository is looked at without a push. Default 15. */
+  readonly intervalSeconds?: number;
 }
 
 export async function startPm(setting: Setting, options: PmOptions): Promise<Child> {
@@ -203,7 +205,7 @@ export async function startPm(setting: Setting, options: PmOptions): Promise<Chi
     name: repository,
     url: options.git.url,
     ref: { branch: 'main' },
-    interval_seconds: 15,
+    interval_seconds: options.intervalSeconds ?? 15,
     prune: 'delete',
     auth: { type: 'basic', username: gitUser, password: options.git.password },
     webhook_secret: options.webhookSecret,

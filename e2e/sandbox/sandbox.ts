@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { setMaxListeners } from 'node:events';
 import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createPmClient, type PmClient } from '@oaas/commons/client/pm';
@@ -73,6 +74,8 @@ export class Sandbox {
   readonly #children: Child[] = [];
 
   constructor(options: SandboxOptions) {
+    // Everything that waits listens to it.
+    setMaxListeners(0, this.#abort.signal);
     this.#options = options;
   }
 

@@ -39,6 +39,8 @@ const backoffBaseMs = 1000;
 const backoffMaxMs = 60_000;
 /** A run that lasted this long begins the delays anew. */
 const goodRunMs = 120_000;
+/** After this many tries a missing volume is worth an event. */
+const mountTriesQuiet = 5;
 /** A start gives its slot back after this long at the latest. */
 const startSlotMs = 10_000;
 
@@ -124,23 +126,25 @@ export class ContainerLoop {
       try {
         return await this.#options.prepare();
       } catch (error) {
-        this.#showFault(error, tries);
+        const fault = faultOf(error);
+        this.#showFault(fault, tries);
+        await this.#pause(fault.reason === 'ContainerCreating' ? mountDelayOf(tries) : delayOf(tries));
       }
-      await this.#pause(delayOf(tries));
     }
     return undefined;
   }
 
-  #showFault(error: unknown, tries: number): void {
-    const fault =
-      error instanceof RunnerFault
-        ? error
-        : new RunnerFault('RunContainerError', error instanceof Error ? error.message : '');
+  #showFault(fault: RunnerFault, tries: number): void {
     const { container, onEvent } = this.#options;
-    if (tries === 0) {
-      const note =
-        fault.reason === 'ErrImagePull' ? `Failed to pull image "${container.image}": ${fault.message}` : fault.message;
-      onEvent('Warning', fault.reason === 'ContainerCreating' ? 'FailedMount' : 'Failed', note);
+    if (fault.reason === 'ContainerCreating') {
+      if (tries === mountTriesQuiet) onEvent('Warning', 'FailedMount', fault.message);
+    } else if (tries === 0) {
+      const isPull = fault.reason === 'ErrImagePull';
+      onEvent(
+        'Warning',
+        'Failed',
+        isPull ? `Failed to pull image "${container.image}": ${fault.message}` : fault.message,
+      );
     }
     const isBackOff = fault.reason === 'ErrImagePull' && tries > 0;
     this.#set(
@@ -261,6 +265,16 @@ export class ContainerLoop {
 
 function delayOf(failures: number): number {
   return Math.min(backoffMaxMs, backoffBaseMs * 2 ** Math.min(failures, 20));
+}
+
+/** What is missing is mostly just being made, such as the volume of a claim: it is looked for sooner than a crash is repeated. */
+function mountDelayOf(tries: number): number {
+  return Math.min(5000, 50 * 2 ** Math.min(tries, 20));
+}
+
+function faultOf(error: unknown): RunnerFault {
+  if (error instanceof RunnerFault) return error;
+  return new RunnerFault('RunContainerError', error instanceof Error ? error.message : String(error));
 }
 
 /** The run that an earlier sandbox had going: how it ended nobody has seen. */
