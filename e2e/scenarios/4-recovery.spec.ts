@@ -4,6 +4,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { eventually } from '../support/eventually.ts';
 import { openGrid } from '../support/grid.ts';
+import { pidsWith } from '../support/processes.ts';
 import { expect, test } from '../support/platform.ts';
 
 const run = promisify(execFile);
@@ -76,7 +77,13 @@ test('a grid node that is killed comes back with every acknowledged write, and t
   );
   const restarts = (found: readonly { kind: string; name: string; restarts: number }[]) =>
     found.filter((r) => r.kind === 'Pod' && r.name.includes('-odgm-')).reduce((sum, pod) => sum + pod.restarts, 0);
-  for (const pid of await platform.sandbox.pidsOf(pods.map((pod) => pod.name))) process.kill(pid, 'SIGKILL');
+  const pids = pidsWith(
+    platform.dir,
+    'ODGM_NODE_ID',
+    pods.map((pod) => pod.name),
+  );
+  expect(pids.length).toBe(pods.length);
+  for (const pid of pids) process.kill(pid, 'SIGKILL');
   await eventually(
     () => platform.pm.getRecord(id),
     (found) => restarts(found.resources) >= restarts(pods) + pods.length,

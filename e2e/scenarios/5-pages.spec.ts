@@ -1,5 +1,5 @@
 // Every page in both themes: something to look at (test-results/screens), nothing that assistive technology trips over, no error in the browser.
-import AxeBuilder from '@axe-core/playwright';
+import { AxeBuilder } from '@axe-core/playwright';
 import { expect, test } from '../support/platform.ts';
 
 const pages: readonly (readonly [name: string, path: string])[] = [

@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '../support/eventually.ts';
+import { livePids } from '../support/processes.ts';
 import { openGrid } from '../support/grid.ts';
 import { expect, openPlatform, test } from '../support/platform.ts';
 import { startSandbox } from '../sandbox/testing.ts';
@@ -15,7 +16,7 @@ test('a stopped sandbox leaves nothing behind and continues with its data', asyn
   const first = await startSandbox({ dir, portBase, fresh: true });
   const readyFile = path.join(dir, 'ready.json');
   expect(statSync(readyFile).mode & 0o777).toBe(0o600);
-  let platform = await openPlatform(first);
+  let platform = await openPlatform(first, dir);
   const [record] = await eventually(
     () => platform.records({ package_name: 'counter', environment: 'edge' }),
     (found) => found.length === 1,
@@ -26,7 +27,7 @@ test('a stopped sandbox leaves nothing behind and continues with its data', asyn
   await grid.set('survivor', { count: 3 });
   grid.close();
   platform.repository.remove();
-  const pids = await first.pids();
+  const pids = livePids(dir);
   expect(pids.length).toBeGreaterThan(5);
 
   const stoppedIn = await first.stop();
@@ -35,7 +36,7 @@ test('a stopped sandbox leaves nothing behind and continues with its data', asyn
   expect(pids.filter(isAlive)).toEqual([]);
 
   const second = await startSandbox({ dir, portBase });
-  platform = await openPlatform(second);
+  platform = await openPlatform(second, dir);
   grid = await openGrid(platform.pm, id);
   expect(await grid.get('survivor')).toEqual({ count: 3 });
   grid.close();
@@ -43,7 +44,7 @@ test('a stopped sandbox leaves nothing behind and continues with its data', asyn
   await second.stop();
 
   const third = await startSandbox({ dir, portBase, fresh: true });
-  platform = await openPlatform(third);
+  platform = await openPlatform(third, dir);
   grid = await openGrid(platform.pm, id);
   await expect(grid.get('survivor')).rejects.toThrow();
   grid.close();

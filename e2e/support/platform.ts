@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { createPmClient, type DeploymentRecordView, type PmClient, type Source } from '@oaas/commons/client/pm';
 import { test as base } from '@playwright/test';
 import { Console } from '../pages/console.ts';
-import { type RunningSandbox, startSandbox } from '../sandbox/testing.ts';
+import { type StartedSandbox, startSandbox } from '../sandbox/testing.ts';
 import { eventually } from './eventually.ts';
 import { Repository } from './repository.ts';
 
@@ -11,7 +11,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** A started sandbox with what a user of it has at hand: PM's client, a clone, and the name of the seeded source. */
 export interface Platform {
-  readonly sandbox: RunningSandbox;
+  readonly sandbox: StartedSandbox;
+  /** The sandbox's directory. */
+  readonly dir: string;
   readonly pm: PmClient;
   readonly source: string;
   readonly repository: Repository;
@@ -20,13 +22,14 @@ export interface Platform {
   records(filter?: Record<string, string>): Promise<readonly DeploymentRecordView[]>;
 }
 
-export async function openPlatform(sandbox: RunningSandbox): Promise<Platform> {
+export async function openPlatform(sandbox: StartedSandbox, dir: string): Promise<Platform> {
   const pm = createPmClient({ baseUrl: sandbox.ready.pm.url, token: sandbox.ready.pm.token });
   const sources = await pm.listSources();
   const source = sources.items[0]?.name ?? '';
   const repository = await Repository.clone(sandbox.ready.git.url);
   return {
     sandbox,
+    dir,
     pm,
     source,
     repository,
@@ -49,12 +52,13 @@ export const test = base.extend<{ console: Console }, { platform: Platform }>({
   platform: [
     // eslint-disable-next-line no-empty-pattern -- Playwright reads the fixtures a fixture needs from this pattern.
     async ({}, use, worker) => {
+      const dir = path.join(root, 'test-results', 'sandbox');
       const sandbox = await startSandbox({
-        dir: path.join(root, 'test-results', 'sandbox'),
+        dir,
         portBase: 17_400 + worker.workerIndex * 3000,
         fresh: true,
       });
-      const platform = await openPlatform(sandbox);
+      const platform = await openPlatform(sandbox, dir);
       await use(platform);
       platform.repository.remove();
       await sandbox.stop();
