@@ -74,12 +74,7 @@ export class ProcessList {
 /** Ends the processes that an earlier sandbox on this directory left behind. Gives their number. */
 export async function endOrphans(file: string, timers: Timers): Promise<number> {
   if (!existsSync(file)) return 0;
-  const orphans = readFileSync(file, 'utf8')
-    .split('\n')
-    .map((line) => line.match(/^(\d+) (.+)$/))
-    .filter((match) => match !== null)
-    .map((match) => ({ pid: Number(match[1]), start: match[2] ?? '' }))
-    .filter(isAlive);
+  const orphans = parseProcesses(readFileSync(file, 'utf8')).filter(isAlive);
   for (const { pid } of orphans) signalGroup(pid, 'SIGTERM');
   for (let waited = 0; waited < graceMs && orphans.some(isAlive); waited += pollMs) await sleep(timers, pollMs);
   for (const orphan of orphans) if (isAlive(orphan)) signalGroup(orphan.pid, 'SIGKILL');
@@ -87,6 +82,17 @@ export async function endOrphans(file: string, timers: Timers): Promise<number> 
   return orphans.length;
 }
 
-function isAlive({ pid, start }: { readonly pid: number; readonly start: string }): boolean {
+export interface KnownProcess {
+  readonly pid: number;
+  readonly start: string;
+}
+
+/** Reads what a process list or a lock holds. */
+export function parseProcesses(text: string): KnownProcess[] {
+  return [...text.matchAll(/^(\d+) (.+)$/gm)].map(([, pid, start = '']) => ({ pid: Number(pid), start }));
+}
+
+/** Whether it is still the same process, and not another one that got its id. */
+export function isAlive({ pid, start }: KnownProcess): boolean {
   return processStart(pid) === start;
 }

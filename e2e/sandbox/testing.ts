@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isAlive, parseProcesses } from './orphans.ts';
 import type { Ready } from './sandbox.ts';
 
 export type { Ready } from './sandbox.ts';
@@ -11,6 +12,8 @@ export interface StartedSandbox {
   stop(): Promise<number>;
   /** Ends only the supervising process, at once, as a crash does. */
   kill(): Promise<void>;
+  /** The processes that it consists of at this moment: the supervising one, the platform's programs and the pods. */
+  pids(): Promise<readonly number[]>;
   /** What `npm start` has printed so far. */
   logs(): string;
 }
@@ -64,6 +67,12 @@ export async function startSandbox(options: StartOptions): Promise<StartedSandbo
   return {
     ready,
     logs: () => output,
+    pids: async () => {
+      const lines = await Promise.all(['lock', 'processes'].map((name) => readFile(join(options.dir, name), 'utf8')));
+      return parseProcesses(lines.join('\n'))
+        .filter(isAlive)
+        .map(({ pid }) => pid);
+    },
     stop: async () => {
       const since = performance.now();
       signalGroup('SIGINT');
