@@ -48,7 +48,8 @@ interface Pending {
 const knownMax = 4096;
 /** Events that wait to be written; over it the newest is dropped, which is counted. */
 const pendingMax = 4096;
-const writersMax = 4;
+/** Few, so that events never take the place of work. */
+const writersMax = 2;
 /** The same event within this time counts as one more of a series. */
 const seriesMs = 600_000;
 /** Kubernetes refuses a longer note. */

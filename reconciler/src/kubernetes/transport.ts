@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { isOaasError, oaasError, type OaasError, toOaasError } from '@oaas/commons/errors';
 import type { Timers } from '@oaas/commons/time';
 import { Agent, type Dispatcher, ProxyAgent } from 'undici';
@@ -57,7 +58,7 @@ export class Transport {
       limit.abort(request.signal?.reason);
     };
     // Not AbortSignal.any: callers' signals live long, and each call would leave something behind on them.
-    request.signal?.addEventListener('abort', giveUp, { once: true });
+    if (request.signal !== undefined) listen(request.signal, giveUp);
     try {
       request.signal?.throwIfAborted();
       const response = await this.#authenticated(request, 'call', limit.signal);
@@ -139,6 +140,12 @@ export class Transport {
     }
     return use === 'call' ? this.#calls : this.#watches;
   }
+}
+
+/** Many calls share one signal, and each leaves when it is over: that is no leak. */
+function listen(signal: AbortSignal, listener: () => void): void {
+  setMaxListeners(0, signal);
+  signal.addEventListener('abort', listener, { once: true });
 }
 
 function newAgent(cluster: Cluster, tls: Credentials['tls'], connections: number): Dispatcher {

@@ -14,7 +14,7 @@ import {
   resources,
   selectorLabels,
 } from './common.ts';
-import { eventSettings, gridCollections, gridConfigYaml, gridMembers } from './odgm-config.ts';
+import { eventSettings, gridCollections, gridConfig, gridConfigYaml, gridMembers } from './odgm-config.ts';
 
 /** User of the grid's image: everything it may write is its volume and /tmp. */
 const gridUser = 1000;
@@ -70,7 +70,7 @@ export function gridStatefulSet(input: RenderInput): Child {
           metadata: {
             labels: podLabels,
             // A node reads its configuration once, so a new one must be a new pod.
-            annotations: { 'oaas.io/config-digest': digestOf(gridConfigYaml(input)) },
+            annotations: { 'oaas.io/config-digest': digestOf(gridConfig(input)) },
           },
           spec: {
             automountServiceAccountToken: false,

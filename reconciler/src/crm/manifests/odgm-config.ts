@@ -3,14 +3,14 @@ import type { CollectionLayout, DeploymentRecord } from '../../record/index.ts';
 import { idOf, namesOf, ports, type RenderInput, serviceAddress } from './common.ts';
 
 /** A function as the grid calls it. */
-interface Route {
+export interface Route {
   readonly url: string;
   readonly stateless: boolean;
   readonly functionKey: string;
 }
 
 /** A collection as a grid node reads it. */
-interface GridCollection extends CollectionLayout {
+export interface GridCollection extends CollectionLayout {
   readonly options: Readonly<Record<string, string>>;
   readonly invocations: {
     readonly fnRoutes: Readonly<Record<string, Route>>;
@@ -63,12 +63,20 @@ export function gridMembers({ record, namespace, layout }: RenderInput): readonl
   });
 }
 
+export interface GridConfig {
+  readonly clusterId: string;
+  readonly members: readonly string[];
+  readonly collections: readonly GridCollection[];
+}
+
+/** What all nodes of the grid must agree on. */
+export function gridConfig(input: RenderInput): GridConfig {
+  return { clusterId: idOf(input.record), members: gridMembers(input), collections: gridCollections(input) };
+}
+
 /** Content of `odgm-config.yaml`. */
 export function gridConfigYaml(input: RenderInput): string {
-  return stringify(
-    { clusterId: idOf(input.record), members: gridMembers(input), collections: gridCollections(input) },
-    { lineWidth: 0, aliasDuplicateObjects: false },
-  );
+  return stringify(gridConfig(input), { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
 /** What triggers of the class may do; the latency asked for bounds them. */

@@ -19,7 +19,8 @@ export function specOfUnit(unit: wire.DeploymentUnit): RecordSpec {
   for (const issue of parsed.error?.issues ?? []) {
     problems.push({ field: fieldName(issue.path), message: issue.message });
   }
-  problems.push(...functionProblems(spec), ...layoutProblems(spec));
+  problems.push(...functionProblems(spec));
+  if (parsed.success) problems.push(...layoutProblems(spec));
   if (problems.length > 0) throw invalid(problems);
   return spec;
 }
