@@ -1,4 +1,4 @@
 /** Administration of the grid: what exists, where it lies, how it does. */
 export { gridAdminService } from './grid-admin.ts';
 export { createAdminHttp } from './http.ts';
-export { balanceOf, collectionView, shardDistribution } from './view.ts';
+export { shardDistribution } from './view.ts';

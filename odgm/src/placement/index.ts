@@ -1,3 +1,3 @@
 /** Pure: object -> partition -> replicas. */
-export { byNaturalOrder, type Placement, type PlacementInput, placePartitions } from './placement.ts';
+export { byNaturalOrder, placePartitions } from './placement.ts';
 export { stableHash } from './hash.ts';

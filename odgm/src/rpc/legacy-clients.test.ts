@@ -1,7 +1,35 @@
-import { Client, credentials } from '@grpc/grpc-js';
+import { type Channel, type Client, createGrpcChannel, createGrpcClient } from '@oaas/commons/grpc';
 import { tempDir, type TempDir } from '@oaas/commons/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RunningNode, startNode } from '../../testkit/index.ts';
+
+/** Messages as the bytes that they are. */
+const plain = {
+  encode: (message: Buffer) => ({ finish: () => message }),
+  decode: (input: Uint8Array) => Buffer.from(input),
+  fromPartial: (message: Buffer) => message,
+};
+const method = (name: string) =>
+  ({
+    name,
+    requestType: plain,
+    requestStream: false,
+    responseType: plain,
+    responseStream: false,
+    options: {},
+  }) as const;
+const bytesService = {
+  name: 'DataService',
+  fullName: 'oprc.DataService',
+  methods: {
+    Get: method('Get'),
+    Set: method('Set'),
+    Delete: method('Delete'),
+    GetValue: method('GetValue'),
+    SetValue: method('SetValue'),
+    DeleteValue: method('DeleteValue'),
+  },
+} as const;
 
 /**
  * Clients of the Python SDK 0.3 send and read these bytes: object ids as uint64 in tag 3, keys as uint32 in tag 4,
@@ -9,29 +37,23 @@ import { type RunningNode, startNode } from '../../testkit/index.ts';
  */
 let directory: TempDir;
 let node: RunningNode;
-let raw: Client;
+let channel: Channel;
+let raw: Client<typeof bytesService>;
 
 beforeAll(async () => {
   directory = await tempDir();
   node = await startNode({ dataDir: directory.path, collections: [{ name: 'c' }] });
-  raw = new Client(node.grpc, credentials.createInsecure());
+  channel = createGrpcChannel(node.grpc);
+  raw = createGrpcClient(bytesService, channel);
 });
 
 afterAll(async () => {
-  raw.close();
+  channel.close();
   await node.stop();
   await directory.remove();
 });
 
-function call(method: string, request: Buffer): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const same = (bytes: Buffer): Buffer => bytes;
-    raw.makeUnaryRequest(`/oprc.DataService/${method}`, same, same, request, (error, response) => {
-      if (error !== null) reject(error);
-      else resolve(response ?? Buffer.alloc(0));
-    });
-  });
-}
+const call = (method: keyof typeof bytesService.methods, request: Buffer): Promise<Buffer> => raw[method](request);
 
 const field = (tag: number, bytes: Buffer): Buffer =>
   Buffer.concat([Buffer.from([(tag << 3) | 2, bytes.length]), bytes]);
@@ -73,7 +95,7 @@ describe('a client of the legacy form', () => {
   it('deletes by number', async () => {
     await node.data.set({ clsId: 'c', objectId: '9', object: {} });
     await call('Delete', bytesOf(cls, varint(3, 9)));
-    await expect(call('Get', bytesOf(cls, varint(3, 9)))).rejects.toMatchObject({ code: 5 });
+    await expect(call('Get', bytesOf(cls, varint(3, 9)))).rejects.toMatchObject({ code: 'NotFound' });
   });
 
   it('sees an object of a current client, with those of its keys that are numbers in its own form', async () => {

@@ -5,7 +5,6 @@ import {
   decodeMeta,
   decodeValue,
   entryKey,
-  entryPrefix,
   idOfMetaKey,
   keyOfEntryKey,
   metaKey,
@@ -62,7 +61,7 @@ export class ShardReader {
     if (meta === undefined) return undefined;
     const entries = new Map<string, Value>();
     if (meta.entryCount === 0) return { meta, entries };
-    const start = entryPrefix(this.#location, id, '');
+    const start = entryKey(this.#location, id, '');
     for (const { key, value } of this.#storage.range({ start, end: prefixEnd(start) })) {
       entries.set(keyOfEntryKey(key, id), decodeValue(value));
     }
@@ -88,7 +87,7 @@ export class ShardReader {
 
   listValues(id: string, query: ListQuery): Page<ListedValue> {
     const scope = `${this.#scope}/values/${id}/${query.prefix}`;
-    const prefix = entryPrefix(this.#location, id, query.prefix);
+    const prefix = entryKey(this.#location, id, query.prefix);
     const start =
       query.cursor === undefined ? prefix : after(entryKey(this.#location, id, decodeCursor(scope, query.cursor)));
     return this.#page(start, prefixEnd(prefix), query, (key, value) => ({

@@ -29,10 +29,9 @@ function keyOf(location: ShardLocation, kind: number, text: string): Buffer {
 
 export const countersKey = (location: ShardLocation): Buffer => keyOf(location, kinds.counters, '');
 export const metaKey = (location: ShardLocation, id: string): Buffer => keyOf(location, kinds.meta, id);
+/** With the beginning of a key: what all entries of the object whose key begins so have in common. */
 export const entryKey = (location: ShardLocation, id: string, key: string): Buffer =>
   keyOf(location, kinds.entry, `${id}\u0000${key}`);
-/** Before the first entry of the object whose key begins with `prefix`. */
-export const entryPrefix = entryKey;
 
 export function idOfMetaKey(key: Uint8Array): string {
   return latin1(key, headLength);

@@ -8,7 +8,6 @@ import {
   encodeMeta,
   encodeValue,
   entryKey,
-  entryPrefix,
   keyOfEntryKey,
   metaKey,
   type ShardLocation,
@@ -132,7 +131,7 @@ export class ShardTransaction {
   }
 
   #storedSizes(id: string): Map<string, number> {
-    const start = entryPrefix(this.#location, id, '');
+    const start = entryKey(this.#location, id, '');
     const sizes = new Map<string, number>();
     for (const { key, value } of this.#storage.range({ start, end: prefixEnd(start) })) {
       sizes.set(keyOfEntryKey(key, id), value.length - 1);

@@ -69,10 +69,14 @@ function listen(path: string, owner: string): Promise<Server | undefined> {
     server.unref();
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE') resolve(undefined);
-      else
+      else {
         reject(
-          oaasError('StorageLocked', `the storage directory cannot be locked: ${error.message}`, { cause: error }),
+          oaasError('FailedPrecondition', `the storage directory cannot be used: ${error.message}`, {
+            remedy: 'Give this user the right to write there, on a file system that knows sockets.',
+            cause: error,
+          }),
         );
+      }
     });
     server.listen(path, () => {
       resolve(server);
