@@ -150,7 +150,7 @@ describe.skipIf(!has.openssl)(needs('over TLS', 'openssl', has.openssl), () => {
   it.skipIf(!has.interop)(
     needs('the gRPC interop client verifies the certificate and passes', 'grpc-interop-client', has.interop),
     async () => {
-      const tls = ['-use_tls', '-ca_file', join(dir.path, 'ca.pem'), '-server_host_override', 'localhost'];
+      const tls = ['-use_tls', '-use_test_ca', '-ca_file', join(dir.path, 'ca.pem'), '-server_host_override', 'localhost'];
       for (const name of ['large_unary', 'ping_pong']) {
         const args = [...tls, '-server_host', '127.0.0.1', '-server_port', String(port), '-test_case', name];
         expect(await run('grpc-interop-client', args)).toMatchObject({ code: 0 });
