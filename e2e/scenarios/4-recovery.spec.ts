@@ -78,7 +78,7 @@ test('a grid node that is killed comes back with every acknowledged write, and t
   const restarts = (found: readonly { kind: string; name: string; restarts: number }[]) =>
     found.filter((r) => r.kind === 'Pod' && r.name.includes('-odgm-')).reduce((sum, pod) => sum + pod.restarts, 0);
   const pids = pidsWith(
-    platform.dir,
+    await platform.sandbox.pids(),
     'ODGM_NODE_ID',
     pods.map((pod) => pod.name),
   );

@@ -3,7 +3,6 @@ import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '../support/eventually.ts';
-import { livePids } from '../support/processes.ts';
 import { openGrid } from '../support/grid.ts';
 import { expect, openPlatform, test } from '../support/platform.ts';
 import { startSandbox } from '../sandbox/testing.ts';
@@ -16,7 +15,7 @@ test('a stopped sandbox leaves nothing behind and continues with its data', asyn
   const first = await startSandbox({ dir, portBase, fresh: true });
   const readyFile = path.join(dir, 'ready.json');
   expect(statSync(readyFile).mode & 0o777).toBe(0o600);
-  let platform = await openPlatform(first, dir);
+  let platform = await openPlatform(first);
   const [record] = await eventually(
     () => platform.records({ package_name: 'counter', environment: 'edge' }),
     (found) => found.length === 1,
@@ -27,7 +26,7 @@ test('a stopped sandbox leaves nothing behind and continues with its data', asyn
   await grid.set('survivor', { count: 3 });
   grid.close();
   platform.repository.remove();
-  const pids = livePids(dir);
+  const pids = await first.pids();
   expect(pids.length).toBeGreaterThan(5);
 
   const stoppedIn = await first.stop();
@@ -36,7 +35,7 @@ test('a stopped sandbox leaves nothing behind and continues with its data', asyn
   expect(pids.filter(isAlive)).toEqual([]);
 
   const second = await startSandbox({ dir, portBase });
-  platform = await openPlatform(second, dir);
+  platform = await openPlatform(second);
   grid = await openGrid(platform.pm, id);
   expect(await grid.get('survivor')).toEqual({ count: 3 });
   grid.close();
@@ -44,7 +43,7 @@ test('a stopped sandbox leaves nothing behind and continues with its data', asyn
   await second.stop();
 
   const third = await startSandbox({ dir, portBase, fresh: true });
-  platform = await openPlatform(third, dir);
+  platform = await openPlatform(third);
   grid = await openGrid(platform.pm, id);
   await expect(grid.get('survivor')).rejects.toThrow();
   grid.close();

@@ -12,8 +12,6 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** A started sandbox with what a user of it has at hand: PM's client, a clone, and the name of the seeded source. */
 export interface Platform {
   readonly sandbox: StartedSandbox;
-  /** The sandbox's directory. */
-  readonly dir: string;
   readonly pm: PmClient;
   readonly source: string;
   readonly repository: Repository;
@@ -22,14 +20,13 @@ export interface Platform {
   records(filter?: Record<string, string>): Promise<readonly DeploymentRecordView[]>;
 }
 
-export async function openPlatform(sandbox: StartedSandbox, dir: string): Promise<Platform> {
+export async function openPlatform(sandbox: StartedSandbox): Promise<Platform> {
   const pm = createPmClient({ baseUrl: sandbox.ready.pm.url, token: sandbox.ready.pm.token });
   const sources = await pm.listSources();
   const source = sources.items[0]?.name ?? '';
   const repository = await Repository.clone(sandbox.ready.git.url);
   return {
     sandbox,
-    dir,
     pm,
     source,
     repository,
@@ -52,13 +49,12 @@ export const test = base.extend<{ console: Console }, { platform: Platform }>({
   platform: [
     // eslint-disable-next-line no-empty-pattern -- Playwright reads the fixtures a fixture needs from this pattern.
     async ({}, use, worker) => {
-      const dir = path.join(root, 'test-results', 'sandbox');
       const sandbox = await startSandbox({
-        dir,
+        dir: path.join(root, 'test-results', 'sandbox'),
         portBase: 17_400 + worker.workerIndex * 3000,
         fresh: true,
       });
-      const platform = await openPlatform(sandbox, dir);
+      const platform = await openPlatform(sandbox);
       await use(platform);
       platform.repository.remove();
       await sandbox.stop();
