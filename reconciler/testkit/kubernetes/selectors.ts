@@ -91,15 +91,23 @@ function matches(requirement: Requirement, value: string | undefined): boolean {
  * Parses a field selector, such as `metadata.name=x,status.phase!=Running`.
  * @param known the fields that the kind offers; another one is a 400.
  */
-export function parseFieldSelector(text: string | undefined, isKnown: (field: string) => boolean): Selector {
+export function parseFieldSelector(text: string | undefined, known: readonly string[]): Selector {
   if (text === undefined || text.trim() === '') return everything;
   const terms = text.split(',').map((part) => {
     const term = /^([^=!]+)(==|=|!=)(.*)$/s.exec(part.trim());
     if (term === null)
       throw errors.badRequest(`invalid selector: ${JSON.stringify(text)}; can't understand ${JSON.stringify(part)}`);
     const field = term[1] ?? '';
-    if (!isKnown(field)) throw errors.badRequest(`field label not supported: ${field}`);
+    if (!known.includes(field)) throw unknownField(field, known);
     return { field, isEqual: term[2] !== '!=', value: (term[3] ?? '').replace(/\\([,=\\])/g, '$1') };
   });
   return (object) => terms.every((term) => ((object.fields[term.field] ?? '') === term.value) === term.isEqual);
+}
+
+const OF_ALL_KINDS = 2;
+
+function unknownField(field: string, known: readonly string[]): Error {
+  if (known.length > OF_ALL_KINDS) return errors.badRequest(`field label not supported: ${field}`);
+  const names = known.map((name) => JSON.stringify(name)).join(', ');
+  return errors.badRequest(`${JSON.stringify(field)} is not a known field selector: only ${names}`);
 }

@@ -131,7 +131,7 @@ export function customResourceBehaviours(scene: Scene): void {
   });
 
   test('unknown fields are pruned, defaults are filled in, free parts are kept', async () => {
-    const { group, path } = await establish(scene);
+    const { group, path } = await shared(scene);
     const { status, body } = await scene.api.post(
       path,
       widget(group, 'a', {
@@ -234,7 +234,7 @@ export function customResourceBehaviours(scene: Scene): void {
   });
 
   test('the status is written by its own resource only, and does not count as a generation', async () => {
-    const { group, path } = await establish(scene);
+    const { group, path } = await shared(scene);
     const created = await scene.api.post(path, { ...widget(group, 'a', { size: 1 }), status: { size: 7 } });
     expect(created.body.status).toBeUndefined();
     const status = await scene.api.patch(`${path}/a/status`, 'merge', {
@@ -252,7 +252,7 @@ export function customResourceBehaviours(scene: Scene): void {
   });
 
   test('the scale of a custom resource follows the paths of its definition', async () => {
-    const { group, path } = await establish(scene);
+    const { group, path } = await shared(scene);
     await scene.api.post(path, widget(group, 'a', { size: 4 }));
     expect((await scene.api.get(`${path}/a/scale`)).body.spec.replicas).toBe(4);
     await scene.api.patch(`${path}/a/scale`, 'merge', { spec: { replicas: 6 } });
@@ -260,7 +260,7 @@ export function customResourceBehaviours(scene: Scene): void {
   });
 
   test('server-side apply merges lists of custom resources by their keys, and owns fields one by one', async () => {
-    const { group, path } = await establish(scene);
+    const { group, path } = await shared(scene);
     const first = await scene.api.apply(
       `${path}/a`,
       'one',
@@ -304,7 +304,7 @@ export function customResourceBehaviours(scene: Scene): void {
   });
 
   test('an update owns the fields of a custom resource with its defaults', async () => {
-    const { group, path } = await establish(scene);
+    const { group, path } = await shared(scene);
     const { body } = await scene.api.post(path, widget(group, 'a', { size: 1, nested: {} }));
     expect(body.metadata.managedFields[0].fieldsV1).toEqual({
       'f:spec': { '.': {}, 'f:color': {}, 'f:nested': { '.': {}, 'f:level': {} }, 'f:size': {} },
@@ -312,7 +312,7 @@ export function customResourceBehaviours(scene: Scene): void {
   });
 
   test('a table of custom resources has the columns of the definition', async () => {
-    const { group, path } = await establish(scene);
+    const { group, path } = await shared(scene);
     await scene.api.post(path, widget(group, 'a', { size: 4 }));
     await scene.api.patch(`${path}/a/status`, 'merge', { status: { conditions: [{ type: 'Ready', status: 'True' }] } });
     const { body } = await scene.api.get(path, 'application/json;as=Table;v=v1;g=meta.k8s.io');
@@ -327,7 +327,7 @@ export function customResourceBehaviours(scene: Scene): void {
   });
 
   test('an update of a custom resource must name its resourceVersion', async () => {
-    const { group, path } = await establish(scene);
+    const { group, path } = await shared(scene);
     await scene.api.post(path, widget(group, 'a', { size: 1 }));
     const answer = await scene.api.put(`${path}/a`, widget(group, 'a', { size: 2 }));
     expect(answer.status).toBe(422);
@@ -362,12 +362,13 @@ export function customResourceBehaviours(scene: Scene): void {
 
 const sharedDefinitions = new WeakMap<Scene, Promise<{ group: string; path: string }>>();
 
-/** One definition for all tests that only read its rules. */
-function shared(scene: Scene): Promise<{ group: string; path: string }> {
+/** One definition for all tests that do not change it, and a namespace for each. */
+export async function shared(scene: Scene): Promise<{ group: string; path: string }> {
   let found = sharedDefinitions.get(scene);
   if (found === undefined) {
     found = establish(scene);
     sharedDefinitions.set(scene, found);
   }
-  return found;
+  const { group } = await found;
+  return { group, path: `/apis/${group}/v1/namespaces/${await scene.namespace()}/widgets` };
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
-import { establish } from './custom-resources.ts';
+import { shared } from './custom-resources.ts';
 import { deployment, type Scene } from './scene.ts';
 import { kubectlPath } from './targets.ts';
 
@@ -12,7 +12,8 @@ interface Ran {
 
 function run(scene: Scene, args: readonly string[], input?: unknown): Promise<Ran> {
   return new Promise((resolve, reject) => {
-    const cache = `${scene.kubeconfig}.cache`;
+    // Of its own, so that no run trusts what an earlier one discovered.
+    const cache = `${scene.kubeconfig}.${scene.unique('cache')}`;
     const child = spawn(kubectlPath ?? 'kubectl', ['--kubeconfig', scene.kubeconfig, '--cache-dir', cache, ...args], {
       stdio: ['pipe', 'pipe', 'pipe'],
     });
@@ -221,10 +222,10 @@ export function kubectlBehaviours(scene: Scene): void {
     const builtin = await ok(['explain', 'deployment.spec.strategy']);
     expect(builtin).toMatch(/KIND: +Deployment\n/);
     expect(builtin).toMatch(/rollingUpdate\t<RollingUpdateDeployment>/);
-    const { group } = await establish(scene);
+    const { group } = await shared(scene);
     await scene.api.until(`/openapi/v3/apis/${group}/v1`, ({ status }) => status === 200);
     await scene.api.until('/apis', ({ body }) => JSON.stringify(body).includes(group));
-    const custom = await ok(['explain', `widgets.spec`, '--api-version', `${group}/v1`]);
+    const custom = await ok(['explain', 'widgets.spec', '--api-version', `${group}/v1`]);
     expect(custom).toMatch(/size\t<integer>/);
   });
 
@@ -239,7 +240,7 @@ export function kubectlBehaviours(scene: Scene): void {
   });
 
   test('custom resources can be applied, listed by short name, and deleted', async () => {
-    const { group } = await establish(scene);
+    const { group } = await shared(scene);
     const namespace = await scene.namespace();
     const widget = { apiVersion: `${group}/v1`, kind: 'Widget', metadata: { name: 'w', namespace }, spec: { size: 2 } };
     expect(await ok(['apply', '-f', '-'], widget)).toBe(`widget.${group}/w created\n`);

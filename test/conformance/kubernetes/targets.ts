@@ -50,28 +50,27 @@ async function prepared(
   };
 }
 
-export const targets: readonly Target[] = [
-  {
-    name: 'the embedded API',
-    start: async () => {
-      const api = await startEmbeddedApi({
-        name: 'embedded',
-        clock: systemClock,
-        random: systemRandom,
-        timers: systemTimers,
-      });
-      return prepared(api, () => api.stop());
-    },
+export const embedded: Target = {
+  name: 'the embedded API',
+  start: async () => {
+    const api = await startEmbeddedApi({
+      name: 'embedded',
+      clock: systemClock,
+      random: systemRandom,
+      timers: systemTimers,
+    });
+    return prepared(api, () => api.stop());
   },
-  {
-    name: 'kube-apiserver',
-    ...(hasAssets
-      ? {}
-      : { missing: 'KUBEBUILDER_ASSETS names no folder with etcd, kube-apiserver and kube-controller-manager' }),
-    start: async () => {
-      const controllers = ['garbage-collector-controller', 'namespace-controller'];
-      const api = await startRealApi({ assets: assets ?? '', controllers });
-      return prepared(api, () => api.stop());
-    },
+};
+
+export const real: Target = {
+  name: 'kube-apiserver',
+  ...(hasAssets
+    ? {}
+    : { missing: 'KUBEBUILDER_ASSETS names no folder with etcd, kube-apiserver and kube-controller-manager' }),
+  start: async () => {
+    const controllers = ['garbage-collector-controller', 'namespace-controller'];
+    const api = await startRealApi({ assets: assets ?? '', controllers });
+    return prepared(api, () => api.stop());
   },
-];
+};

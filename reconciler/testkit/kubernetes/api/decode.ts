@@ -11,6 +11,8 @@ const MAX_WARNINGS = 10;
 export interface Decoded {
   readonly object: KubeObject;
   readonly warnings: readonly string[];
+  /** Paths of the fields that were dropped. */
+  readonly unknown: readonly string[];
 }
 
 /**
@@ -43,6 +45,7 @@ export function decode(resource: ResourceType, body: unknown, options: WriteOpti
   return {
     object: { apiVersion: expected, kind: resource.kind, metadata: metadata as ObjectMeta, ...fields },
     warnings,
+    unknown: findings.unknown,
   };
 }
 

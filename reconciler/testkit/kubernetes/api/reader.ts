@@ -15,10 +15,7 @@ export function selectorOf(
 ): Selector {
   const labels = parseLabelSelector(options.labelSelector);
   const known = resource.rules.fields === undefined ? [] : Object.keys(resource.rules.fields(blankObject(resource)));
-  const fields = parseFieldSelector(
-    options.fieldSelector,
-    (field) => field === 'metadata.name' || field === 'metadata.namespace' || known.includes(field),
-  );
+  const fields = parseFieldSelector(options.fieldSelector, ['metadata.name', 'metadata.namespace', ...known]);
   if (labels === everything) return fields;
   if (fields === everything) return labels;
   return (object) => labels(object) && fields(object);

@@ -1,6 +1,6 @@
 import type { ResourceType } from '../resource.ts';
 import type { Selector } from '../selectors.ts';
-import { errors } from '../status.ts';
+import { errors, fieldErrors, type ApiError } from '../status.ts';
 import { atRevision, type Entry, type Store } from '../store/store.ts';
 import type { StoreEvent } from '../store/events.ts';
 import { served } from './convert.ts';
@@ -94,12 +94,12 @@ export class Watch {
   #check(options: WatchOptions): void {
     if (options.sendInitialEvents === undefined) {
       if (options.resourceVersionMatch !== undefined && options.resourceVersionMatch !== '') {
-        throw errors.badRequest('resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
+        throw invalidOptions('resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
       }
       return;
     }
     if (options.resourceVersionMatch !== 'NotOlderThan') {
-      throw errors.badRequest('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
+      throw invalidOptions('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
     }
   }
 
@@ -128,4 +128,9 @@ export class Watch {
   #send(type: WatchEventType, entry: Entry): void {
     this.#sink(type, served(this.#resource, entry.bytes));
   }
+}
+
+function invalidOptions(detail: string): ApiError {
+  const options = { group: 'meta.k8s.io', plural: 'listoptions', kind: 'ListOptions' };
+  return errors.invalid(options, '', [fieldErrors.forbidden('resourceVersionMatch', detail)]);
 }

@@ -167,12 +167,15 @@ export class Writer {
       if (live === undefined && options.subresource !== undefined) throw errors.notFound(resource, name);
       const actor = this.#actor(resource, options);
       const wantedUid = config.object.metadata.uid;
-      if (wantedUid !== undefined && wantedUid !== live?.metadata.uid) {
+      if (wantedUid !== undefined && live === undefined) {
         throw errors.conflict(
           resource,
           name,
-          `Precondition failed: UID in precondition: ${wantedUid}, UID in object meta: ${live?.metadata.uid ?? ''}`,
+          `uid mismatch: the provided object specified uid ${wantedUid}, and no existing object was found`,
         );
+      }
+      if (wantedUid !== undefined && wantedUid !== live?.metadata.uid) {
+        throw errors.invalid(resource, name, [fieldErrors.invalid('metadata.uid', wantedUid, 'field is immutable')]);
       }
       try {
         const applied = applyConfiguration(
@@ -212,7 +215,16 @@ export class Writer {
     if (body['apiVersion'] === undefined || body['kind'] === undefined) {
       throw errors.badRequest('the configuration must name its apiVersion and kind');
     }
-    const decoded = decode(resource, body, options);
+    const decoded = decode(resource, body, { ...options, fieldValidation: 'Ignore' });
+    const [unknown] = decoded.unknown;
+    if (unknown !== undefined) {
+      const where = `${namespace === '' ? '' : namespace}/${name}; ${apiVersionOf(resource)}, Kind=${resource.kind}`;
+      throw new ApiError(
+        500,
+        '',
+        `failed to create typed patch object (${where}): .${unknown}: field not declared in schema`,
+      );
+    }
     const { object } = decoded;
     if (object.metadata.name !== undefined && object.metadata.name !== name) {
       throw errors.badRequest(
@@ -383,11 +395,11 @@ export class Writer {
     else delete metadata.generation;
     if (resource.subresources.has('status')) delete object.status;
     this.#fillIn(resource, object);
+    // What the server itself decides belongs to nobody, so ownership is computed before.
+    const actor = this.#actor(resource, options);
+    const managed = next.managedFields ?? trackUpdate(undefined, object, resource.node, resource.isNative, actor);
     resource.rules.prepareCreate?.(object, this.#options.context);
     this.#validate(resource, object, undefined);
-    const managed =
-      next.managedFields ??
-      trackUpdate(undefined, object, resource.node, resource.isNative, this.#actor(resource, options));
     return withManagedFields(object, managed);
   }
 
@@ -427,10 +439,10 @@ export class Writer {
     Object.assign(metadata, owned);
     if (!isApply && options.subresource === undefined) checkFinalizers(resource, name, live, object);
     this.#fillIn(resource, object);
+    const actor = this.#actor(resource, options);
+    const managed = next.managedFields ?? trackUpdate(live, object, resource.node, resource.isNative, actor);
     resource.rules.prepareUpdate?.(object, live, this.#options.context);
     this.#validate(resource, object, live);
-    const managed =
-      next.managedFields ?? trackUpdate(live, object, resource.node, resource.isNative, this.#actor(resource, options));
     if (options.subresource !== 'status' && specChanged(resource, live, object)) {
       metadata.generation = (kept.generation ?? 0) + 1;
     }
@@ -469,11 +481,9 @@ export class Writer {
   #validate(resource: ResourceType, object: KubeObject, live: KubeObject | undefined): void {
     const found: FieldError[] = metadataErrors(object.metadata, resource.rules.names ?? 'subdomain');
     const { metadata: _metadata, ...rest } = object;
-    // What Go encodes as null is unset to it. Metadata has been looked at, but some schemas require that it is there.
-    const body = resource.isNative
-      ? { ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null)), metadata: {} }
-      : rest;
-    found.push(...validateSchema(body, resource.node));
+    // Metadata has been looked at, but some schemas require that it is there.
+    const body = resource.isNative ? { ...rest, metadata: {} } : rest;
+    found.push(...validateSchema(body, resource.node, resource.isNative ? 'allowed' : 'checked'));
     if (found.length === 0 || resource.isNative) found.push(...(resource.rules.validate?.(object, live) ?? []));
     if (found.length > 0) throw errors.invalid(resource, object.metadata.name ?? '', found);
   }

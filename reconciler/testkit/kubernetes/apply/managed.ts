@@ -1,5 +1,6 @@
 import { deepEqual, isJson, type Json, type KubeObject, type ManagedFieldsEntry } from '../types.ts';
-import { zeroObject, type SchemaNode } from '../schema/schema.ts';
+import type { SchemaNode } from '../schema/schema.ts';
+import { emptyStruct } from '../schema/structs.ts';
 import {
   decodeFields,
   emptySet,
@@ -29,7 +30,7 @@ export interface Actor {
 
 /** Fields that an applier wants and others own. */
 export interface FieldConflict {
-  /** How the Status cause names it: `conflict with "x" using apps/v1`. */
+  /** How messages name it: `"x" using apps/v1 at 2026-01-01T00:00:00Z`. */
   readonly owner: string;
   readonly fields: FieldSet;
 }
@@ -69,6 +70,8 @@ const METADATA = setOf(['metadata']);
 
 /** Above this many entries of operation Update the oldest ones are merged into one called `ancient-changes`. */
 const MAX_UPDATE_MANAGERS = 10;
+/** Owns what an object without managedFields held before it was first applied. */
+const FIRST_OWNER = 'before-first-apply';
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
 /**
@@ -177,7 +180,7 @@ function snapshot(managers: Map<string, Manager>): Map<string, FieldSet> {
 
 /** What a built-in kind's object looks like before its first field is set. */
 function blank(node: SchemaNode, isNative: boolean): Json {
-  return isNative ? zeroObject(node) : { metadata: {} };
+  return isNative ? emptyStruct(node) : { metadata: {} };
 }
 
 /**
@@ -195,6 +198,8 @@ export function trackUpdate(
   const sent = next.metadata.managedFields;
   const isReset = sent?.length === 1 && Object.keys(sent[0] ?? {}).length === 0;
   if (isReset) return [];
+  // Who turned ownership off by such a reset does without it until the next apply.
+  if (live !== undefined && live.metadata.managedFields === undefined && (sent?.length ?? 0) === 0) return [];
   const managers = readManagers(sent === undefined || sent.length === 0 ? live?.metadata.managedFields : sent);
   const previous = snapshot(managers);
   const comparison = compareTyped(live === undefined ? blank(node, isNative) : bare(live), bare(next), node);
@@ -240,8 +245,12 @@ export function applyConfiguration(
   force: boolean,
 ): Applied {
   const managers = readManagers(live?.metadata.managedFields);
-  const previous = snapshot(managers);
   const before: Json = live === undefined ? blank(node, isNative) : bare(live);
+  if (live !== undefined && managers.size === 0) {
+    const earlier = { manager: FIRST_OWNER, operation: 'Update', apiVersion: actor.apiVersion, time: actor.now };
+    managers.set(managerKey(earlier), { entry: earlier, set: owned(fieldsOf(before, node)), isApplied: false });
+  }
+  const previous = snapshot(managers);
   const wanted = bare(config);
   const entry = entryOf(actor, 'Apply');
   const key = managerKey(entry);
@@ -328,7 +337,8 @@ function ownerText(entry: ManagedFieldsEntry): string {
   const parts = [JSON.stringify(entry.manager ?? '')];
   if (entry.subresource !== undefined) parts.push(`with subresource ${JSON.stringify(entry.subresource)}`);
   if (entry.operation === 'Update') parts.push(`using ${entry.apiVersion ?? ''}`);
-  return `conflict with ${parts.join(' ')}${entry.operation === 'Update' && entry.time !== undefined ? ` at ${entry.time}` : ''}`;
+  if (entry.operation === 'Update' && entry.time !== undefined) parts.push(`at ${entry.time}`);
+  return parts.join(' ');
 }
 
 /** Whether two objects are the same but for the times in their managedFields and the resourceVersion. */
@@ -344,25 +354,20 @@ export function sameObject(a: KubeObject, b: KubeObject): boolean {
 
 /** The causes of a conflict's Status, and its message. */
 export function conflictCauses(conflicts: readonly FieldConflict[]): { message: string; causes: Json[] } {
-  const causes: Json[] = [];
-  for (const conflict of conflicts) {
-    for (const field of printPaths(conflict.fields)) {
-      causes.push({ reason: 'FieldManagerConflict', message: conflict.owner, field });
-    }
+  const sorted = conflicts.toSorted((a, b) => compareText(a.owner, b.owner));
+  const all = sorted.flatMap(({ owner, fields }) => printPaths(fields).map((field) => ({ owner, field })));
+  const causes = all.map(({ owner, field }) => ({
+    reason: 'FieldManagerConflict',
+    message: `conflict with ${owner}`,
+    field,
+  }));
+  const [only] = all;
+  if (only !== undefined && all.length === 1) {
+    return { message: `Apply failed with 1 conflict: conflict with ${only.owner}: ${only.field}`, causes };
   }
-  const noun = causes.length === 1 ? 'conflict' : 'conflicts';
-  const lines: string[] = [];
-  if (conflicts.length === 1 && causes.length === 1) {
-    lines.push(`Apply failed with 1 conflict: ${conflicts[0]?.owner ?? ''}: ${String(causes[0]?.['field'] ?? '')}`);
-  } else {
-    lines.push(
-      `Apply failed with ${String(causes.length)} ${noun}: ${conflicts.length > 1 ? 'conflicts' : (conflicts[0]?.owner ?? '')}`,
-    );
-    for (const conflict of conflicts) {
-      if (conflicts.length > 1)
-        lines[0] = `Apply failed with ${String(causes.length)} ${noun}: ${conflicts.map((item) => item.owner).join(', ')}`;
-      for (const field of printPaths(conflict.fields)) lines.push(`- ${field}`);
-    }
-  }
-  return { message: lines.join('\n'), causes };
+  const lines = sorted.flatMap(({ owner, fields }) => [
+    `conflicts with ${owner}:`,
+    ...printPaths(fields).map((field) => `- ${field}`),
+  ]);
+  return { message: `Apply failed with ${String(all.length)} conflicts: ${lines.join('\n')}`, causes };
 }

@@ -26,6 +26,8 @@ export function readBody(request: IncomingMessage): Promise<Buffer> {
 
 /** Parses a body as JSON, or as YAML where the media type says so. Throws a 400 on what is neither. */
 export function parseBody(body: Buffer, mediaType: string): unknown {
+  if (mediaType !== '' && !/json|yaml|\*/.test(mediaType))
+    throw errors.unsupportedMediaType(['application/json', 'application/yaml']);
   const text = body.toString('utf8');
   try {
     return JSON.parse(text);

@@ -33,7 +33,7 @@ const RULES: Readonly<Record<string, KindRules>> = {
   '/secrets': core.secretRules,
   '/configmaps': core.configMapRules,
   '/events': core.eventRules,
-  'events.k8s.io/events': { ...core.eventRules, defaults: () => undefined },
+  'events.k8s.io/events': core.newEventRules,
   '/persistentvolumeclaims': core.claimRules,
   '/persistentvolumes': core.volumeRules,
   '/nodes': core.nodeRules,
@@ -60,7 +60,7 @@ const RULES: Readonly<Record<string, KindRules>> = {
   'rbac.authorization.k8s.io/clusterroles': core.roleRules,
   'rbac.authorization.k8s.io/rolebindings': core.bindingRules,
   'rbac.authorization.k8s.io/clusterrolebindings': core.bindingRules,
-  'scheduling.k8s.io/priorityclasses': { generation: true },
+  'scheduling.k8s.io/priorityclasses': core.priorityClassRules,
 };
 
 const SCALE: ScalePaths = {

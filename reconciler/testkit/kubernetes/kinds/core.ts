@@ -93,12 +93,23 @@ const EVENT_BLANKS: readonly [string, unknown][] = [
   ['reportingInstance', ''],
 ];
 
+function fillEvent(object: KubeObject): void {
+  for (const [field, blank] of EVENT_BLANKS) if (object[field] === undefined) object[field] = blank;
+}
+
+function eventErrors(event: KubeObject, field: string): FieldError[] {
+  const about = textAt(event, field, 'namespace') ?? '';
+  const namespace = event.metadata.namespace ?? '';
+  const fits = about === '' ? namespace === 'default' : about === namespace;
+  return fits ? [] : [fieldErrors.invalid('involvedObject.namespace', about, 'does not match event.namespace')];
+}
+
 export const eventRules: KindRules = {
   createOnUpdate: true,
   names: 'path',
-  defaults: (object) => {
-    for (const [field, blank] of EVENT_BLANKS) if (object[field] === undefined) object[field] = blank;
-  },
+  prepareCreate: fillEvent,
+  prepareUpdate: fillEvent,
+  validate: (next) => eventErrors(next, 'involvedObject'),
   fields: (object) => {
     const about = objectAt(object, 'involvedObject');
     const fields: Record<string, string> = {};
@@ -116,17 +127,23 @@ export const eventRules: KindRules = {
   },
 };
 
+/** The rules of events.k8s.io/v1, whose fields have other names until they are stored. */
+export const newEventRules: KindRules = {
+  createOnUpdate: true,
+  names: 'path',
+  validate: (next) => eventErrors(next, 'regarding'),
+  ...(eventRules.fields === undefined ? {} : { fields: eventRules.fields }),
+};
+
+/** Protection finalizers are not added: no controller runs here that takes them away again. */
 export const claimRules: KindRules = {
   defaults: (object) => {
     const spec = objectAt(object.spec);
     setDefault(spec, 'volumeMode', 'Filesystem');
     object.spec = spec;
-    const status = objectAt(object.status);
-    setDefault(status, 'phase', 'Pending');
-    object.status = status;
   },
   prepareCreate: (object) => {
-    object.metadata.finalizers = [...new Set([...(object.metadata.finalizers ?? []), 'kubernetes.io/pvc-protection'])];
+    object.status = { phase: 'Pending' };
   },
 };
 
@@ -135,10 +152,11 @@ export const volumeRules: KindRules = {
     const spec = objectAt(object.spec);
     setDefault(spec, 'persistentVolumeReclaimPolicy', 'Retain');
     setDefault(spec, 'volumeMode', 'Filesystem');
+    if (isJson(spec['hostPath'])) setDefault(spec['hostPath'], 'type', '');
     object.spec = spec;
-    const status = objectAt(object.status);
-    setDefault(status, 'phase', 'Pending');
-    object.status = status;
+  },
+  prepareCreate: (object, context) => {
+    object.status = { phase: 'Pending', lastPhaseTransitionTime: context.now() };
   },
 };
 
@@ -192,6 +210,13 @@ export const bindingRules: KindRules = {
 
 export const nodeRules: KindRules = {
   fields: (object) => ({ 'spec.unschedulable': String(objectAt(object.spec)['unschedulable'] === true) }),
+};
+
+export const priorityClassRules: KindRules = {
+  generation: true,
+  defaults: (object) => {
+    setDefault(object, 'preemptionPolicy', 'PreemptLowerPriority');
+  },
 };
 
 export const leaseRules: KindRules = { createOnUpdate: true };

@@ -46,15 +46,6 @@ function defaultContainer(container: Json, onHost: boolean): void {
     const fieldRef = isJson(source) ? source['fieldRef'] : undefined;
     if (isJson(fieldRef)) setDefault(fieldRef, 'apiVersion', 'v1');
   }
-  defaultRequests(container['resources']);
-}
-
-/** What is limited but not requested is requested as limited. */
-function defaultRequests(resources: unknown): void {
-  if (!isJson(resources) || !isJson(resources['limits'])) return;
-  const requests: Json = isJson(resources['requests']) ? resources['requests'] : {};
-  for (const [name, limit] of Object.entries(resources['limits'])) setDefault(requests, name, limit);
-  resources['requests'] = requests;
 }
 
 function pullPolicy(image: unknown): string {
@@ -106,4 +97,15 @@ export function defaultTemplate(holder: unknown): void {
   const template = isJson(holder) ? holder['template'] : undefined;
   const spec = isJson(template) ? template['spec'] : undefined;
   if (isJson(spec)) defaultPodSpec(spec);
+}
+
+/** In pods (not in templates) what is limited but not requested is requested as limited. */
+export function defaultRequests(spec: Json): void {
+  for (const container of [...objectsIn(spec, 'initContainers'), ...objectsIn(spec, 'containers')]) {
+    const resources = container['resources'];
+    if (!isJson(resources) || !isJson(resources['limits'])) continue;
+    const requests: Json = isJson(resources['requests']) ? resources['requests'] : {};
+    for (const [name, limit] of Object.entries(resources['limits'])) setDefault(requests, name, limit);
+    resources['requests'] = requests;
+  }
 }

@@ -41,8 +41,16 @@ function orNone(text: string | undefined): string {
   return text === undefined || text === '' ? '<none>' : text;
 }
 
+function orUnknown(text: string | undefined): string {
+  return text === undefined || text === '' ? '<unknown>' : text;
+}
+
 function containersOf(object: KubeObject): unknown[] {
   return listAt(object.spec, 'template', 'spec', 'containers');
+}
+
+function jobContainers(object: KubeObject): unknown[] {
+  return listAt(object.spec, 'jobTemplate', 'spec', 'template', 'spec', 'containers');
 }
 
 const CONTAINERS: ColumnSpec = [
@@ -294,13 +302,9 @@ const PRINTERS: Readonly<Record<string, Printer>> = {
     ['Version', (object) => textAt(object.status, 'nodeInfo', 'kubeletVersion') ?? ''],
     ['Internal-IP', (object) => nodeAddress(object, 'InternalIP'), wide],
     ['External-IP', (object) => nodeAddress(object, 'ExternalIP'), wide],
-    ['OS-Image', (object) => textAt(object.status, 'nodeInfo', 'osImage') ?? '<unknown>', wide],
-    ['Kernel-Version', (object) => textAt(object.status, 'nodeInfo', 'kernelVersion') ?? '<unknown>', wide],
-    [
-      'Container-Runtime',
-      (object) => textAt(object.status, 'nodeInfo', 'containerRuntimeVersion') ?? '<unknown>',
-      wide,
-    ],
+    ['OS-Image', (object) => orUnknown(textAt(object.status, 'nodeInfo', 'osImage')), wide],
+    ['Kernel-Version', (object) => orUnknown(textAt(object.status, 'nodeInfo', 'kernelVersion')), wide],
+    ['Container-Runtime', (object) => orUnknown(textAt(object.status, 'nodeInfo', 'containerRuntimeVersion')), wide],
   ),
   '/events': EVENTS,
   'events.k8s.io/events': {
@@ -415,6 +419,23 @@ const PRINTERS: Readonly<Record<string, Printer>> = {
           : ageOf(textAt(object.status, 'lastScheduleTime'), now),
     ],
     AGE,
+    [
+      'Containers',
+      (object) =>
+        jobContainers(object)
+          .map((item) => textAt(item, 'name'))
+          .join(','),
+      wide,
+    ],
+    [
+      'Images',
+      (object) =>
+        jobContainers(object)
+          .map((item) => textAt(item, 'image'))
+          .join(','),
+      wide,
+    ],
+    ['Selector', (object) => printSelector(objectAt(object.spec, 'jobTemplate', 'spec', 'selector')), wide],
   ),
   'autoscaling/horizontalpodautoscalers': columns(
     NAME,

@@ -2,7 +2,7 @@ import { labelErrors } from '../names.ts';
 import type { KindRules } from '../resource.ts';
 import { fieldErrors, type FieldError } from '../status.ts';
 import { deepEqual, isJson, listAt, numberAt, objectAt, textAt, type Json, type KubeObject } from '../types.ts';
-import { defaultPodSpec, defaultTemplate, setDefault } from './pod-defaults.ts';
+import { defaultPodSpec, defaultRequests, defaultTemplate, setDefault } from './pod-defaults.ts';
 
 const DEFAULT_GRACE_SECONDS = 30;
 
@@ -135,6 +135,7 @@ export const podRules: KindRules = {
     const spec = specOf(object);
     setDefault(spec, 'enableServiceLinks', true);
     defaultPodSpec(spec);
+    defaultRequests(spec);
   },
   prepareCreate: (object) => {
     const spec = specOf(object);
@@ -287,6 +288,7 @@ export const statefulSetRules: KindRules = {
 export const daemonSetRules: KindRules = {
   generation: true,
   defaults: (object) => {
+    object.metadata.annotations = { 'deprecated.daemonset.template.generation': '1', ...object.metadata.annotations };
     const spec = specOf(object);
     const strategy = objectAt(spec, 'updateStrategy');
     setDefault(strategy, 'type', 'RollingUpdate');
@@ -301,7 +303,6 @@ export const daemonSetRules: KindRules = {
     defaultTemplate(spec);
   },
   prepareCreate: (object) => {
-    object.metadata.annotations = { 'deprecated.daemonset.template.generation': '1', ...object.metadata.annotations };
     object.status = { currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 };
   },
   validate: workloadErrors,
@@ -336,6 +337,8 @@ export const jobRules: KindRules = {
     };
     template['metadata'] = metadata;
     spec['template'] = template;
+    if (Object.keys(object.metadata.labels ?? {}).length === 0)
+      object.metadata.labels = { ...objectAt(metadata, 'labels') } as Record<string, string>;
     setDefault(spec, 'selector', { matchLabels: { 'batch.kubernetes.io/controller-uid': uid } });
   },
   validate: (next, live) => {

@@ -1,5 +1,3 @@
-import type { Json } from '../types.ts';
-
 /** A JSON schema as OpenAPI v3 and CustomResourceDefinitions write it, as far as it is read here. */
 export interface RawSchema {
   readonly $ref?: string;
@@ -207,18 +205,4 @@ function scalarOf(raw: RawSchema): SchemaNode['scalar'] {
 /** The node of one key of an object; undefined where the schema does not know the key. */
 export function childNode(node: SchemaNode, key: string): SchemaNode | undefined {
   return node.fields.get(key) ?? node.values ?? (node.preserve || node.shape === 'any' ? ANY_NODE : undefined);
-}
-
-/**
- * The fields that a new built-in object has before anybody sets them: Go's structs that are not pointers.
- * Ownership of fields is computed against it.
- */
-export function zeroObject(node: SchemaNode): Json {
-  const out: Json = {};
-  for (const [name, field] of node.fields) {
-    if (field.alwaysThere) out[name] = field.shape === 'object' ? zeroObject(field) : {};
-    // A required list is encoded as null before it is set.
-    else if (field.shape === 'array' && node.required.includes(name)) out[name] = null;
-  }
-  return out;
 }

@@ -17,12 +17,16 @@ export function fillStructs(value: unknown, node: SchemaNode): void {
   }
 }
 
-function emptyStruct(node: SchemaNode): Json {
+/**
+ * What Go encodes of a struct in which nothing is set: its structs, and the zero values of what is not `omitempty`,
+ * which schemas call required. Ownership of a new object's fields is computed against it.
+ */
+export function emptyStruct(node: SchemaNode): Json {
   const out: Json = {};
-  // Go writes what is not `omitempty`, which the schema calls required, with its zero value.
   for (const name of node.required) {
     const field = node.fields.get(name);
     if (field?.shape === 'scalar') out[name] = zeroOf(field);
+    else if (field?.shape === 'array') out[name] = null;
   }
   fillStructs(out, node);
   return out;

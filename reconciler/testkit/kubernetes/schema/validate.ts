@@ -8,22 +8,29 @@ const MAX_ERRORS = 50;
 /**
  * Checks a value against its schema: types, required fields, enums, bounds, patterns, lists' keys, and the
  * value validations under allOf, anyOf, oneOf and not. CEL rules are not evaluated. Finds at most 50 errors.
+ * @param nulls whether null stands for absent, as in what Go encodes of built-in kinds.
  */
-export function validateSchema(value: unknown, node: SchemaNode, path = ''): FieldError[] {
+export function validateSchema(value: unknown, node: SchemaNode, nulls: 'allowed' | 'checked'): FieldError[] {
   const found: FieldError[] = [];
-  walk(value, node, path, found);
+  walk(value, node, '', { found, areNullsAllowed: nulls === 'allowed' });
   return found;
 }
 
-function walk(value: unknown, node: SchemaNode, path: string, found: FieldError[]): void {
+interface Walk {
+  readonly found: FieldError[];
+  readonly areNullsAllowed: boolean;
+}
+
+function walk(value: unknown, node: SchemaNode, path: string, state: Walk): void {
+  const { found } = state;
   if (found.length >= MAX_ERRORS) return;
-  if (value === null && (node.nullable || node.shape === 'any')) return;
+  if (value === null && (node.nullable || state.areNullsAllowed || node.shape === 'any')) return;
   const wrong = wrongType(value, node);
   if (wrong !== undefined) {
     found.push(
       fieldErrors.type(
         path === '' ? '<nil>' : path,
-        shown(value),
+        typeName(value),
         `${path} in body must be of type ${wrong}: ${JSON.stringify(typeName(value))}`,
       ),
     );
@@ -33,7 +40,7 @@ function walk(value: unknown, node: SchemaNode, path: string, found: FieldError[
   if (Array.isArray(value)) {
     checkListKeys(value, node, path, found);
     if (node.items !== undefined)
-      for (const [index, item] of value.entries()) walk(item, node.items, `${path}[${String(index)}]`, found);
+      for (const [index, item] of value.entries()) walk(item, node.items, `${path}[${String(index)}]`, state);
     return;
   }
   if (!isJson(value)) return;
@@ -42,7 +49,7 @@ function walk(value: unknown, node: SchemaNode, path: string, found: FieldError[
   }
   for (const key of Object.keys(value)) {
     const child = childNode(node, key);
-    if (child !== undefined) walk(value[key], child, join(path, key), found);
+    if (child !== undefined) walk(value[key], child, join(path, key), state);
   }
 }
 

@@ -9,14 +9,15 @@ import { kubectlBehaviours } from './kubectl.ts';
 import { listBehaviours } from './lists.ts';
 import { patchBehaviours } from './patches.ts';
 import { Scene } from './scene.ts';
-import { targets, type Running } from './targets.ts';
+import type { Running, Target } from './targets.ts';
 import { watchBehaviours } from './watches.ts';
 
-for (const target of targets) {
+/** Describes the whole suite for one server. */
+export function conformance(target: Target): void {
   const name = `Kubernetes API conformance of ${target.name}`;
   if (target.missing !== undefined) {
     describe.skip(`${name}, skipped: ${target.missing}`, () => undefined);
-    continue;
+    return;
   }
   describe(name, () => {
     let running: Running | undefined;

@@ -1,0 +1,4 @@
+import { conformance } from './conformance.ts';
+import { embedded } from './targets.ts';
+
+conformance(embedded);

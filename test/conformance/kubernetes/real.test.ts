@@ -1,0 +1,4 @@
+import { conformance } from './conformance.ts';
+import { real } from './targets.ts';
+
+conformance(real);
