@@ -84,7 +84,7 @@ export class Child {
 
   async #loop(): Promise<void> {
     const { name, logger, clock, timers, random, processes } = this.#options;
-    while (!this.#stop.signal.aborted) {
+    while (!this.#isStopped()) {
       const startedMs = clock.monotonic();
       const running = startProcess({
         command: this.#options.command,
@@ -97,7 +97,7 @@ export class Child {
       const exit = await running.exited;
       this.#process = undefined;
       if (running.pid !== undefined) processes.remove(running.pid);
-      if (this.#stop.signal.aborted) return;
+      if (this.#isStopped()) return;
       if (clock.monotonic() - startedMs > goodRunMs) this.#failures = 0;
       const delayMs = backoffDelay(this.#failures, backoff, random);
       this.#failures += 1;
@@ -106,5 +106,9 @@ export class Child {
       this.#log.write(`-- ended: ${JSON.stringify(exit)}\n`);
       await sleep(timers, delayMs, this.#stop.signal).catch(() => undefined);
     }
+  }
+
+  #isStopped(): boolean {
+    return this.#stop.signal.aborted;
   }
 }

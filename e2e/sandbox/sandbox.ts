@@ -130,20 +130,12 @@ export class Sandbox {
       webhookSecret: secrets.webhookSecret,
     });
     this.#children.push(pm);
-    await Promise.all([...crms, pm].map((child) => child.ready(programReadyMs, this.#abort.signal)));
-    const synced = this.#firstSync(createPmClient({ baseUrl: pmUrlOf(plan), token: secrets.pmToken }));
-
-    const server = await this.#consoleBuild.done;
-    this.#abort.signal.throwIfAborted();
-    const console_ = startConsole(setting, {
-      server,
-      port: plan.console,
-      pm: { url: pmUrlOf(plan), token: secrets.pmToken },
-      password: secrets.adminPassword,
-      cookieKey: secrets.cookieKey,
-    });
-    this.#children.push(console_);
-    await Promise.all([synced, console_.ready(programReadyMs, this.#abort.signal)]);
+    const { signal } = this.#abort;
+    const isUp = [...crms, pm].map((child) => child.ready(programReadyMs, signal));
+    const isSynced = Promise.all(isUp).then(() =>
+      this.#firstSync(createPmClient({ baseUrl: pmUrlOf(plan), token: secrets.pmToken })),
+    );
+    await Promise.all([isSynced, this.#startConsole(setting, plan, secrets)]);
 
     const ready = readyOf(plan, secrets, kubeconfigs);
     await writeReady(dir, ready);
@@ -238,6 +230,21 @@ export class Sandbox {
       this.#children.push(crm);
       return crm;
     });
+  }
+
+  /** The console needs its build, which may take longest; it does not need PM to come up. */
+  async #startConsole(setting: Setting, plan: PortPlan, secrets: Secrets): Promise<void> {
+    const server = await this.#consoleBuild?.done;
+    if (server === undefined || this.#abort.signal.aborted) return;
+    const program = startConsole(setting, {
+      server,
+      port: plan.console,
+      pm: { url: pmUrlOf(plan), token: secrets.pmToken },
+      password: secrets.adminPassword,
+      cookieKey: secrets.cookieKey,
+    });
+    this.#children.push(program);
+    await program.ready(programReadyMs, this.#abort.signal);
   }
 
   /** Waits until PM has made what the repository says, or has refused it: a broken commit must not keep anybody out. */

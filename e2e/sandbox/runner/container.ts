@@ -105,12 +105,12 @@ export class ContainerLoop {
   }
 
   async #loop(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
+    while (!this.#isStopped()) {
       const launch = await this.#prepare();
       if (launch === undefined) return;
       const { exit, lastedMs } = await this.#run(launch);
       const isOver =
-        this.#stop.signal.aborted ||
+        this.#isStopped() ||
         this.#options.restartPolicy === 'Never' ||
         (this.#options.restartPolicy === 'OnFailure' && exit.code === 0);
       if (isOver) return;
@@ -122,7 +122,7 @@ export class ContainerLoop {
 
   /** Tries until there is something to run. Undefined: stopped meanwhile. */
   async #prepare(): Promise<Launch | undefined> {
-    for (let tries = 0; !this.#stop.signal.aborted; tries += 1) {
+    for (let tries = 0; !this.#isStopped(); tries += 1) {
       try {
         return await this.#options.prepare();
       } catch (error) {
@@ -160,7 +160,7 @@ export class ContainerLoop {
     const freeSlot = await starts.take(this.#stop.signal);
     const startedMs = clock.monotonic();
     const startedAt = toRfc3339(clock.now());
-    if (this.#stop.signal.aborted) {
+    if (this.#isStopped()) {
       freeSlot();
       return { exit: { code: 0 }, lastedMs: 0 };
     }
@@ -256,6 +256,10 @@ export class ContainerLoop {
   #set(waiting: NonNullable<ContainerState['waiting']>): void {
     this.#state = { waiting };
     this.#options.onChange();
+  }
+
+  #isStopped(): boolean {
+    return this.#stop.signal.aborted;
   }
 
   async #pause(ms: number): Promise<void> {

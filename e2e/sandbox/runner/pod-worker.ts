@@ -79,7 +79,10 @@ export class PodWorker {
   }
 
   start(): void {
-    if (this.#pod.metadata.deletionTimestamp !== undefined) return this.update(this.#pod);
+    if (this.#pod.metadata.deletionTimestamp !== undefined) {
+      this.update(this.#pod);
+      return;
+    }
     if (this.#containers.length === 0) return;
     this.#changed();
     for (const container of this.#containers) container.start();

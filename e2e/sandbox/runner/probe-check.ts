@@ -106,7 +106,7 @@ function grpcHealth(port: number, service: string, timeoutMs: number): Promise<P
       () => finish({ ok: false, message: 'the health check did not answer in time' }),
       timeoutMs,
     );
-    session.once('error', (error) => finish({ ok: false, message: error.message }));
+    session.once('error', (error: Error) => finish({ ok: false, message: error.message }));
     const name = Buffer.from(service);
     const message = name.length === 0 ? name : Buffer.concat([Buffer.from([0x0a, name.length]), name]);
     const head = Buffer.alloc(5);
@@ -119,7 +119,7 @@ function grpcHealth(port: number, service: string, timeoutMs: number): Promise<P
     });
     const body: Buffer[] = [];
     stream.on('data', (chunk: Buffer) => body.push(chunk));
-    stream.once('error', (error) => finish({ ok: false, message: error.message }));
+    stream.once('error', (error: Error) => finish({ ok: false, message: error.message }));
     stream.once('end', () => {
       const answer = Buffer.concat(body).subarray(5);
       const isServing = answer[0] === 0x08 && answer[1] === 1;

@@ -118,7 +118,10 @@ export class Runner {
       void worker?.abandon().catch((error: unknown) => this.#failed(error, pod));
       return;
     }
-    if (worker !== undefined) return worker.update(pod);
+    if (worker !== undefined) {
+      worker.update(pod);
+      return;
+    }
     if (pod.spec.nodeName === undefined && pod.metadata.deletionTimestamp === undefined) {
       void this.#bind(pod).catch((error: unknown) => this.#failed(error, pod));
     }
