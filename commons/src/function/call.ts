@@ -7,6 +7,7 @@ import { invoke } from '@oaas/proto';
 import { AppError, InvalidRequest } from './errors.ts';
 import { GridObject } from './object.ts';
 import { decodeJson, encodePayload } from './payload.ts';
+import type { Turns } from './turns.ts';
 
 /** The grid, as far as the program was told of one. */
 export interface Grid {
@@ -20,6 +21,7 @@ export interface CallEnvironment {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
+  readonly turns: Turns;
   readonly logger: Logger;
 }
 
@@ -107,8 +109,17 @@ export class FunctionCall implements CallFacts {
   }
 
   #object(classId: string, objectId: string, partition: number | undefined): GridObject {
-    const { grid, timers, random } = this.#environment;
-    return new GridObject({ client: grid().data, classId, objectId, partition, call: this.#options(), timers, random });
+    const { grid, timers, random, turns } = this.#environment;
+    return new GridObject({
+      client: grid().data,
+      classId,
+      objectId,
+      partition,
+      call: this.#options(),
+      timers,
+      random,
+      turns,
+    });
   }
 
   async #invoke(classId: string, objectId: string, functionName: string, payload: unknown): Promise<InvokeResult> {

@@ -3,6 +3,7 @@ import { isOaasError, oaasError } from '../errors/index.ts';
 import type { CallOptions } from '../grpc/index.ts';
 import { backoffDelay, type BackoffOptions, type Random, sleep, type Timers } from '../time/index.ts';
 import { decodeJson } from './payload.ts';
+import type { Turns } from './turns.ts';
 
 export interface GridObjectOptions {
   readonly client: DataClient;
@@ -13,6 +14,8 @@ export interface GridObjectOptions {
   readonly call: CallOptions;
   readonly timers: Timers;
   readonly random: Random;
+  /** Shared by all calls of the program. */
+  readonly turns: Turns;
 }
 
 export interface ObjectContent {
@@ -135,21 +138,37 @@ export class GridObject {
    * Reads and writes without losing another's change: runs `change` again, on fresh reads, when the object changed
    * meanwhile (at most 64 times, then `VersionConflict`). `change` may run several times, so it does nothing but use
    * its draft. Nothing is written when it writes nothing or throws.
+   *
+   * Calls of this program that lost once go on one after the other: they would only make each other lose again.
    */
   async update<T>(change: (draft: ObjectDraft) => Promise<T> | T): Promise<T> {
+    try {
+      return await this.#attempt(change);
+    } catch (error) {
+      if (!isOaasError(error, 'VersionConflict')) throw error;
+    }
+    const { turns, call } = this.#options;
+    return turns.run(`${this.classId}/${this.objectId}`, () => this.#insist(change), call.signal);
+  }
+
+  async #insist<T>(change: (draft: ObjectDraft) => Promise<T> | T): Promise<T> {
     const { timers, random, call } = this.#options;
-    for (let attempt = 1; ; attempt++) {
-      const draft = new Draft((key) => this.#value(key));
+    for (let attempt = 2; ; attempt++) {
       try {
-        const result = await change(draft);
-        const changes = draft.changes();
-        if (changes !== undefined) await this.batch(changes);
-        return result;
+        return await this.#attempt(change);
       } catch (error) {
         if (!isOaasError(error, 'VersionConflict') || attempt === updateAttempts) throw error;
         await sleep(timers, backoffDelay(attempt, updateBackoff, random), call.signal);
       }
     }
+  }
+
+  async #attempt<T>(change: (draft: ObjectDraft) => Promise<T> | T): Promise<T> {
+    const draft = new Draft((key) => this.#value(key));
+    const result = await change(draft);
+    const changes = draft.changes();
+    if (changes !== undefined) await this.batch(changes);
+    return result;
   }
 
   async #value(key: string): Promise<{ readonly value?: Uint8Array | undefined; readonly version: number }> {

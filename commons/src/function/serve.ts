@@ -9,6 +9,7 @@ import type { Clock, Random, Timers } from '../time/index.ts';
 import type { Grid } from './call.ts';
 import { type FunctionConfig, loadFunctionConfig } from './config.ts';
 import { type ClassFunction, functionHandlers } from './handlers.ts';
+import { Turns } from './turns.ts';
 
 /**
  * Serves the functions of a class, by the names of their bindings, until the program is told to stop; calls in flight
@@ -56,7 +57,7 @@ export function createFunctionProgram(
     functionHandlers({
       functions,
       maxConcurrency: config.maxConcurrency,
-      environment: { grid: connection.grid, clock, timers, random, logger },
+      environment: { grid: connection.grid, clock, timers, random, turns: new Turns(), logger },
     }),
   );
   let address = '';

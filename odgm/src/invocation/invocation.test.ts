@@ -101,7 +101,6 @@ beforeAll(async () => {
   const routes = Object.keys(functions).map((name) => [name, { url, stateless: stateless.has(name) }] as const);
   node = await startNode({
     dataDir: directory.path,
-    env: { ODGM_INVOCATION_TIMEOUT: '3s' },
     collections: [
       {
         name: 'test.Class',
@@ -289,7 +288,14 @@ describe('what goes wrong is a response with a status', () => {
   });
 
   it('a function that takes longer than the grid allows', async () => {
-    const response = await on('wait', 'slow');
+    const { spec } = node.program.node.collection('test.Class');
+    const hasty = await startNode({
+      dataDir: `${directory.path}/hasty`,
+      collections: [spec],
+      env: { ODGM_INVOCATION_TIMEOUT: '200ms' },
+    });
+    const response = await hasty.functions.invokeObj({ clsId: 'test.Class', objectId: 'slow', fnId: 'wait' });
+    await hasty.stop();
     expect(response.status).toBe(ResponseStatus.SYSTEM_ERROR);
     expect(bodyOf(response)).toMatchObject({ code: 'DeadlineExceeded' });
   });
