@@ -123,6 +123,7 @@ export class Http2Connection {
       bounds,
       options.pool ?? new ChunkPool(),
       {
+        sent: () => this.idleFrames.earn(2),
         ended: (stream) => this.sentEnd(stream),
         drained: (stream) => this.events.drained(stream),
       },
@@ -295,7 +296,6 @@ export class Http2Connection {
       if (endStream) this.sender.finish(stream, undefined);
       return true;
     }
-    this.idleFrames.earn(2);
     this.sender.data(stream, prefix, payload, this.now);
     if (this.sender.queuedBytes > this.bounds.queuedBytesMax) {
       this.streamError(id, http2Codes.ENHANCE_YOUR_CALM, false);
@@ -318,7 +318,6 @@ export class Http2Connection {
     const stream = this.streams.get(id);
     if (stream === undefined || stream.localEnd) return;
     const { sender } = this;
-    this.idleFrames.earn(2);
     sender.headers(stream, headers, false);
     if (sender.allows(stream, prefix.length + payload.length)) {
       sender.frame(stream, prefix, payload, false);

@@ -9,6 +9,8 @@ import type { Stream } from './stream.ts';
 const frameBytesMax = 64 * 1024;
 
 export interface SenderEvents {
+  /** A DATA frame was written. */
+  sent(): void;
   /** END_STREAM was written. */
   ended(stream: Stream): void;
   /** A queue that someone waits for is short again. */
@@ -79,6 +81,7 @@ export class Sender {
     const length = payload.length + (prefix === undefined ? 0 : prefix.length);
     stream.sendWindow -= length;
     this.window -= length;
+    this.events.sent();
     this.output.frame(length, frameTypes.DATA, end ? frameFlags.END_STREAM : 0, stream.id);
     if (prefix !== undefined) this.output.bytes(prefix);
     this.output.bytes(payload);
@@ -159,6 +162,7 @@ export class Sender {
     stream.sendWindow -= length;
     this.window -= length;
     stream.movedAt = nowMs;
+    this.events.sent();
     const last = stream.queuedBytes === 0 && stream.localEnd;
     const endHere = last && stream.trailers === undefined;
     this.output.frame(length, frameTypes.DATA, endHere ? frameFlags.END_STREAM : 0, stream.id);
