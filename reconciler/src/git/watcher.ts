@@ -4,11 +4,14 @@ import type { GitRef, GitSource } from './types.ts';
 
 export type CheckTrigger = 'startup' | 'poll' | 'webhook' | 'manual';
 
-/** What the last look at a repository brought. */
-export interface CheckResult {
+interface CheckRequest {
   readonly trigger: CheckTrigger;
   /** When the check was asked for, in milliseconds since the Unix epoch. */
   readonly requestedAtMs: number;
+}
+
+/** What the last look at a repository brought. */
+export interface CheckResult extends CheckRequest {
   readonly outcome:
     { readonly commit: string } | { readonly error: OaasError; readonly failures: number; readonly isStalled: boolean };
   /** When the next check is due if nobody asks before. */
@@ -40,7 +43,7 @@ export class SourceWatcher {
   readonly #abort = new AbortController();
   #timer: Timer | undefined;
   #running: Promise<void> | undefined;
-  #again: { readonly trigger: CheckTrigger; readonly requestedAtMs: number } | undefined;
+  #again: CheckRequest | undefined;
   #failures = 0;
 
   constructor(options: WatcherOptions) {
@@ -53,10 +56,14 @@ export class SourceWatcher {
 
   /** Looks now; during a check, once more right after it. */
   trigger(trigger: CheckTrigger): void {
+    this.#request({ trigger, requestedAtMs: this.#options.clock.now() });
+  }
+
+  #request(request: CheckRequest): void {
     if (this.#abort.signal.aborted) return;
-    const request = { trigger, requestedAtMs: this.#options.clock.now() };
     if (this.#running !== undefined) {
-      this.#again ??= request;
+      // A person's wish is told apart from what a poll or a forge asks for.
+      if (this.#again === undefined || request.trigger === 'manual') this.#again = request;
       return;
     }
     this.#timer?.cancel();
@@ -64,7 +71,7 @@ export class SourceWatcher {
       this.#running = undefined;
       const again = this.#again;
       this.#again = undefined;
-      if (again !== undefined) this.trigger(again.trigger);
+      if (again !== undefined) this.#request(again);
     });
   }
 
@@ -75,7 +82,7 @@ export class SourceWatcher {
     await this.#running;
   }
 
-  async #check(request: { readonly trigger: CheckTrigger; readonly requestedAtMs: number }): Promise<void> {
+  async #check(request: CheckRequest): Promise<void> {
     const { source, ref, clock, timers, onResult } = this.#options;
     let outcome: CheckResult['outcome'];
     try {

@@ -11,7 +11,7 @@ export function canonicalJson(value: unknown): string {
       .map(([name, field]) => `${JSON.stringify(name)}:${canonicalJson(field)}`);
     return `{${fields.join(',')}}`;
   }
-  return JSON.stringify(value) ?? 'null';
+  return value === undefined ? 'null' : JSON.stringify(value);
 }
 
 /** sha256 of the canonical JSON, in lower-case hexadecimal digits. */

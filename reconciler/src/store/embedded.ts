@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { type JsonValue, oaasError, toOaasError } from '@oaas/commons/errors';
@@ -47,6 +47,8 @@ export function openEmbeddedStore(options: EmbeddedStoreOptions): Store {
       encoding: 'json',
       mapSize: options.bytesMax ?? 2 ** 30,
     });
+    // It may hold the secrets of sources.
+    chmodSync(options.file, 0o600);
     data = root.openDB<Stored, string>({ name: 'data', encoding: 'json' });
     meta = root.openDB<number, string>({ name: 'meta', encoding: 'json' });
   } catch (cause) {

@@ -25,7 +25,11 @@ export interface FakeCrm {
   /** Last unit that was deployed, by id. */
   readonly units: ReadonlyMap<string, unit.DeploymentUnit>;
   /** `Deploy` and `DeleteDeployment` calls that came in, oldest first. */
-  readonly calls: readonly { readonly method: 'deploy' | 'delete'; readonly id: string; readonly deleteData?: boolean }[];
+  readonly calls: readonly {
+    readonly method: 'deploy' | 'delete';
+    readonly id: string;
+    readonly deleteData?: boolean;
+  }[];
   /** What `Deploy` of a unit answers instead of taking it. */
   refuse(decide: (unit: unit.DeploymentUnit) => OaasError | undefined): void;
   /** Objects that the grid of a record holds. Default 0. */
@@ -43,7 +47,8 @@ export interface FakeCrm {
   restart(): Promise<void>;
 }
 
-const { RECORD_EVENT_ADDED, RECORD_EVENT_DELETED, RECORD_EVENT_MODIFIED, RECORD_EVENT_SYNCED } = deployment.RecordEventType;
+const { RECORD_EVENT_ADDED, RECORD_EVENT_DELETED, RECORD_EVENT_MODIFIED, RECORD_EVENT_SYNCED } =
+  deployment.RecordEventType;
 
 export async function startFakeCrm(options: FakeCrmOptions): Promise<FakeCrm> {
   const records = new Map<string, DeploymentRecord>();
@@ -98,7 +103,8 @@ export async function startFakeCrm(options: FakeCrmOptions): Promise<FakeCrm> {
       interceptors: [
         (context, next) => {
           const given = context.metadata.get('authorization');
-          if (options.token !== undefined && given !== `Bearer ${options.token}`) throw oaasError('Unauthenticated', 'the token is not known');
+          if (options.token !== undefined && given !== `Bearer ${options.token}`)
+            throw oaasError('Unauthenticated', 'the token is not known');
           return next();
         },
       ],
@@ -110,7 +116,12 @@ export async function startFakeCrm(options: FakeCrmOptions): Promise<FakeCrm> {
         calls.push({ method: 'deploy', id: deploymentUnit.id });
         const refusal = refuse(deploymentUnit);
         if (refusal !== undefined) throw refusal;
-        return { status: common.StatusCode.OK, deploymentId: deploymentUnit.id, message: undefined, result: deploy(deploymentUnit) };
+        return {
+          status: common.StatusCode.OK,
+          deploymentId: deploymentUnit.id,
+          message: undefined,
+          result: deploy(deploymentUnit),
+        };
       },
       deleteDeployment: async ({ deploymentId, deleteData }) => {
         await Promise.resolve();
@@ -141,13 +152,31 @@ export async function startFakeCrm(options: FakeCrmOptions): Promise<FakeCrm> {
     server.add(health.CrmInfoServiceDefinition, {
       getEnvHealth: async () => {
         await Promise.resolve();
-        return { envName: options.name, status: 'Healthy', crmVersion: '0.0.0', lastSeen: undefined, nodeCount: 1, readyNodes: 1, availability: 1, kubernetesVersion: 'v0', profile: 'dev', records: records.size, leader: true };
+        return {
+          envName: options.name,
+          status: 'Healthy',
+          crmVersion: '0.0.0',
+          lastSeen: undefined,
+          nodeCount: 1,
+          readyNodes: 1,
+          availability: 1,
+          kubernetesVersion: 'v0',
+          profile: 'dev',
+          records: records.size,
+          leader: true,
+        };
       },
     });
     server.add(topology.TopologyServiceDefinition, {
       getTopology: async () => {
         await Promise.resolve();
-        const node = { id: options.name, nodeType: 'environment', status: 'healthy', metadata: {}, deployedClasses: [] };
+        const node = {
+          id: options.name,
+          nodeType: 'environment',
+          status: 'healthy',
+          metadata: {},
+          deployedClasses: [],
+        };
         return { nodes: [node], edges: [], timestamp: undefined };
       },
     });
@@ -159,7 +188,15 @@ export async function startFakeCrm(options: FakeCrmOptions): Promise<FakeCrm> {
       getClusterStatus: async ({ deploymentId }) => {
         await Promise.resolve();
         requireGrid(deploymentId);
-        return { clusterId: deploymentId, leaderNode: '', totalNodes: 1, activeNodes: 1, currentTerm: 0, committedIndex: 0, lastApplied: 0 };
+        return {
+          clusterId: deploymentId,
+          leaderNode: '',
+          totalNodes: 1,
+          activeNodes: 1,
+          currentTerm: 0,
+          committedIndex: 0,
+          lastApplied: 0,
+        };
       },
       listMembers: async ({ deploymentId }) => {
         await Promise.resolve();
@@ -195,7 +232,14 @@ export async function startFakeCrm(options: FakeCrmOptions): Promise<FakeCrm> {
     },
     markReady: (id) => {
       const record = records.get(id);
-      if (record !== undefined) put({ ...record, updatedAt: now(), condition: 'Running', phase: 'Ready', conditions: [readyCondition(record.generation)] });
+      if (record !== undefined)
+        put({
+          ...record,
+          updatedAt: now(),
+          condition: 'Running',
+          phase: 'Ready',
+          conditions: [readyCondition(record.generation)],
+        });
     },
     tamper: (id) => {
       const record = records.get(id);
@@ -212,7 +256,14 @@ export async function startFakeCrm(options: FakeCrmOptions): Promise<FakeCrm> {
 }
 
 function readyCondition(generation: number): deployment.Condition {
-  return { type: 'Ready', status: 'True', reason: 'ReconciliationSucceeded', message: '', lastTransitionTime: '2026-01-01T00:00:00Z', observedGeneration: generation };
+  return {
+    type: 'Ready',
+    status: 'True',
+    reason: 'ReconciliationSucceeded',
+    message: '',
+    lastTransitionTime: '2026-01-01T00:00:00Z',
+    observedGeneration: generation,
+  };
 }
 
 function collectionsOf(wanted: unit.DeploymentUnit, total: number): admin.Collection[] {

@@ -65,13 +65,25 @@ export async function startGitServer(options: GitServerOptions): Promise<GitServ
     const url = new URL(request.url ?? '/', 'http://localhost');
     const name = /^\/([A-Za-z0-9][-A-Za-z0-9_.]*)\.git\//.exec(url.pathname)?.[1];
     const known = options.repositories.some((each) => each.name === name);
-    if (name === undefined || !known || url.pathname.includes('..')) return refuse(request, response, 404);
+    if (name === undefined || !known || url.pathname.includes('..')) {
+      refuse(request, response, 404);
+      return;
+    }
     if (!isAuthorised(request, options.auth)) {
       response.setHeader('www-authenticate', 'Basic realm="git"');
-      return refuse(request, response, 401);
+      {
+        refuse(request, response, 401);
+        return;
+      }
     }
-    if (Number(request.headers['content-length'] ?? 0) > bodyMaxBytes) return refuse(request, response, 413);
-    if (children.size >= requestsMax) return refuse(request, response, 503);
+    if (Number(request.headers['content-length'] ?? 0) > bodyMaxBytes) {
+      refuse(request, response, 413);
+      return;
+    }
+    if (children.size >= requestsMax) {
+      refuse(request, response, 503);
+      return;
+    }
     const isPush = request.method === 'POST' && url.pathname.endsWith('/git-receive-pack');
     const before = isPush ? await repositories.refs(name) : undefined;
     await runBackend(backend, options.dir, url, request, response, children);

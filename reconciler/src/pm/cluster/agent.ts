@@ -266,21 +266,26 @@ export class ClusterAgent {
   async #watch(): Promise<void> {
     const { timers, random, logger, port } = this.#options;
     const { signal } = this.#abort;
-    for (let attempt = 0; !signal.aborted; attempt += 1) {
+    let attempt = 0;
+    const isStopped = () => signal.aborted;
+    for (; !isStopped(); attempt += 1) {
       try {
         await this.#follow(() => {
           attempt = 0;
         });
         throw oaasError('Unavailable', 'the CRM ended the stream');
       } catch (thrown) {
-        if (signal.aborted) return;
+        if (isStopped()) return;
         const error = toOaasError(thrown);
         const isNew = this.#isSynced || !this.#hasTried || this.#message !== error.message;
         this.#isSynced = false;
         this.#hasTried = true;
         this.#message = error.message;
         if (isNew) {
-          logger.warn({ err: error, cluster: this.name }, 'the records of a cluster cannot be followed');
+          logger.warn(
+            { cluster: this.name, code: error.code, reason: error.message },
+            'the records of a cluster cannot be followed',
+          );
           port.onConnection(this.name);
         }
       }

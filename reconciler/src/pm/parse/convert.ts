@@ -1,4 +1,14 @@
-import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type YAMLMap } from 'yaml';
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  type LineCounter,
+  type Node,
+  type YAMLMap,
+} from 'yaml';
 import type { z } from 'zod';
 import { textFields } from '../model/schema.ts';
 import { childSchema, unwrap } from './schema-walk.ts';
@@ -128,7 +138,8 @@ export function convert(document: Document, lines: LineCounter, schema: z.ZodTyp
       keyPositions.set(pathText(here), keyPosition);
       const value = visit(pair.value, here, childSchema(schemaHere, name), keyPosition);
       own.add(name);
-      if (value === null) delete result[name];
+      // A merge before may have set it.
+      if (value === null) Reflect.deleteProperty(result, name);
       else result[name] = value;
     }
     return result;
@@ -144,7 +155,8 @@ export function convert(document: Document, lines: LineCounter, schema: z.ZodTyp
     position: Position,
   ): void => {
     const merged = visit(source, path, schemaHere, position);
-    for (const part of Array.isArray(merged) ? merged : [merged]) {
+    const parts: readonly unknown[] = Array.isArray(merged) ? merged : [merged];
+    for (const part of parts) {
       if (typeof part !== 'object' || part === null || Array.isArray(part)) {
         throw new ConversionError('<< takes a map or a list of maps', 'Point it at an anchored map.', position);
       }
@@ -152,7 +164,7 @@ export function convert(document: Document, lines: LineCounter, schema: z.ZodTyp
     }
   };
 
-  const start: Position = at(document.contents as Node | null, { line: 1, column: 1 });
+  const start: Position = at(document.contents, { line: 1, column: 1 });
   const value = visit(document.contents, [], schema, start);
   const nearest = (path: Path): Position => {
     for (let length = path.length; length >= 0; length -= 1) {

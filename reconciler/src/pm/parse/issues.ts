@@ -162,7 +162,7 @@ function wordFor(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'string') return `the text "${short(value)}"`;
   if (typeof value === 'object') return 'a map of fields';
-  return `${typeof value === 'number' ? 'the number' : 'the value'} ${String(value as number | boolean)}`;
+  return `${typeof value === 'number' ? 'the number' : 'the value'} ${JSON.stringify(value)}`;
 }
 
 function short(text: string): string {

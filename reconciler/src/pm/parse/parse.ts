@@ -136,7 +136,7 @@ function check(
   for (let round = 0; round < 2; round += 1) {
     const result = schema.safeParse(converted.value, { reportInput: true });
     if (result.success) {
-      const shared = { status: 'parsed', ...base, problems, locate: converted.locate } as const;
+      const shared = { status: 'parsed', ...base, problems, locate: (at: Path) => converted.locate(at) } as const;
       switch (kind) {
         case 'Package':
           return { ...shared, kind, spec: result.data as PackageSpec };

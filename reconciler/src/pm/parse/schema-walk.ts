@@ -41,5 +41,5 @@ export function knownKeys(schema: z.ZodType | undefined): readonly string[] {
 }
 
 function definition(schema: z.ZodType): Definition {
-  return schema.def as unknown as Definition;
+  return schema.def;
 }

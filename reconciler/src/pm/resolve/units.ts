@@ -79,8 +79,8 @@ function boundFunctions(
       }
       const override = deployment.functions?.find((patch) => patch.function_key === each.key);
       if (override === undefined) return result;
-      const { function_key: _key, ...patch } = override;
-      return strategicMerge(result, patch);
+      const { description, provision_config, config } = override;
+      return strategicMerge(result, { description, provision_config, config });
     })
     .sort((a, b) => (a.key < b.key ? -1 : 1));
 }

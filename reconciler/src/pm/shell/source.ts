@@ -71,7 +71,7 @@ export class SourceController {
     lastCheckedAtMs: undefined,
     nextCheckAtMs: undefined,
   };
-  #manual: { readonly actor: string; readonly trigger: 'manual' | 'resume' } | undefined;
+  #manual: { readonly actor: string; readonly trigger: 'manual' | 'resume'; readonly atMs: number } | undefined;
   #next: SyncRequest | undefined;
   #current: { readonly request: SyncRequest; readonly abort: AbortController } | undefined;
   #work: Promise<void> = Promise.resolve();
@@ -119,7 +119,7 @@ export class SourceController {
 
   /** Somebody wants a sync now, also of the same commit. */
   requested(actor: string, trigger: 'manual' | 'resume'): void {
-    this.#manual = { actor, trigger };
+    this.#manual = { actor, trigger, atMs: this.#options.clock.now() };
     this.#watcher.trigger('manual');
   }
 
@@ -186,8 +186,10 @@ export class SourceController {
   async #seen(commit: string, result: CheckResult): Promise<void> {
     const { name, state, clock } = this.#options;
     const source = this.#state;
-    const manual = this.#manual;
-    if (manual !== undefined && result.trigger === 'manual') this.#manual = undefined;
+    // A check that began before somebody asked does not answer them: one more follows.
+    const manual = this.#manual !== undefined && result.requestedAtMs >= this.#manual.atMs ? this.#manual : undefined;
+    if (this.#manual !== undefined && manual === undefined) return;
+    this.#manual = undefined;
     if (source.observed?.id !== commit) {
       const placeholder = {
         id: commit,
@@ -206,12 +208,12 @@ export class SourceController {
       return;
     }
     const isNew = source.attempted?.id !== commit;
-    if (!isNew && result.trigger !== 'manual' && result.trigger !== 'startup') return;
+    if (!isNew && manual === undefined && result.trigger !== 'startup') return;
     this.#request({
       commit,
       ref: refOf(source.input.ref),
-      trigger: result.trigger === 'manual' ? (manual?.trigger ?? 'manual') : result.trigger,
-      actor: manual !== undefined && result.trigger === 'manual' ? manual.actor : 'system',
+      trigger: manual?.trigger ?? (result.trigger === 'manual' ? 'poll' : result.trigger),
+      actor: manual?.actor ?? 'system',
       detectedAtMs: result.requestedAtMs,
     });
   }

@@ -137,7 +137,7 @@ export class PmState {
   async plan(id: string): Promise<Plan | undefined> {
     const entry = await this.#store.get(`plan/${id}`);
     if (entry === undefined) return undefined;
-    return JSON.parse(gunzipSync(Buffer.from(String(entry.value), 'base64')).toString('utf8')) as Plan;
+    return JSON.parse(gunzipSync(Buffer.from(entry.value as string, 'base64')).toString('utf8')) as Plan;
   }
 
   /** Told after each change. */
