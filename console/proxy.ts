@@ -6,6 +6,7 @@ import { NextResponse, type NextRequest } from 'next/server';
  */
 export function proxy(request: NextRequest): NextResponse {
   const nonce = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('base64');
+  // eslint-disable-next-line no-restricted-syntax -- a constant of the build
   const development = process.env.NODE_ENV === 'development';
   const policy = [
     "default-src 'self'",

@@ -121,6 +121,7 @@ export async function startFixturePm(
               health: each.axes.health.status,
               data: each.axes.data.status,
               nfr: each.axes.nfr.status,
+              held: String(each.hold !== null),
             })[name],
         });
       case 'GET deployment-records/:id':

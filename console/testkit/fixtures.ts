@@ -951,7 +951,7 @@ function makeGrid(each: DeploymentRecordDetail, now: number): GridView {
       partition_count: collection.partition_count,
       replica_count: collection.replica_count,
       shard_type: collection.shard_type,
-      durability: 'durable',
+      durability: 'persistent',
       total_objects: collection.objects,
       size_bytes: collection.bytes,
       shards_ready: collection.shards_ready,

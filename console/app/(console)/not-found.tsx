@@ -6,8 +6,8 @@ import { buttonStyle } from '../../src/ui/button-style.ts';
 export default function NotFound() {
   return (
     <div className="grid flex-1 place-items-center">
-      <h1 className="sr-only">Not found</h1>
       <Empty
+        heading
         icon={<SearchX aria-hidden="true" />}
         title="There is no such page"
         action={

@@ -2,7 +2,7 @@
 
 import { X } from 'lucide-react';
 import { Dialog as Radix } from 'radix-ui';
-import { IconButton } from './button.tsx';
+import { Button } from './button.tsx';
 import { cn } from './cn.ts';
 
 interface DialogProps {
@@ -72,9 +72,9 @@ function Header({ title, description }: Pick<DialogProps, 'title' | 'description
         )}
       </div>
       <Radix.Close asChild>
-        <IconButton label="Close" className="-mr-2">
+        <Button aria-label="Close" kind="ghost" size="icon" className="-mr-2">
           <X aria-hidden="true" />
-        </IconButton>
+        </Button>
       </Radix.Close>
     </header>
   );

@@ -49,8 +49,9 @@ export function formatListState(state: ListState, spec: ListSpec, search: URLSea
 
 /** Any other question than "the next page" begins at the first page. */
 export function withFilter(state: ListState, name: string, value: string): ListState {
-  const { [name]: _old, ...rest } = state.filter;
-  return { ...state, filter: value === '' ? rest : { ...rest, [name]: value }, cursor: null, page: 1 };
+  const others = Object.entries(state.filter).filter(([other]) => other !== name);
+  const filter = Object.fromEntries(value === '' ? others : [...others, [name, value]]);
+  return { ...state, filter, cursor: null, page: 1 };
 }
 
 export function withQuery(state: ListState, q: string): ListState {

@@ -28,16 +28,19 @@ export function Empty({
   children,
   action,
   icon,
+  heading,
 }: {
   readonly title: string;
   readonly children?: React.ReactNode;
   readonly action?: React.ReactNode;
   readonly icon?: React.ReactNode;
+  /** It is all that the page has. */
+  readonly heading?: boolean;
 }) {
   return (
     <div className="flex flex-col items-center gap-2 px-6 py-12 text-center">
       {icon === undefined ? null : <div className="mb-1 text-ink-3 [&_svg]:size-6">{icon}</div>}
-      <p className="font-medium">{title}</p>
+      {heading === true ? <h1 className="text-base font-medium">{title}</h1> : <p className="font-medium">{title}</p>}
       {children === undefined ? null : <div className="max-w-md text-balance text-ink-2">{children}</div>}
       {action === undefined ? null : <div className="mt-2">{action}</div>}
     </div>

@@ -19,6 +19,7 @@ export function NotThere({
   if (!isNotFound(error)) return null;
   return (
     <Empty
+      heading
       icon={<SearchX aria-hidden="true" />}
       title={`There is no ${what} called ${name}`}
       action={

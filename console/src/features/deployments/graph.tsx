@@ -84,7 +84,7 @@ function layout(nodes: readonly TreeNode[]): { nodes: ResourceNode[]; edges: Edg
   dagre.layout(graph);
   return {
     nodes: nodes.map((node) => {
-      const { x, y } = graph.node(node.id);
+      const { x, y } = graph.node(node.id) as { readonly x?: number; readonly y?: number };
       return {
         id: node.id,
         type: 'resource',

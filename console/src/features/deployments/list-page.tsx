@@ -20,7 +20,7 @@ import { AxisCell } from './axes.tsx';
 import { axisNames, axisWords, type AxisName } from './axes.ts';
 import { recordPath, recordTitle, shortCommit } from './record.ts';
 
-const spec = { filters: ['environment', 'package', 'source', ...axisNames], sort: 'package_name' };
+const spec = { filters: ['environment', 'package', 'source', 'held', ...axisNames], sort: 'package_name' };
 const axisTitles: Record<AxisName, string> = { sync: 'Sync', health: 'Health', data: 'Data', nfr: 'NFR' };
 
 export function DeploymentsPage() {
@@ -68,7 +68,7 @@ export function DeploymentsPage() {
                 ))}
               </Select>
             ))}
-            {(['package', 'source'] as const).map((name) =>
+            {(['package', 'source', 'held'] as const).map((name) =>
               state.filter[name] === undefined ? null : (
                 <button
                   key={name}
@@ -77,7 +77,7 @@ export function DeploymentsPage() {
                   aria-label={`Remove the filter ${name} ${state.filter[name]}`}
                   className="h-8 rounded-md bg-accent-soft px-2.5 text-xs font-medium text-accent-strong"
                 >
-                  {name} {state.filter[name]} ×
+                  {name === 'held' ? 'waits for a confirmation' : `${name} ${state.filter[name]}`} ×
                 </button>
               ),
             )}

@@ -18,6 +18,9 @@ import {
   type ShardMapView,
 } from './grid.ts';
 
+/** Up to this many shards a cell is large enough for its number. */
+const numberedUpTo = 48;
+
 const arrows: readonly string[] = ['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', 'Home', 'End'];
 
 /** Where every replica of a collection is: members side by side, each shard at the same place in all of them. */
@@ -31,6 +34,7 @@ export function ShardMap({ map, members }: { readonly map: ShardMapView; readonl
   }, []);
   const entry = focus !== null && map.columns[focus.column]?.cells[focus.row] != null ? focus : firstCell(map);
   const shard = map.shards[chosen ?? entry?.row ?? 0];
+  const numbered = map.shards.length <= numberedUpTo;
 
   const onKeyDown = (event: React.KeyboardEvent) => {
     if (entry === null || !arrows.includes(event.key)) return;
@@ -65,13 +69,22 @@ export function ShardMap({ map, members }: { readonly map: ShardMapView; readonl
                 member={members.find((each) => each.id === column.member)}
                 cells={column.cells}
               />
-              <div className="mt-2.5 grid grid-cols-[repeat(auto-fill,24px)] gap-[3px]">
+              <div
+                className={cn(
+                  'mt-2.5 grid gap-1',
+                  numbered ? 'grid-cols-[repeat(auto-fill,38px)]' : 'grid-cols-[repeat(auto-fill,24px)]',
+                )}
+              >
                 {column.cells.map((cell, row) =>
                   cell === null ? (
                     <span
                       key={row}
                       aria-hidden="true"
-                      className={cn('grid size-6 place-items-center rounded-sm', chosen === row && 'bg-accent-soft')}
+                      className={cn(
+                        'grid place-items-center rounded-sm',
+                        numbered ? 'h-11 w-9.5' : 'size-6',
+                        chosen === row && 'bg-accent-soft',
+                      )}
                     >
                       <span className="size-[3px] rounded-full bg-line-strong" />
                     </span>
@@ -83,6 +96,7 @@ export function ShardMap({ map, members }: { readonly map: ShardMapView; readonl
                       row={row}
                       member={column.member}
                       chosen={chosen === row}
+                      numbered={numbered}
                       entry={entry?.column === index && entry.row === row}
                       onChoose={choose}
                     />
@@ -153,6 +167,7 @@ const ShardCell = memo(function ShardCell({
   member,
   chosen,
   entry,
+  numbered,
   onChoose,
 }: {
   readonly cell: Cell;
@@ -161,6 +176,7 @@ const ShardCell = memo(function ShardCell({
   readonly member: string;
   readonly chosen: boolean;
   readonly entry: boolean;
+  readonly numbered: boolean;
   readonly onChoose: (column: number, row: number) => void;
 }) {
   return (
@@ -176,20 +192,37 @@ const ShardCell = memo(function ShardCell({
       onMouseEnter={() => onChoose(column, row)}
       onClick={() => onChoose(column, row)}
       className={cn(
-        'grid size-6 place-items-center rounded-sm',
+        'grid place-items-center rounded-sm',
+        numbered ? 'h-11 w-9.5 content-center' : 'size-6',
         toneText[cell.tone],
         chosen && 'bg-accent-soft ring-1 ring-accent',
       )}
     >
-      <ReplicaShape tone={cell.tone} leading={cell.leading} />
+      <ReplicaShape tone={cell.tone} leading={cell.leading} className={numbered ? 'size-6' : 'size-5'} />
+      {numbered ? <span className="text-2xs leading-3.5 text-ink-3">{cell.shard.partition}</span> : null}
     </button>
   );
 });
 
 /** Shape tells the state, the ring tells who leads: neither needs colour. */
-export function ReplicaShape({ tone, leading }: { readonly tone: Tone; readonly leading: boolean }) {
+export function ReplicaShape({
+  tone,
+  leading,
+  className = 'size-5',
+}: {
+  readonly tone: Tone;
+  readonly leading: boolean;
+  readonly className?: string;
+}) {
   return (
-    <svg viewBox="0 0 20 20" className="size-5" aria-hidden="true" fill="none" stroke="currentColor" strokeWidth="1.6">
+    <svg
+      viewBox="0 0 20 20"
+      className={className}
+      aria-hidden="true"
+      fill="none"
+      stroke="currentColor"
+      strokeWidth="1.6"
+    >
       {leading ? <rect x="1.2" y="1.2" width="17.6" height="17.6" rx="4.6" /> : null}
       {replicaShapes[tone]}
     </svg>

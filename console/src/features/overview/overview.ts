@@ -51,7 +51,7 @@ export function stations(overview: Overview): readonly StationView[] {
       unit: 'records as in Git',
       good: records.synced,
       rest: parts([
-        { tone: 'hold', value: records.held, word: 'to confirm', href: '/deployments?sync=OutOfSync' },
+        { tone: 'hold', value: records.held, word: 'to confirm', href: '/deployments?held=true' },
         {
           tone: 'warn',
           value: records.total - records.synced - records.held,

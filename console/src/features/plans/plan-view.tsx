@@ -95,6 +95,7 @@ function UnitList({ units }: { readonly units: readonly UnitChange[] }) {
 
 function VirtualUnits({ units, className }: { readonly units: readonly UnitChange[]; readonly className: string }) {
   const scroller = useRef<HTMLDivElement>(null);
+  // eslint-disable-next-line react-hooks/incompatible-library -- nothing of it is handed to a memoised component
   const rows = useVirtualizer({
     count: units.length,
     getScrollElement: () => scroller.current,

@@ -33,7 +33,7 @@ export function SignInForm({ next }: { readonly next: string }) {
     }
   });
   return (
-    <form onSubmit={(event) => void submit(event)} className="flex flex-col gap-4" noValidate>
+    <form method="post" onSubmit={(event) => void submit(event)} className="flex flex-col gap-4" noValidate>
       <Field label="User" error={formState.errors.user?.message}>
         {(ids) => <Input {...ids} autoComplete="username" className="h-9" {...register('user')} />}
       </Field>

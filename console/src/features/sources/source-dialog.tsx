@@ -3,7 +3,7 @@
 import { zodResolver } from '@hookform/resolvers/zod';
 import type { Source } from '@oaas/commons/client/pm';
 import { useId } from 'react';
-import { useForm } from 'react-hook-form';
+import { useForm, useWatch } from 'react-hook-form';
 import { Button } from '../../ui/button.tsx';
 import { Dialog } from '../../ui/dialog.tsx';
 import { Field, Input, Select } from '../../ui/field.tsx';
@@ -53,12 +53,12 @@ function SourceFields({
   readonly source: Source | null;
   readonly onSubmit: (form: SourceForm) => void;
 }) {
-  const { register, handleSubmit, formState, watch } = useForm<SourceFormInput, unknown, SourceForm>({
+  const { register, handleSubmit, formState, control } = useForm<SourceFormInput, unknown, SourceForm>({
     resolver: zodResolver(sourceFormSchema),
     defaultValues: emptyForm(source),
   });
   const error = (name: keyof SourceFormInput) => formState.errors[name]?.message;
-  const auth = watch('auth');
+  const auth = useWatch({ control, name: 'auth' });
   return (
     <form
       id={id}
@@ -126,7 +126,7 @@ function SourceFields({
         label="Webhook secret"
         hint={
           source?.webhook.secret_set === true
-            ? 'One is set. Saving replaces the source whole: enter it again, or webhooks are refused from then on.'
+            ? 'One is set. Leave empty to keep it.'
             : 'Optional. Without it a push is seen at the next poll instead of at once.'
         }
         error={error('webhookSecret')}
