@@ -19,12 +19,16 @@ export const ambient = { clock: systemClock, timers: systemTimers, random: syste
 /** Preloaded into what runs, as in the sandbox. */
 export const tether = join(import.meta.dirname, '..', 'tether.cjs');
 
+const nodePorts = [30_100, 30_999] as const;
+
 /** An embedded Kubernetes API with workload controllers and a process runner, whose images are small scripts. */
 export interface TestCluster {
   readonly api: KubernetesClient;
   readonly dir: string;
   readonly processes: ProcessList;
   pod(name: string): Promise<Pod>;
+  /** A port of 127.0.0.1 that nobody listens on, within the node ports of the API. */
+  freePort(): Promise<number>;
   log(pod: string, query?: LogQuery & { readonly previous?: boolean }): Promise<string>;
   logStream(pod: string, query: LogQuery): Promise<Readable | undefined>;
   /** Ends the processes and starts everything anew on the same data, as a restart of the sandbox does. */
@@ -38,7 +42,7 @@ export async function startTestCluster(scripts: Readonly<Record<string, string>>
   const images = await writeImages(join(temp.path, 'images'), scripts);
   const processes = new ProcessList(join(temp.path, 'processes'));
   const start = async () => {
-    const embedded = await startEmbeddedApi({ name: 'test', dir: join(temp.path, 'api'), ...ambient });
+    const embedded = await startEmbeddedApi({ name: 'test', dir: join(temp.path, 'api'), nodePorts, ...ambient });
     const api = createKubernetesClient({
       kubeconfigText: embedded.kubeconfig,
       clock: systemClock,
@@ -71,6 +75,10 @@ export async function startTestCluster(scripts: Readonly<Record<string, string>>
     dir: temp.path,
     processes,
     pod: async (name) => (await running.api.get(sandboxKinds.pod, { namespace: 'default', name })) as Pod,
+    freePort: async () => {
+      for (let port = nodePorts[0]; port <= nodePorts[1]; port += 1) if (await isPortFree(port)) return port;
+      throw new Error('no node port is free');
+    },
     log: async (pod, query = {}) => {
       const stream = await running.workloads.runner.podLog('default', pod, query);
       let text = '';
