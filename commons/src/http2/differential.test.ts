@@ -150,7 +150,7 @@ function callByNode(session: ClientHttp2Session, call: Call): Promise<Answer> {
     let trailers: string[] = [];
     const chunks: Buffer[] = [];
     stream.on('response', (headers) => (fields = listed(headers)));
-    stream.on('trailers', (headers) => (trailers = listed(headers)));
+    stream.on('trailers', (headers: IncomingHttpHeaders) => (trailers = listed(headers)));
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
     stream.on('error', reject);
     stream.on('close', () => resolve({ fields, body: digest(chunks), trailers }));

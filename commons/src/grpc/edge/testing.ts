@@ -1,0 +1,56 @@
+import { testing } from '@oaas/proto';
+import { createLogger } from '../../telemetry/index.ts';
+import type { Client, ServiceHandlers } from '../definition.ts';
+import { systemClock, systemRandom, systemTimers } from '../../system/index.ts';
+import { createEdgeChannel, type EdgeChannel, type EdgeChannelOptions } from './channel.ts';
+import { createEdgeClient } from './client.ts';
+import { createEdgeServer, type EdgeServer, type EdgeServerOptions } from './server.ts';
+
+/** For tests: a server of grpc.testing.TestService, and clients of it, on the real clock. */
+export const definition: testing.TestServiceDefinition = testing.TestServiceDefinition;
+export type TestHandlers = ServiceHandlers<testing.TestServiceDefinition>;
+export const time = { clock: systemClock, timers: systemTimers, random: systemRandom };
+
+/** Answers with as many zeros as are asked for. */
+export const handlers: TestHandlers = {
+  emptyCall: () => Promise.resolve({}),
+  unaryCall: ({ responseSize }) =>
+    Promise.resolve({
+      payload: { type: 0, body: Buffer.alloc(responseSize) },
+      username: '',
+      oauthScope: '',
+      serverId: '',
+    }),
+};
+
+export interface TestServer {
+  readonly server: EdgeServer;
+  readonly port: number;
+  client(options?: Partial<EdgeChannelOptions>): { client: Client<typeof definition>; channel: EdgeChannel };
+  stop(): void;
+}
+
+export async function startServer(
+  own: TestHandlers = handlers,
+  options: Partial<EdgeServerOptions> = {},
+  port = 0,
+): Promise<TestServer> {
+  const logger = createLogger({ service: 'test', level: 'silent' });
+  const server = createEdgeServer({ logger, ...time, ...options });
+  server.add(definition, own);
+  const bound = await server.listen({ host: '127.0.0.1', port });
+  const channels: EdgeChannel[] = [];
+  return {
+    server,
+    port: bound.port,
+    client: (channelOptions = {}) => {
+      const channel = createEdgeChannel(`127.0.0.1:${bound.port}`, { ...time, ...channelOptions });
+      channels.push(channel);
+      return { channel, client: createEdgeClient(definition, channel) };
+    },
+    stop: () => {
+      for (const channel of channels) channel.close();
+      server.stop();
+    },
+  };
+}

@@ -1,0 +1,102 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { tempDir, type TempDir } from '../../../testkit/index.ts';
+import type { TlsMaterial } from '../../security/index.ts';
+import type { ChannelTls } from '../channel.ts';
+import { createEdgeChannel } from './channel.ts';
+import { createEdgeClient } from './client.ts';
+import { definition, handlers, startServer, type TestServer, time } from './testing.ts';
+
+function hasOpenssl(): boolean {
+  try {
+    execFileSync('openssl', ['version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const canRun = hasOpenssl();
+
+describe.skipIf(!canRun)(`TLS${canRun ? '' : ' (skipped: openssl is not on PATH)'}`, () => {
+  let dir: TempDir;
+  let running: TestServer | undefined;
+  const pem = (name: string): Buffer => readFileSync(join(dir.path, name));
+  const material = (name: string, ca?: string): TlsMaterial => ({
+    cert: pem(`${name}.pem`),
+    key: pem(`${name}.key`),
+    ...(ca === undefined ? {} : { ca: pem(ca) }),
+  });
+
+  function issue(authority: string, ...names: string[]): void {
+    const openssl = (...args: string[]): void => {
+      execFileSync('openssl', args, { cwd: dir.path, stdio: 'ignore' });
+    };
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+    const own = ['-keyout', `${authority}.key`, '-out', `${authority}.pem`];
+    openssl('req', '-x509', ...key, '-days', '2', '-subj', `/CN=${authority}`, ...own);
+    for (const name of names) {
+      openssl('req', ...key, '-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.csr`);
+      const by = ['-CA', `${authority}.pem`, '-CAkey', `${authority}.key`, '-CAcreateserial', '-extfile', 'names.cnf'];
+      openssl('x509', '-req', '-days', '2', '-in', `${name}.csr`, ...by, '-out', `${name}.pem`);
+    }
+  }
+
+  beforeAll(async () => {
+    dir = await tempDir();
+    writeFileSync(join(dir.path, 'names.cnf'), 'subjectAltName=IP:127.0.0.1,DNS:localhost\n');
+    issue('ours', 'server', 'client', 'renewed');
+    issue('theirs', 'stranger');
+  });
+  afterAll(() => dir.remove());
+  afterEach(() => {
+    running?.stop();
+  });
+
+  async function call(port: number, tls: ChannelTls | undefined, host = '127.0.0.1'): Promise<unknown> {
+    const channel = createEdgeChannel(`${host}:${port}`, { ...time, ...(tls === undefined ? {} : { tls }) });
+    try {
+      const client = createEdgeClient(definition, channel);
+      return (await client.unaryCall({ responseSize: 100_000 }, { deadlineMs: 5000 })).payload?.body.length;
+    } finally {
+      channel.close();
+    }
+  }
+
+  it('a client that knows the authority calls, by address and by name', async () => {
+    running = await startServer(handlers, { tls: material('server') });
+    expect(await call(running.port, { ca: pem('ours.pem') })).toBe(100_000);
+    expect(await call(running.port, { ca: pem('ours.pem') }, 'localhost')).toBe(100_000);
+  });
+
+  it('a client without the authority, without TLS or with another name in mind does not', async () => {
+    running = await startServer(handlers, { tls: material('server') });
+    const wrongName = { ca: pem('ours.pem'), serverName: 'elsewhere.test' };
+    for (const tls of [{ ca: pem('theirs.pem') }, undefined, wrongName]) {
+      await expect(call(running.port, tls)).rejects.toMatchObject({ code: 'Unavailable' });
+    }
+  });
+
+  it('with an authority the server wants a certificate of it', async () => {
+    running = await startServer(handlers, { tls: material('server', 'ours.pem') });
+    const ca = pem('ours.pem');
+    expect(await call(running.port, { ca, ...material('client') })).toBe(100_000);
+    for (const tls of [{ ca }, { ca, ...material('stranger') }]) {
+      await expect(call(running.port, { ...tls })).rejects.toMatchObject({ code: 'Unavailable' });
+    }
+  });
+
+  it('a new certificate serves new connections, and those that stand go on', async () => {
+    running = await startServer(handlers, { tls: material('server') });
+    const tls = { ca: pem('ours.pem') };
+    const { client } = running.client({ tls });
+    await client.emptyCall({});
+    running.server.reloadTls(material('stranger'));
+    expect(await client.emptyCall({})).toEqual({});
+    await expect(call(running.port, tls)).rejects.toMatchObject({ code: 'Unavailable' });
+    running.server.reloadTls(material('renewed'));
+    expect(await call(running.port, tls)).toBe(100_000);
+  });
+});
