@@ -27,8 +27,13 @@ export function gridCollections(input: RenderInput): readonly GridCollection[] {
   const odgm = record.spec.odgmConfig;
   const options = Object.fromEntries(Object.entries(odgm?.options ?? {}).filter(([name]) => !layoutOptions.has(name)));
   const invocations = { fnRoutes: routes(input), disabledFn: odgm?.disabledFunctions ?? [] };
+  // Field by field: a layout that was read back has its fields in another order, and the text must not differ by that.
   return layout.collections.map((collection) => ({
-    ...collection,
+    name: collection.name,
+    classIds: collection.classIds,
+    partitionCount: collection.partitionCount,
+    replicaCount: collection.replicaCount,
+    shardType: collection.shardType,
     durability: settings.ephemeralGrid ? 'ephemeral' : collection.durability,
     options,
     invocations,

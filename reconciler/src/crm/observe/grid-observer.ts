@@ -58,6 +58,13 @@ export class GridObserver {
     if (this.#tracked.has(id)) this.#queue.add(id);
   }
 
+  /** Asks now and waits for the answer: for a decision that an answer of a while ago is not good enough for. */
+  async ask(id: string, signal: AbortSignal): Promise<GridObservation> {
+    const observation = { at: this.#options.clock.now(), result: await this.#ask(id, signal) };
+    if (this.#tracked.has(id)) this.#observations.set(id, observation);
+    return observation;
+  }
+
   forget(id: string): void {
     this.#tracked.delete(id);
     this.#observations.delete(id);

@@ -20,6 +20,7 @@ import {
 } from '../manifests/index.ts';
 import { childKinds, platformKinds } from '../objects.ts';
 import { selectTemplate } from '../template.ts';
+import type { GridObservation } from '../observe/grid.ts';
 import type { AppliedChild, LayoutFacts } from './facts.ts';
 import { renderInput, type Step, type StepContext, type StepResult } from './step.ts';
 
@@ -89,10 +90,10 @@ const chooseTemplate: Step = {
 
 const planLayout: Step = {
   name: 'planLayout',
-  run: (context) => Promise.resolve({ layout: layoutFacts(context) }),
+  run: async (context) => ({ layout: await layoutFacts(context) }),
 };
 
-function layoutFacts({ record, caches, grids, namespace }: StepContext): LayoutFacts {
+async function layoutFacts({ record, caches, grids, namespace, signal }: StepContext): Promise<LayoutFacts> {
   const { deploymentUnit, nfrRequirements, odgmConfig } = record.spec;
   const wanted = gridLayout({ ...deploymentUnit, nfr: nfrRequirements, odgm: odgmConfig });
   const id = record.metadata.name;
@@ -101,18 +102,18 @@ function layoutFacts({ record, caches, grids, namespace }: StepContext): LayoutF
   if (grid === undefined || current === undefined) return { wanted, effective: wanted };
   const changes = layoutChanges(current, wanted);
   if (changes.length === 0) return { wanted, effective: wanted };
-  const observation = grids.get(id);
-  const why = whyBlocked(
-    observation?.result.ok === true ? observation.result.status.objects : undefined,
-    (grid.status?.readyReplicas ?? 0) > 0 || record.status?.odgmClusterStatus?.observedAt !== undefined,
-  );
+  const hasEverBeenReady =
+    (grid.status?.readyReplicas ?? 0) > 0 || record.status?.odgmClusterStatus?.observedAt !== undefined;
+  // A grid that was never ready holds nothing. Of any other it must be known at this moment.
+  const why = hasEverBeenReady ? whyBlocked(await grids.ask(id, signal)) : undefined;
   return why === undefined ? { wanted, effective: wanted } : { wanted, effective: current, blocked: { changes, why } };
 }
 
-/** A grid that was never ready holds nothing; one that is silent may hold anything. */
-function whyBlocked(objects: number | undefined, hasEverBeenReady: boolean): string | undefined {
-  if (objects !== undefined) return objects === 0 ? undefined : `the grid holds ${String(objects)} objects`;
-  return hasEverBeenReady ? 'the grid cannot be asked whether it holds objects' : undefined;
+function whyBlocked({ result }: GridObservation): string | undefined {
+  if (!result.ok) return `the grid cannot be asked whether it holds objects (${result.message})`;
+  const { objects, membersReady, membersTotal } = result.status;
+  if (objects > 0) return `the grid holds ${String(objects)} objects`;
+  return membersReady < membersTotal ? 'not all nodes of the grid answer, and they may hold objects' : undefined;
 }
 
 const applyConfig = applying('applyConfig', (input) => [gridConfigMap(input)]);
