@@ -26,6 +26,7 @@ import { endOrphans, ProcessList } from './orphans.ts';
 import { checkPorts, planPorts, type PortPlan } from './ports.ts';
 import { HostPorts } from './runner/host-ports.ts';
 import { platformImages } from './runner/images.ts';
+import { findRealClusters, type RealCluster } from './real-clusters.ts';
 import type { Ambient } from './workloads/caches.ts';
 
 /** What stands in `<dir>/ready.json` while the sandbox is ready. */
@@ -92,6 +93,7 @@ export class Sandbox {
     const embedded = embeddedNames.filter((name) => !flags.realClusters.has(name));
     const names = [...new Set([...embeddedNames, ...flags.realClusters.keys()])];
     const plan = planPorts(flags.portBase, names);
+    const real = findRealClusters(flags.realClusters, this.#options.env);
 
     this.#directory = await openDirectory(flags.dir, { fresh: flags.fresh });
     const { path: dir, secrets } = this.#directory;
@@ -115,7 +117,9 @@ export class Sandbox {
     });
     this.#git = git;
     const kubeconfigs = await this.#startClusters(setting, plan, embedded);
-    say(`clusters ${embedded.join(' and ')} are up; starting the platform ...`);
+    for (const [name, { kubeconfig }] of real) kubeconfigs.set(name, kubeconfig);
+    say(`clusters: ${names.map((name) => `${name} (${real.get(name)?.context ?? 'embedded'})`).join(', ')}`);
+    say('starting the platform ...');
     const crms = this.#startCrms(setting, plan, secrets, kubeconfigs);
     const pm = await startPm(setting, {
       port: plan.pm,
@@ -139,7 +143,7 @@ export class Sandbox {
 
     const ready = readyOf(plan, secrets, kubeconfigs);
     await writeReady(dir, ready);
-    say(announcement(ready, (clock.monotonic() - startedMs) / 1000, dir));
+    say(announcement(ready, real, (clock.monotonic() - startedMs) / 1000, dir));
   }
 
   /** Stops everything, pods too. Resolves when no process is left. */
@@ -188,14 +192,9 @@ export class Sandbox {
 
   /** Path of the kubeconfig by cluster. */
   async #startClusters(setting: Setting, plan: PortPlan, embedded: readonly string[]): Promise<Map<string, string>> {
-    const { flags, env } = this.#options;
     const images = platformImages(setting.dist, setting.node);
     const ports = new HostPorts({ file: join(setting.dir, 'ports.json'), ...plan.pods });
     const kubeconfigs = new Map<string, string>();
-    for (const name of flags.realClusters.keys()) {
-      const file = (env['KUBECONFIG'] ?? join(env['HOME'] ?? '', '.kube', 'config')).split(':')[0] ?? '';
-      kubeconfigs.set(name, file);
-    }
     await Promise.all(
       embedded.map(async (name) => {
         const clusterPorts = plan.clusters.get(name);
@@ -305,9 +304,14 @@ async function writeReady(dir: string, ready: Ready): Promise<void> {
   await rename(temporary, join(dir, 'ready.json'));
 }
 
-function announcement(ready: Ready, seconds: number, dir: string): string {
+function announcement(ready: Ready, real: ReadonlyMap<string, RealCluster>, seconds: number, dir: string): string {
+  const flagsOf = (name: string, kubeconfig: string): string => {
+    const context = real.get(name)?.context;
+    return `--kubeconfig ${kubeconfig}${context === undefined ? '' : ` --context ${context}`}`;
+  };
   const clusters = Object.entries(ready.clusters);
-  const kubectl = `kubectl --kubeconfig ${clusters[0]?.[1].kubeconfig ?? ''}`;
+  const [name, first] = clusters[0] ?? ['', undefined];
+  const kubectl = `kubectl ${flagsOf(name, first?.kubeconfig ?? '')}`;
   return [
     '',
     `ready in ${seconds.toFixed(1)} s`,
@@ -315,7 +319,7 @@ function announcement(ready: Ready, seconds: number, dir: string): string {
     `  console    ${ready.console.url}    user ${ready.console.user}, password ${ready.console.password}`,
     `  git        ${ready.git.url}`,
     `  pm         ${ready.pm.url}    token in ${join(dir, 'ready.json')}`,
-    ...clusters.map(([name, { kubeconfig }]) => `  ${name.padEnd(10)} ${kubeconfig}`),
+    ...clusters.map(([each, { kubeconfig }]) => `  ${each.padEnd(10)} kubectl ${flagsOf(each, kubeconfig)}`),
     '',
     'try:',
     `  git clone ${ready.git.url} && cd ${repository}   # edit a package, commit, git push`,
