@@ -1,6 +1,14 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { defineConfig } from '@playwright/test';
 
-const chromium = process.env['OAAS_CHROMIUM'];
+/** OAAS_CHROMIUM, else a Chromium of this machine; where neither is, Playwright looks for its own. */
+const chromium =
+  process.env['OAAS_CHROMIUM'] ??
+  (process.env['PATH'] ?? '')
+    .split(path.delimiter)
+    .flatMap((dir) => ['chromium', 'chromium-browser', 'google-chrome'].map((name) => path.join(dir, name)))
+    .find((file) => existsSync(file));
 
 /** The whole platform in a browser. One sandbox serves all scenarios of a worker, one after the other. */
 export default defineConfig({

@@ -4,14 +4,15 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '../support/eventually.ts';
 import { openGrid } from '../support/grid.ts';
+import { freePortBase } from '../support/ports.ts';
 import { expect, openPlatform, test } from '../support/platform.ts';
 import { startSandbox } from '../sandbox/testing.ts';
 
 const dir = path.join(fileURLToPath(new URL('../..', import.meta.url)), 'test-results', 'lifecycle');
-const portBase = 27_400;
 
 test('a stopped sandbox leaves nothing behind and continues with its data', async () => {
   test.setTimeout(300_000);
+  const portBase = await freePortBase(17_400);
   const first = await startSandbox({ dir, portBase, fresh: true });
   const readyFile = path.join(dir, 'ready.json');
   expect(statSync(readyFile).mode & 0o777).toBe(0o600);

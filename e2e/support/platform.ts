@@ -5,6 +5,7 @@ import { test as base } from '@playwright/test';
 import { Console } from '../pages/console.ts';
 import { type StartedSandbox, startSandbox } from '../sandbox/testing.ts';
 import { eventually } from './eventually.ts';
+import { freePortBase } from './ports.ts';
 import { Repository } from './repository.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -48,10 +49,10 @@ export const examples = path.join(root, 'gitops-examples');
 export const test = base.extend<{ console: Console }, { platform: Platform }>({
   platform: [
     // eslint-disable-next-line no-empty-pattern -- Playwright reads the fixtures a fixture needs from this pattern.
-    async ({}, use, worker) => {
+    async ({}, use) => {
       const sandbox = await startSandbox({
         dir: path.join(root, 'test-results', 'sandbox'),
-        portBase: 17_400 + worker.workerIndex * 3000,
+        portBase: await freePortBase(17_400),
         fresh: true,
       });
       const platform = await openPlatform(sandbox);
