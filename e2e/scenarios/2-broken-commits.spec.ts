@@ -18,8 +18,6 @@ const cases = readdirSync(refused, { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
   .map((entry) => entry.name);
 
-test.describe.configure({ mode: 'serial' });
-
 for (const name of cases) {
   test(`${name} is refused with its place and remedy, and nothing that runs changes`, async ({
     platform,
@@ -40,7 +38,8 @@ for (const name of cases) {
       .flatMap((document) => document.problems)
       .find((found) => found.severity === 'error' && found.path === `broken/${name}/${expected.path}`);
     expect(problem).toMatchObject({ line: expected.line, column: expected.column, code: expected.code });
-    expect(problem?.message).toContain(expected.messageContains);
+    // The expectation names files as they lie in the example's own folder.
+    expect(problem?.message.replaceAll(`broken/${name}/`, '')).toContain(expected.messageContains);
     expect(problem?.remedy).not.toBe('');
 
     await console.open(`/sources/${platform.source}?tab=documents`);
