@@ -61,27 +61,19 @@ export async function startGitServer(options: GitServerOptions): Promise<GitServ
     });
   });
 
+  function refusalOf(request: IncomingMessage): number | undefined {
+    if (!isAuthorised(request, options.auth)) return 401;
+    if (Number(request.headers['content-length'] ?? 0) > bodyMaxBytes) return 413;
+    return children.size >= requestsMax ? 503 : undefined;
+  }
+
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://localhost');
     const name = /^\/([A-Za-z0-9][-A-Za-z0-9_.]*)\.git\//.exec(url.pathname)?.[1];
     const known = options.repositories.some((each) => each.name === name);
-    if (name === undefined || !known || url.pathname.includes('..')) {
-      refuse(request, response, 404);
-      return;
-    }
-    if (!isAuthorised(request, options.auth)) {
-      response.setHeader('www-authenticate', 'Basic realm="git"');
-      {
-        refuse(request, response, 401);
-        return;
-      }
-    }
-    if (Number(request.headers['content-length'] ?? 0) > bodyMaxBytes) {
-      refuse(request, response, 413);
-      return;
-    }
-    if (children.size >= requestsMax) {
-      refuse(request, response, 503);
+    const refusal = name === undefined || !known || url.pathname.includes('..') ? 404 : refusalOf(request);
+    if (name === undefined || refusal !== undefined) {
+      refuse(request, response, refusal ?? 404);
       return;
     }
     const isPush = request.method === 'POST' && url.pathname.endsWith('/git-receive-pack');
@@ -117,7 +109,7 @@ export async function startGitServer(options: GitServerOptions): Promise<GitServ
 
 function refuse(request: IncomingMessage, response: ServerResponse, status: number): void {
   request.resume();
-  response.writeHead(status).end();
+  response.writeHead(status, status === 401 ? { 'www-authenticate': 'Basic realm="git"' } : {}).end();
 }
 
 function isAuthorised(request: IncomingMessage, auth: GitServerOptions['auth']): boolean {

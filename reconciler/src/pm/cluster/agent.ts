@@ -201,7 +201,7 @@ export class ClusterAgent {
     try {
       const { collections } = await this.gridAdmin.listCollections(
         { deploymentId: id },
-        { signal: this.#abort.signal },
+        { signal: AbortSignal.any([this.#abort.signal]) },
       );
       return collections.reduce((sum, each) => sum + each.totalObjects, 0);
     } catch (error) {
@@ -213,6 +213,7 @@ export class ClusterAgent {
     }
   }
 
+  // Each call has a signal of its own: many listeners on one are taken for a leak.
   async #reconcile(id: string, signal: AbortSignal): Promise<Outcome> {
     const { port } = this.#options;
     const unit = port.unit(id);
@@ -231,7 +232,10 @@ export class ClusterAgent {
       return { done: true };
     }
     if (!unit.attempted) await port.markAttempted(id);
-    const response = await this.#deployments.deploy({ deploymentUnit: toWire(unit) }, { signal });
+    const response = await this.#deployments.deploy(
+      { deploymentUnit: toWire(unit) },
+      { signal: AbortSignal.any([signal]) },
+    );
     this.#tampered.delete(id);
     this.#generations.delete(id);
     this.#settled(unit, resultOf(response.result));
@@ -240,7 +244,10 @@ export class ClusterAgent {
 
   async #delete(unit: UnitState, signal: AbortSignal): Promise<void> {
     try {
-      await this.#deployments.deleteDeployment({ deploymentId: unit.id, deleteData: false }, { signal });
+      await this.#deployments.deleteDeployment(
+        { deploymentId: unit.id, deleteData: false },
+        { signal: AbortSignal.any([signal]) },
+      );
     } catch (error) {
       if (!isOaasError(error, 'NotFound')) throw error;
     }

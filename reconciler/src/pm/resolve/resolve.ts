@@ -35,6 +35,7 @@ export interface Resolution {
 }
 
 interface Entry {
+  readonly packageName: string;
   readonly document: PackageDocument | DeploymentDocument;
   readonly spec: DeploymentSpec;
   /** Where the deployment stands in its document. */
@@ -60,20 +61,30 @@ export function resolve(input: ResolveInput): Resolution {
   const refused = verdicts.filter((each) => each.verdict === 'refused').length;
   if (refused > 0) return { documents: verdicts, packages: [], units: [], refused };
   const order = dependencyOrder(new Map([...packages].map(([name, { spec }]) => [name, spec])));
+  const byPackage = groupBy(entries, (entry) => entry.packageName);
   const rank = new Map(order.map((name, index) => [name, index]));
   const rankOf = (unit: DesiredUnit) => rank.get(unit.spec.package_name) ?? 0;
   return {
     documents: verdicts,
-    packages: order.flatMap((name) => resolvedPackage(packages.get(name), entries)),
+    packages: order.flatMap((name) => resolvedPackage(packages.get(name), byPackage.get(name) ?? [])),
     units: units.sort((a, b) => rankOf(a) - rankOf(b) || (a.spec.id < b.spec.id ? -1 : 1)),
     refused,
   };
 }
 
-function resolvedPackage(document: PackageDocument | undefined, entries: readonly Entry[]): readonly ResolvedPackage[] {
+function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): ReadonlyMap<string, readonly T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group === undefined) groups.set(keyOf(item), [item]);
+    else group.push(item);
+  }
+  return groups;
+}
+
+function resolvedPackage(document: PackageDocument | undefined, own: readonly Entry[]): readonly ResolvedPackage[] {
   if (document === undefined) return [];
   const { spec, path } = document;
-  const own = entries.filter((entry) => packageOf(entry) === spec.name);
   const deployments = own.map((entry) => ({ ...entry.spec, package_name: spec.name }));
   return [{ spec, deployments, digest: digestOf({ spec, deployments }), path }];
 }
@@ -193,7 +204,7 @@ function indexDeployments(
       for (const [index, spec] of document.spec.deployments.entries()) {
         const at = ['deployments', index];
         for (const finding of validateDeployment(spec, document.spec, at)) report.add(document, finding);
-        entries.push({ document, spec, at });
+        entries.push({ packageName: document.spec.name, document, spec, at });
       }
     } else if (document.kind === 'ClassDeployment') {
       const owner = packages.get(document.spec.package_name);
@@ -202,7 +213,7 @@ function indexDeployments(
         continue;
       }
       for (const finding of validateDeployment(document.spec, owner.spec, [])) report.add(document, finding);
-      entries.push({ document, spec: document.spec, at: [] });
+      entries.push({ packageName: document.spec.package_name, document, spec: document.spec, at: [] });
     }
   }
   checkDeploymentKeys(entries, report);
@@ -229,20 +240,16 @@ function noPackage(name: string, packages: Packages, input: ResolveInput): Findi
   };
 }
 
-function packageOf(entry: Entry): string {
-  return entry.document.kind === 'Package' ? entry.document.spec.name : entry.document.spec.package_name;
-}
-
 function checkDeploymentKeys(entries: readonly Entry[], report: Report): void {
   const seen = new Map<string, Entry>();
   for (const entry of entries) {
-    const id = `${packageOf(entry)}\0${entry.spec.key}`;
+    const id = `${entry.packageName}\0${entry.spec.key}`;
     const first = seen.get(id);
     if (first === undefined) {
       seen.set(id, entry);
       continue;
     }
-    const message = `the deployment "${entry.spec.key}" stands twice in package "${packageOf(entry)}": ${place(first)} and ${place(entry)}`;
+    const message = `the deployment "${entry.spec.key}" stands twice in package "${entry.packageName}": ${place(first)} and ${place(entry)}`;
     for (const each of [first, entry]) {
       report.add(each.document, { field: [...each.at, 'key'], message, remedy: 'Rename or remove one of the two.' });
     }
@@ -278,6 +285,7 @@ function indexOverlays(
   report: Report,
 ): readonly OverlayDocument[] {
   const overlays = new Map<string, OverlayDocument>();
+  const byPackage = groupBy(entries, (entry) => entry.packageName);
   for (const document of documents) {
     if (document.status !== 'parsed' || document.kind !== 'Overlay') continue;
     const { spec } = document;
@@ -295,7 +303,7 @@ function indexOverlays(
       report.add(document, noPackage(spec.package_name, packages, input));
       continue;
     }
-    const deploymentKeys = entries.filter((each) => packageOf(each) === spec.package_name).map((each) => each.spec.key);
+    const deploymentKeys = (byPackage.get(spec.package_name) ?? []).map((each) => each.spec.key);
     for (const finding of validateOverlay(
       spec,
       owner.spec.functions.map((each) => each.key),
@@ -342,14 +350,13 @@ function buildUnits(
   report: Report,
 ): DesiredUnit[] {
   const units = new Map<string, { readonly unit: DesiredUnit; readonly entry: Entry }>();
+  const overlaysOf = groupBy(overlays, (overlay) => overlay.spec.package_name);
   for (const entry of entries) {
-    const owner = packages.get(packageOf(entry));
+    const owner = packages.get(entry.packageName);
     const classSpec = owner?.spec.classes.find((each) => each.key === entry.spec.class_key);
     if (owner === undefined || classSpec === undefined) continue;
     for (const environment of environmentsOf(entry.spec, input.clusters)) {
-      const own = overlays.filter(
-        ({ spec }) => spec.package_name === owner.spec.name && spec.environments.includes(environment),
-      );
+      const own = (overlaysOf.get(owner.spec.name) ?? []).filter(({ spec }) => spec.environments.includes(environment));
       let unit: DesiredUnit;
       try {
         const specs = own.map((each) => each.spec);
