@@ -1,7 +1,7 @@
 /** Builds the programs of the platform for this machine: bundles into dist/, and the console by its own build. */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 /** Program to its composition root, both from the root of the repository. */
@@ -27,15 +27,21 @@ export async function buildPrograms(root, log) {
   const stamp = path.join(root, 'dist', '.programs');
   const digest = digestOf(root, [...programSources, 'package-lock.json'], ['.ts', '.mjs', '.cjs', '.json']);
   if (isFresh(stamp, digest, outputs)) return;
+  const unlock = await lock(root, 'programs', log);
+  try {
+    if (!isFresh(stamp, digest, outputs)) await bundle(root, log, () => writeFileSync(stamp, digest));
+  } finally {
+    unlock();
+  }
+}
+
+async function bundle(root, log, done) {
   const started = performance.now();
   log('building the programs ...');
-  rmSync(stamp, { force: true });
   const { build } = await import('esbuild');
   const result = await build({
     absWorkingDir: root,
-    entryPoints: Object.entries(programs)
-      .filter(([, source]) => existsSync(path.join(root, source)))
-      .map(([out, source]) => ({ in: path.join(root, source), out })),
+    entryPoints: Object.entries(programs).map(([out, source]) => ({ in: path.join(root, source), out })),
     outdir: 'dist',
     outExtension: { '.js': '.mjs' },
     bundle: true,
@@ -48,6 +54,7 @@ export async function buildPrograms(root, log) {
     banner: { js: commonJsGlobals },
     legalComments: 'none',
     logLevel: 'silent',
+    write: false,
   }).catch((error) => {
     const problems = (error.errors ?? []).map(
       ({ text, location }) => `  ${location === null ? '' : `${location.file}:${location.line}: `}${text}`,
@@ -55,7 +62,13 @@ export async function buildPrograms(root, log) {
     throw new Error(`The programs could not be built:\n${problems.join('\n') || error.message}`);
   });
   for (const { text } of result.warnings) log(`  warning: ${text}`);
-  writeFileSync(stamp, digest);
+  for (const { path: file, contents } of result.outputFiles) {
+    mkdirSync(path.dirname(file), { recursive: true });
+    // Whoever starts a program meanwhile gets the old one or the new one, never half of it.
+    writeFileSync(`${file}.new`, contents);
+    renameSync(`${file}.new`, file);
+  }
+  done();
   log(`built the programs in ${seconds(started)}`);
 }
 
@@ -101,6 +114,15 @@ export function buildConsole(root, log) {
     process.kill(-child.pid, 'SIGKILL');
   };
   const build = async () => {
+    const unlock = await lock(root, 'console', log);
+    try {
+      if (!isFresh(stamp, digest, [server])) await compile();
+      return server;
+    } finally {
+      unlock();
+    }
+  };
+  const compile = async () => {
     const started = performance.now();
     log('building the console (only the first time, and when it has changed) ...');
     rmSync(stamp, { force: true });
@@ -109,9 +131,38 @@ export function buildConsole(root, log) {
     mkdirSync(path.dirname(stamp), { recursive: true });
     writeFileSync(stamp, digest);
     log(`built the console in ${seconds(started)}`);
-    return server;
   };
   return { done: build(), stop };
+}
+
+/** Waits until no other process builds the same. Gives the function that lets the next one in. */
+async function lock(root, name, log) {
+  const file = path.join(root, 'dist', `.building-${name}`);
+  mkdirSync(path.dirname(file), { recursive: true });
+  for (let waited = false; ;) {
+    try {
+      writeFileSync(file, String(process.pid), { flag: 'wx' });
+      return () => rmSync(file, { force: true });
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+    }
+    const holder = existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0;
+    if (holder !== 0 && !isRunning(holder)) rmSync(file, { force: true });
+    else {
+      if (!waited) log(`another process builds the ${name}; waiting for it ...`);
+      waited = true;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+}
+
+function isRunning(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
 }
 
 /** Packages written for CommonJS expect these. */
