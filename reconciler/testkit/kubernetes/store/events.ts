@@ -17,12 +17,17 @@ const MAX_BYTES = 64 * 1024 * 1024;
 
 /** The recent changes, in order, and who wants to hear of the next ones. */
 export class EventLog {
+  readonly #limits: { readonly maxEvents: number; readonly maxBytes: number };
   #events: StoreEvent[] = [];
   #start = 0;
   #bytes = 0;
   /** The newest revision that is no longer remembered. */
   #compacted = 0;
   readonly #listeners = new Set<EventListener>();
+
+  constructor(limits = { maxEvents: MAX_EVENTS, maxBytes: MAX_BYTES }) {
+    this.#limits = limits;
+  }
 
   /** Says where the log begins: changes up to `revision` are not in it. */
   begin(revision: number): void {
@@ -63,7 +68,7 @@ export class EventLog {
   }
 
   #trim(): void {
-    while (this.#events.length - this.#start > MAX_EVENTS || this.#bytes > MAX_BYTES) {
+    while (this.#events.length - this.#start > this.#limits.maxEvents || this.#bytes > this.#limits.maxBytes) {
       const oldest = this.#events[this.#start];
       if (oldest === undefined) break;
       this.#start += 1;
