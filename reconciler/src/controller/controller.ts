@@ -13,7 +13,7 @@ export interface ControllerOptions {
   readonly random: Random;
   /** Keys in work at once. */
   readonly concurrency: number;
-  /** Distinct keys that wait. Over it a key is dropped and everything is looked at again later. Default 100,000. */
+  /** Distinct keys that wait. A key over it is tried again later; only its name is kept. Default 100,000. */
   readonly depthMax?: number | undefined;
   readonly backoff?: BackoffOptions | undefined;
   readonly metrics?: WorkQueueMetrics | undefined;
@@ -21,7 +21,7 @@ export interface ControllerOptions {
 }
 
 const defaultDepthMax = 100_000;
-/** After keys were dropped, all of them are enqueued again this much later. */
+/** Keys that found no place are enqueued again this much later. */
 const recoveryMs = 10_000;
 
 /**
@@ -32,7 +32,8 @@ export class Controller {
   readonly #options: ControllerOptions;
   readonly #queue: WorkQueue;
   readonly #unsubscribes: (() => void)[] = [];
-  readonly #everyKey: (() => Iterable<string>)[] = [];
+  /** Keys that found no place. Bounded by the objects that there are. */
+  readonly #refused = new Set<string>();
   #recovery: Timer | undefined;
   #running: Promise<void> | undefined;
 
@@ -65,9 +66,6 @@ export class Controller {
         for (const key of map(change)) this.#enqueue(key, delayMs);
       }),
     );
-    this.#everyKey.push(function* () {
-      for (const object of store.values()) yield* map({ type: 'added', key: '', object });
-    });
   }
 
   /** Asks for work on `key`, now or in `delayMs`. Never throws. */
@@ -99,9 +97,12 @@ export class Controller {
     } catch (error) {
       if (!isOaasError(error, 'ResourceExhausted')) throw error;
       this.#options.onFailure?.(key, error, recoveryMs);
+      this.#refused.add(key);
       this.#recovery ??= this.#options.timers.after(recoveryMs, () => {
         this.#recovery = undefined;
-        for (const keys of this.#everyKey) for (const each of keys()) this.#enqueue(each, 0);
+        const again = [...this.#refused];
+        this.#refused.clear();
+        for (const each of again) this.#enqueue(each, 0);
       });
     }
   }

@@ -5,7 +5,7 @@ import type { TlsMaterial } from '@oaas/commons/security';
 import { createMetrics, type Logger, newCorrelationId, type OpsServer, startOpsServer } from '@oaas/commons/telemetry';
 import { type Clock, type Random, randomHex, sleep, type Timers } from '@oaas/commons/time';
 import { admin, deployment, health as healthProto, topology } from '@oaas/proto';
-import { Controller, EventRecorder, keyOf, LeaderElector, Manager, type StoreChange } from '../controller/index.ts';
+import { Controller, EventRecorder, LeaderElector, Manager, type StoreChange } from '../controller/index.ts';
 import type { KubernetesClient, KubeObject } from '../kubernetes/index.ts';
 import { type DeploymentRecord, labels } from '../record/index.ts';
 import { applyCrds } from './cluster/apply-crds.ts';
@@ -126,7 +126,7 @@ export function createCrmProgram(config: CrmConfig, dependencies: CrmDependencie
   });
   const hub = new RecordHub({ caches, grids, namespace, timers });
 
-  controller.watch(caches.records, (change) => (isOwnWrite(change) ? [] : [change.key || keyOf(change.object)]));
+  controller.watch(caches.records, (change) => (isOwnWrite(change) ? [] : [change.key]));
   const ofRecord = ({ object }: StoreChange<KubeObject>): string[] => {
     const id = object.metadata.labels?.[labels.deployment];
     return id === undefined ? [] : [`${namespace}/${id}`];
