@@ -7,7 +7,14 @@ import { createBreaker } from '../breaker.ts';
 import { createEdgeChannel, type EdgeChannel, type EdgeChannelOptions } from './channel.ts';
 import { createEdgeClient } from './client.ts';
 import { oaasError } from '../../errors/index.ts';
-import { definition, handlers, startServer, type TestHandlers, type TestServer, time } from './testing.ts';
+import { systemClock, systemRandom, systemTimers } from '../../system/index.ts';
+import type { EdgeServerOptions } from './server.ts';
+import { definition, handlers, startServer as startOn, type TestHandlers, type TestServer } from './testing.ts';
+
+const time = { clock: systemClock, timers: systemTimers, random: systemRandom };
+const startServer = (
+  ...[own, options, port]: [own?: TestHandlers, options?: Partial<EdgeServerOptions>, port?: number]
+): Promise<TestServer> => startOn(time, own, options, port);
 
 const servers: TestServer[] = [];
 const channels: EdgeChannel[] = [];

@@ -12,6 +12,7 @@ import {
 } from '../../time/index.ts';
 import type { ChannelOptions, ChannelTls } from '../channel.ts';
 import { messageBytesMax } from '../limits.ts';
+import { Codec } from './codec.ts';
 import type { ClientCall } from './client-call.ts';
 import { ClientConnection, type ClientConnectionOwner, type ClientConnectionSetting } from './client-connection.ts';
 import { FlushQueue } from './socket-driver.ts';
@@ -39,6 +40,7 @@ export interface EdgeChannel {
   readonly authority: string;
   readonly scheme: 'http' | 'https';
   readonly maxMessageBytes: number;
+  readonly codec: Codec;
   readonly clock: Clock;
   readonly timers: Timers;
   /** Starts the call on the next connection in turn that has room, or when there is one. For clients of this channel. */
@@ -79,6 +81,7 @@ class PooledChannel implements EdgeChannel {
   readonly authority: string;
   readonly scheme: 'http' | 'https';
   readonly maxMessageBytes: number;
+  readonly codec = new Codec();
   readonly clock: Clock;
   readonly timers: Timers;
   private readonly slots: Slot[];

@@ -3,6 +3,7 @@ import { type FieldBlock, http2CodeName, http2Codes, type ResetBy } from '../../
 import type { Timer } from '../../time/index.ts';
 import type { MethodDefinition } from '../definition.ts';
 import type { ClientConnection } from './client-connection.ts';
+import type { Codec } from './codec.ts';
 import { MessageReader, type MessageSink } from './message-reader.ts';
 import { errorOfTrailers } from './status.ts';
 import { prefixBytes, statusOfHttp } from './wire.ts';
@@ -33,10 +34,18 @@ export class ClientCall implements MessageSink {
   wasRefused = false;
   private readonly owner: CallOwner;
   private readonly bytesMax: number;
+  private readonly codec: Codec;
   private reader: MessageReader | undefined = undefined;
   private headed = false;
 
-  constructor(path: string, method: MethodDefinition, head: FieldBlock, owner: CallOwner, bytesMax: number) {
+  constructor(
+    path: string,
+    method: MethodDefinition,
+    head: FieldBlock,
+    owner: CallOwner,
+    { codec, maxMessageBytes: bytesMax }: { readonly codec: Codec; readonly maxMessageBytes: number },
+  ) {
+    this.codec = codec;
     this.path = path;
     this.method = method;
     this.head = head;
@@ -145,7 +154,7 @@ export class ClientCall implements MessageSink {
   message(bytes: Uint8Array, start: number, end: number): void {
     let value: unknown;
     try {
-      value = this.method.responseType.decode(bytes.subarray(start, end));
+      value = this.codec.decode(this.method.responseType, bytes, start, end);
     } catch (error) {
       throw oaasError('Internal', `a response of ${this.path} cannot be decoded`, { cause: error });
     }

@@ -85,7 +85,7 @@ class Wire {
   /** Encodes one request of the caller. */
   encode(message: unknown): Uint8Array {
     const { requestType } = this.method;
-    return requestType.encode(requestType.fromPartial(message)).finish();
+    return this.channel.codec.encode(requestType, requestType.fromPartial(message));
   }
 
   /** Makes the call and hands it to the channel; what is wrong with it goes to the owner as well. */
@@ -100,7 +100,7 @@ class Wire {
       return;
     }
     const { channel } = this;
-    const call = new ClientCall(this.path, this.method, this.head(options, timeoutMs), owner, channel.maxMessageBytes);
+    const call = new ClientCall(this.path, this.method, this.head(options, timeoutMs), owner, channel);
     owner.created(call);
     if (timeoutMs !== undefined) call.timer = channel.timers.after(timeoutMs, () => call.cancel(this.late()));
     channel.start(call);

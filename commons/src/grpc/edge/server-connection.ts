@@ -15,6 +15,7 @@ import {
 } from '../../http2/index.ts';
 import type { Logger } from '../../telemetry/index.ts';
 import type { Clock, Timers } from '../../time/index.ts';
+import type { Codec } from './codec.ts';
 import { MessageQueue } from './message-queue.ts';
 import { lengthAt, MessageReader, type MessageSink } from './message-reader.ts';
 import { cancelledError, ServerCall } from './server-call.ts';
@@ -44,6 +45,7 @@ export interface ServerSetting {
   readonly timers: Timers;
   readonly pool: ChunkPool;
   readonly flushes: FlushQueue;
+  readonly codec: Codec;
   readonly bounds: Partial<Http2Bounds>;
   readonly messageBytesMax: number;
   /** Bytes of unfinished and unread messages of one connection. */
@@ -67,16 +69,18 @@ class Collecting implements MessageSink {
   readonly reader: MessageReader;
   request: unknown = undefined;
   count = 0;
+  private readonly codec: Codec;
 
-  constructor(call: ServerCall, bytesMax: number) {
+  constructor(call: ServerCall, { codec, messageBytesMax: bytesMax }: ServerSetting) {
     this.call = call;
+    this.codec = codec;
     this.reader = new MessageReader(this, bytesMax, call.head.encoding === 'gzip');
   }
 
   message(bytes: Uint8Array, start: number, end: number): void {
     this.count += 1;
     if (this.count > 1) return;
-    this.request = decode(this.call.entry, bytes, start, end);
+    this.request = decode(this.codec, this.call.entry, bytes, start, end);
   }
 }
 
@@ -215,7 +219,7 @@ export class ServerConnection implements Http2Events {
       this.runDecoded(call, bytes, start + prefixBytes, end);
       return;
     }
-    const collecting = new Collecting(this.newCall(id, entry, head), this.setting.messageBytesMax);
+    const collecting = new Collecting(this.newCall(id, entry, head), this.setting);
     stream.context = collecting;
     this.collect(stream, collecting, bytes, start, end, endStream);
   }
@@ -289,7 +293,7 @@ export class ServerConnection implements Http2Events {
         const head = stream.context as RequestHead;
         if (head.entry === undefined) continue;
         call = this.newCall(id, head.entry, head);
-        stream.context = new Collecting(call, this.setting.messageBytesMax);
+        stream.context = new Collecting(call, this.setting);
       }
       const late = call;
       if (late.isOver || late.timer !== undefined) continue;
@@ -370,7 +374,7 @@ export class ServerConnection implements Http2Events {
   private runDecoded(call: ServerCall, bytes: Uint8Array, start: number, end: number): void {
     let request: unknown;
     try {
-      request = decode(call.entry, bytes, start, end);
+      request = decode(this.setting.codec, call.entry, bytes, start, end);
     } catch (error) {
       this.fail(call, error);
       return;
@@ -420,7 +424,7 @@ export class ServerConnection implements Http2Events {
     if (call.isOver) return;
     let payload: Uint8Array;
     try {
-      payload = call.entry.responseType.encode(response).finish();
+      payload = this.setting.codec.encode(call.entry.responseType, response);
     } catch (error) {
       this.fail(call, oaasError('Internal', 'the response cannot be encoded', { cause: error }));
       return;
@@ -501,7 +505,7 @@ export class ServerConnection implements Http2Events {
         message: (bytes, start, end) => {
           const size = end - start + prefixBytes;
           this.held += size;
-          queue.push(decode(entry, bytes, start, end), size);
+          queue.push(decode(this.setting.codec, entry, bytes, start, end), size);
         },
       },
       this.setting.messageBytesMax,
@@ -558,7 +562,7 @@ export class ServerConnection implements Http2Events {
 
   /** False: wait for `drainedOf`. */
   private sendMessage(call: ServerCall, response: unknown): boolean {
-    let payload = call.entry.responseType.encode(response).finish();
+    let payload = this.setting.codec.encode(call.entry.responseType, response);
     const { compressFrom, messageBytesMax } = this.setting;
     const gzip = this.compresses(call, payload.length);
     if (gzip) payload = gzipSync(payload);
@@ -602,9 +606,9 @@ function isOver(call: ServerCall): boolean {
   return call.isOver;
 }
 
-function decode(entry: EdgeMethod, bytes: Uint8Array, start: number, end: number): unknown {
+function decode(codec: Codec, entry: EdgeMethod, bytes: Uint8Array, start: number, end: number): unknown {
   try {
-    return entry.requestType.decode(bytes.subarray(start, end));
+    return codec.decode(entry.requestType, bytes, start, end);
   } catch (error) {
     throw oaasError('Internal', `the request of ${entry.path} cannot be decoded: ${toOaasError(error).message}`);
   }

@@ -8,7 +8,14 @@ import { eventually } from '../../../testkit/index.ts';
 import { oaasError } from '../../errors/index.ts';
 import { createMetrics, withCorrelation } from '../../telemetry/index.ts';
 import type { Interceptor } from '../interceptor.ts';
-import { handlers, startServer, type TestHandlers, type TestServer } from './testing.ts';
+import { systemClock, systemRandom, systemTimers } from '../../system/index.ts';
+import type { EdgeServerOptions } from './server.ts';
+import { handlers, startServer as startOn, type TestHandlers, type TestServer } from './testing.ts';
+
+const time = { clock: systemClock, timers: systemTimers, random: systemRandom };
+const startServer = (
+  ...[own, options, port]: [own?: TestHandlers, options?: Partial<EdgeServerOptions>, port?: number]
+): Promise<TestServer> => startOn(time, own, options, port);
 
 let running: TestServer | undefined;
 const sessions: ClientHttp2Session[] = [];
@@ -56,7 +63,7 @@ function raw(port: number, headers: Record<string, string>, ...chunks: Buffer[])
     let trailers: IncomingHttpHeaders = {};
     const body: Buffer[] = [];
     stream.on('response', (fields) => (got = fields));
-    stream.on('trailers', (fields) => (trailers = fields));
+    stream.on('trailers', (fields: IncomingHttpHeaders) => (trailers = fields));
     stream.on('data', (chunk: Buffer) => body.push(chunk));
     stream.on('error', reject);
     stream.on('close', () => resolve({ headers: got, body: Buffer.concat(body), trailers }));

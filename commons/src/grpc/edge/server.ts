@@ -11,6 +11,7 @@ import { compose, correlate, measure } from '../interceptor.ts';
 import { messageBytesMax } from '../limits.ts';
 import { reflectionServices } from '../reflection.ts';
 import type { GrpcServer, GrpcServerOptions } from '../server.ts';
+import { Codec } from './codec.ts';
 import { ServerConnection, type ServerSetting } from './server-connection.ts';
 import type { AnyHandler, Around, EdgeMethod } from './server-method.ts';
 import { FlushQueue } from './socket-driver.ts';
@@ -54,6 +55,7 @@ export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
     timers,
     pool: new ChunkPool(),
     flushes: new FlushQueue(),
+    codec: new Codec(),
     bounds: {
       ...(options.maxConcurrentStreams === undefined ? {} : { streamsMax: options.maxConcurrentStreams }),
       ...options.bounds,

@@ -1,15 +1,20 @@
 import { testing } from '@oaas/proto';
 import { createLogger } from '../../telemetry/index.ts';
 import type { Client, ServiceHandlers } from '../definition.ts';
-import { systemClock, systemRandom, systemTimers } from '../../system/index.ts';
+import type { Clock, Random, Timers } from '../../time/index.ts';
 import { createEdgeChannel, type EdgeChannel, type EdgeChannelOptions } from './channel.ts';
 import { createEdgeClient } from './client.ts';
 import { createEdgeServer, type EdgeServer, type EdgeServerOptions } from './server.ts';
 
-/** For tests: a server of grpc.testing.TestService, and clients of it, on the real clock. */
+/** For tests: a server of grpc.testing.TestService, and clients of it. */
 export const definition: testing.TestServiceDefinition = testing.TestServiceDefinition;
 export type TestHandlers = ServiceHandlers<testing.TestServiceDefinition>;
-export const time = { clock: systemClock, timers: systemTimers, random: systemRandom };
+
+export interface TestTime {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+}
 
 /** Answers with as many zeros as are asked for. */
 export const handlers: TestHandlers = {
@@ -31,6 +36,7 @@ export interface TestServer {
 }
 
 export async function startServer(
+  time: TestTime,
   own: TestHandlers = handlers,
   options: Partial<EdgeServerOptions> = {},
   port = 0,
