@@ -294,6 +294,7 @@ export function makeFixtures(now: number, fleet = 120): Fixtures {
         ),
       ],
     }),
+    source('catalog', { packages: 6 }),
     source('platform', {
       ref: { tag: 'v1.4.0' },
       suspended: { by: 'admin', reason: 'Change freeze until Monday', at: ago(20 * hour) },

@@ -22,7 +22,7 @@ export default async function SignInPage({
           <Mark className="size-8 text-accent" />
           <div>
             <h1 className="text-lg font-semibold tracking-tight">Sign in to the OaaS console</h1>
-            <p className="text-ink-2">With the password that was set when the console started.</p>
+            <p className="text-ink-2">The password is the one it was started with.</p>
           </div>
         </div>
         <div className="rounded-lg border bg-surface p-6 shadow-card">

@@ -94,12 +94,14 @@ export function DataTable<Row extends RowData>({
 
   return (
     <div className="flex flex-col gap-3">
-      {toolbar === undefined ? null : <div className="flex flex-wrap items-center gap-2">{toolbar}</div>}
+      {toolbar === undefined ? null : (
+        <div className="flex flex-wrap items-center gap-2 max-sm:*:flex-auto">{toolbar}</div>
+      )}
       {page.failure !== null && page.rows !== undefined ? (
         <StaleNotice failure={page.failure} readAt={page.readAt} onRetry={page.retry} />
       ) : null}
       <div className="overflow-hidden rounded-lg border bg-surface shadow-card">
-        <div className="overflow-x-auto">
+        <div className="relative overflow-x-auto">
           <table className="w-full border-collapse text-left" aria-label={label} aria-busy={page.refreshing}>
             <thead>
               {table.getHeaderGroups().map((group) => (

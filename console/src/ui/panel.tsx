@@ -20,8 +20,8 @@ export function Panel({
       className={cn('flex min-w-0 flex-col overflow-hidden rounded-lg border bg-surface shadow-card', className)}
     >
       {title === undefined ? null : (
-        <header className="flex min-h-10 items-center gap-2 border-b px-4 py-1.5">
-          <h2 className="flex-1 text-sm font-semibold">{title}</h2>
+        <header className="flex min-h-10 flex-wrap items-center gap-x-2 gap-y-1 border-b px-4 py-1.5">
+          <h2 className="max-w-full flex-auto text-sm font-semibold">{title}</h2>
           {actions}
         </header>
       )}

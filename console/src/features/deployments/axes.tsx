@@ -66,7 +66,11 @@ function AxisFigures({ axes, name }: { readonly axes: Axes; readonly name: AxisN
           total={data.shards_total}
           parts={[
             { tone: 'ok', value: data.shards_ready, word: 'ready' },
-            { tone: 'warn', value: data.shards_total - data.shards_ready, word: 'not ready' },
+            {
+              tone: data.status === 'Unknown' ? 'idle' : 'warn',
+              value: data.shards_total - data.shards_ready,
+              word: 'not ready',
+            },
           ]}
         />
         <p className="flex flex-wrap gap-x-3 text-xs text-ink-2">

@@ -45,6 +45,8 @@ describe('conditions', () => {
     expect(conditionTone({ type: 'Stalled', status: 'False' })).toBe('ok');
     expect(conditionTone({ type: 'Reconciling', status: 'True' })).toBe('busy');
     expect(conditionTone({ type: 'Ready', status: 'Unknown' })).toBe('idle');
+    expect(conditionTone({ type: 'NfrObserved', status: 'False' })).toBe('idle');
+    expect(conditionTone({ type: 'NfrCompliant', status: 'False' })).toBe('warn');
   });
 });
 

@@ -233,7 +233,7 @@ function Collections({ record }: { readonly record: DeploymentRecordDetail }) {
   if (record.collections.length === 0)
     return <p className="rounded-lg border bg-surface p-4 text-ink-2">The class keeps no objects.</p>;
   return (
-    <div className="overflow-x-auto rounded-lg border bg-surface shadow-card">
+    <div className="relative overflow-x-auto rounded-lg border bg-surface shadow-card">
       <table className="w-full text-left" aria-label="Collections">
         <thead>
           <tr className="border-b bg-sunken text-xs text-ink-3 [&_th]:h-9 [&_th]:px-3 [&_th]:font-medium [&_th]:whitespace-nowrap">

@@ -94,7 +94,7 @@ const columns = helper.columns([
     header: 'Shards ready',
     meta: { from: 'sm' },
     cell: ({ row: { original: record } }) => {
-      const { shards_ready: ready, shards_total: total } = record.axes.data;
+      const { shards_ready: ready, shards_total: total, status } = record.axes.data;
       return (
         <span className="flex items-center gap-2">
           <Meter
@@ -103,7 +103,7 @@ const columns = helper.columns([
             total={total}
             parts={[
               { tone: 'ok', value: ready, word: 'ready' },
-              { tone: 'warn', value: total - ready, word: 'not ready' },
+              { tone: status === 'Unknown' ? 'idle' : 'warn', value: total - ready, word: 'not ready' },
             ]}
           />
           {ready}/{total}

@@ -134,7 +134,7 @@ function Figure({
   readonly bad?: boolean;
 }) {
   return (
-    <div className="flex flex-col-reverse justify-end bg-surface px-4 py-3" title={note}>
+    <div className="flex flex-col-reverse justify-end bg-surface px-4 py-3 last:max-lg:col-span-2" title={note}>
       <dt className="text-xs text-ink-3">{name}</dt>
       <dd className={cn('text-2xl font-semibold tracking-tight', bad === true && 'text-warn')}>{value}</dd>
     </div>
@@ -145,7 +145,7 @@ function Members({ grid }: { readonly grid: GridView }) {
   const most = Math.max(1, ...grid.members.map((member) => member.bytes));
   return (
     <Panel title="Members" flush>
-      <div className="overflow-x-auto">
+      <div className="relative overflow-x-auto">
         <table className="w-full text-left" aria-label="Members">
           <thead>
             <tr className="border-b bg-sunken text-xs text-ink-3 [&_th]:h-9 [&_th]:px-3 [&_th]:font-medium [&_th]:whitespace-nowrap [&_th:first-child]:pl-4">

@@ -36,9 +36,9 @@ export function stations(overview: Overview): readonly StationView[] {
       rest: parts([
         { tone: 'bad', value: sources.attention, word: 'need attention', href: '/sources' },
         {
-          tone: 'busy',
+          tone: 'idle',
           value: sources.total - sources.synced - sources.attention,
-          word: 'on their way or suspended',
+          word: 'under way or paused',
           href: '/sources',
         },
       ]),

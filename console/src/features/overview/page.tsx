@@ -113,7 +113,7 @@ function StripCell({
   readonly children: React.ReactNode;
 }) {
   return (
-    <div className="group relative flex min-w-0 flex-col gap-0.5 bg-surface p-4 hover:bg-hover">
+    <div className="group relative flex min-w-0 flex-col gap-0.5 bg-surface p-4 last:max-xl:col-span-2 hover:bg-hover">
       <h2 className="mb-1 flex items-center gap-1.5 text-xs font-medium text-ink-2">
         <Icon className="size-3.5 text-ink-3" aria-hidden="true" />
         <PageLink href={href} className="row-link">

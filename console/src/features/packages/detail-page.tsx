@@ -122,7 +122,7 @@ function Records({ name }: { readonly name: string }) {
           items.length === 0 ? (
             <Empty title="Nothing of it is deployed" />
           ) : (
-            <div className="overflow-x-auto">
+            <div className="relative overflow-x-auto">
               <table className="w-full text-left" aria-label="Deployments">
                 <thead className="sr-only">
                   <tr>
@@ -182,7 +182,7 @@ function ClassPanel({ view }: { readonly view: ClassView }) {
       {view.bindings.length === 0 ? (
         <p className="p-4 text-ink-2">No function is bound to it.</p>
       ) : (
-        <div className="overflow-x-auto">
+        <div className="relative overflow-x-auto">
           <table className="w-full text-left" aria-label={`Function bindings of ${view.key}`}>
             <thead>
               <tr className={head}>
@@ -216,7 +216,7 @@ function Functions({ item }: { readonly item: PackageView }) {
   if (functions.length === 0) return null;
   return (
     <Panel title="Functions" flush>
-      <div className="overflow-x-auto">
+      <div className="relative overflow-x-auto">
         <table className="w-full text-left" aria-label="Functions">
           <thead>
             <tr className={head}>
