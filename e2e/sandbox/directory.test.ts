@@ -30,9 +30,12 @@ describe('the directory of a sandbox', () => {
   it('is emptied by --fresh, secrets too', async () => {
     const first = await openDirectory(dir, keep);
     await mkdir(join(dir, 'clusters'));
+    await writeFile(join(dir, 'processes'), '1 1\n');
     await first.release();
     const second = await openDirectory(dir, anew);
     expect(await readdir(dir)).not.toContain('clusters');
+    // Who is still to be ended must not be forgotten.
+    expect(await readdir(dir)).toContain('processes');
     expect(second.secrets.pmToken).not.toBe(first.secrets.pmToken);
     await second.release();
   });

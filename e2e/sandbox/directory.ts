@@ -10,6 +10,8 @@ const format = 1;
 const markFile = 'sandbox.json';
 const lockFile = 'lock';
 const secretsFile = 'secrets.json';
+/** Name of the file that lists the processes of the sandbox; see orphans.ts. */
+export const processesFile = 'processes';
 /** Less free space than this, and a start would only fail later and less clearly. */
 const spaceMinBytes = 200 * 1024 * 1024;
 
@@ -105,9 +107,12 @@ async function takeLock(path: string): Promise<void> {
   }
 }
 
+/** The list of processes stays: those of a killed sandbox are still to be ended. */
+const kept = new Set([lockFile, markFile, processesFile]);
+
 async function empty(path: string): Promise<void> {
   for (const entry of await readdir(path)) {
-    if (entry !== lockFile && entry !== markFile) await rm(join(path, entry), { recursive: true, force: true });
+    if (!kept.has(entry)) await rm(join(path, entry), { recursive: true, force: true });
   }
 }
 

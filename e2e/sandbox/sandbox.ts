@@ -19,7 +19,7 @@ import {
   startGit,
   startPm,
 } from './compose.ts';
-import { openDirectory, type SandboxDirectory, type Secrets } from './directory.ts';
+import { openDirectory, processesFile, type SandboxDirectory, type Secrets } from './directory.ts';
 import type { SandboxFlags } from './flags.ts';
 import { LogFile } from './log-file.ts';
 import { endOrphans, ProcessList } from './orphans.ts';
@@ -97,12 +97,12 @@ export class Sandbox {
 
     this.#directory = await openDirectory(flags.dir, { fresh: flags.fresh });
     const { path: dir, secrets } = this.#directory;
-    const orphans = await endOrphans(join(dir, 'processes'), timers);
+    const orphans = await endOrphans(join(dir, processesFile), timers);
     if (orphans > 0) say(`ended ${String(orphans)} processes that an earlier sandbox had left behind`);
     await checkPorts(plan, flags.portBase);
     await mkdir(join(dir, 'logs'), { recursive: true, mode: 0o700 });
     await rm(join(dir, 'ready.json'), { force: true });
-    this.#processes = new ProcessList(join(dir, 'processes'));
+    this.#processes = new ProcessList(join(dir, processesFile));
     this.#log = new LogFile(join(dir, 'logs', 'sandbox.log'));
     const setting = this.#setting(dir, this.#processes, this.#log);
     this.#consoleBuild = this.#options.buildConsole();
