@@ -506,12 +506,17 @@ it('PM continues after a restart with what it knew, and calls no cluster for wha
     packages: 1,
   });
   await again.client.resumeSource('shop');
-  await synced(again.client);
+  await eventually(async () => {
+    const runs = (await again.client.listRuns('shop')).items;
+    expect(runs.map((run) => [run.trigger, run.phase])).toEqual([
+      ['resume', 'Succeeded'],
+      ['startup', 'Succeeded'],
+    ]);
+  });
   await eventually(async () =>
     (await again.client.listRecords()).items.every((each) => each.axes.sync.status === 'Synced'),
   );
   expect(stage_.cloud.calls.length).toBe(calls);
-  expect((await again.client.listRuns('shop')).items.map((run) => run.trigger)).toEqual(['resume', 'startup']);
   expect((await again.client.listAudit()).items.map((each) => each.action)).toContain('source.suspend');
   await again.stop();
 });

@@ -80,6 +80,8 @@ export class ClusterAgent {
   /** Generation of the record's spec when it was last as wanted: a higher one means that somebody else changed it. */
   readonly #generations = new Map<string, number>();
   readonly #tampered = new Set<string>();
+  /** Units whose removal the CRM has confirmed: that the stream shows no record is not enough, for it may be behind. */
+  readonly #deleted = new Set<string>();
   #observed = new Map<string, Observed>();
   #isSynced = false;
   #hasTried = false;
@@ -189,7 +191,7 @@ export class ClusterAgent {
       case 'apply':
         return record?.source?.digest === unit.digest && !record.deleting && !this.#tampered.has(unit.id);
       case 'delete':
-        return record === undefined;
+        return record === undefined && this.#deleted.has(unit.id);
       case 'keep':
         return true;
     }
@@ -197,7 +199,6 @@ export class ClusterAgent {
 
   /** Objects in the grid of a unit now; null where the grid cannot be asked. 0 where the cluster has no record of it. */
   async countObjects(id: string): Promise<number | null> {
-    if (this.#isSynced && !this.#observed.has(id)) return 0;
     try {
       const { collections } = await this.gridAdmin.listCollections(
         { deploymentId: id },
@@ -205,6 +206,8 @@ export class ClusterAgent {
       );
       return collections.reduce((sum, each) => sum + each.totalObjects, 0);
     } catch (error) {
+      // The stream may be behind: only the CRM's own word counts that there is nothing.
+      if (isOaasError(error, 'NotFound') && this.#isSynced && !this.#observed.has(id)) return 0;
       this.#options.logger.info(
         { err: error, cluster: this.name, unit: id },
         'the objects of a grid could not be counted',
@@ -229,8 +232,10 @@ export class ClusterAgent {
     if (record?.deleting === true) return unit.intent === 'delete' ? { done: true } : { requeueAfterMs: 500 };
     if (unit.intent === 'delete') {
       await this.#delete(unit, signal);
+      if (this.isSettled(unit)) this.#settled(unit, 'deleted');
       return { done: true };
     }
+    this.#deleted.delete(id);
     if (!unit.attempted) await port.markAttempted(id);
     const response = await this.#deployments.deploy(
       { deploymentUnit: toWire(unit) },
@@ -251,10 +256,12 @@ export class ClusterAgent {
     } catch (error) {
       if (!isOaasError(error, 'NotFound')) throw error;
     }
+    this.#deleted.add(unit.id);
   }
 
   #settled(unit: UnitState, result: 'created' | 'updated' | 'unchanged' | 'deleted'): void {
     this.#failures.delete(unit.id);
+    if (result === 'deleted') this.#deleted.delete(unit.id);
     this.#options.port.onSettled(unit, result);
   }
 
