@@ -1,35 +1,43 @@
 import { frameHeaderBytes } from './frames.ts';
 
 export interface ChunkPoolOptions {
-  /** Size of a chunk in bytes. Default 128 KiB: the answers of a turn at 64 calls of 1 KiB go out in one write. */
+  /** Size of a chunk for a busy connection, in bytes. Default 128 KiB: the answers of a turn go out in one write. */
   readonly chunkBytes?: number | undefined;
-  /** Free chunks kept for reuse; more are left to the garbage collector. Default 32. */
+  /** Free chunks kept for reuse, of either size; more are left to the garbage collector. Default 32. */
   readonly keepMax?: number | undefined;
 }
 
+/** Size of a chunk for a connection that had little to say in its last turn. */
+const smallBytes = 4096;
+
 /**
- * Buffers for what is written in one tick, shared by the connections of a process so that an idle connection owns none.
+ * Buffers for what is written in one turn, shared by the connections of a process so that an idle connection owns none.
  * A chunk goes back by {@link ChunkPool.give} once the socket is done with it; one that is never given back is garbage.
  */
 export class ChunkPool {
-  readonly chunkBytes: number;
+  readonly #chunkBytes: number;
   readonly #keepMax: number;
-  readonly #free: Uint8Array[] = [];
+  readonly #small: Uint8Array[] = [];
+  readonly #large: Uint8Array[] = [];
 
   constructor(options: ChunkPoolOptions = {}) {
-    this.chunkBytes = options.chunkBytes ?? 128 * 1024;
+    this.#chunkBytes = options.chunkBytes ?? 128 * 1024;
     this.#keepMax = options.keepMax ?? 32;
   }
 
-  take(minBytes: number): Uint8Array {
-    if (minBytes > this.chunkBytes) return new Uint8Array(minBytes);
-    return this.#free.pop() ?? new Uint8Array(this.chunkBytes);
+  /** A chunk of at least `minBytes`, and large if `expectedBytes` are. */
+  take(minBytes: number, expectedBytes: number): Uint8Array {
+    if (minBytes <= smallBytes && expectedBytes <= smallBytes) return this.#small.pop() ?? new Uint8Array(smallBytes);
+    if (minBytes > this.#chunkBytes) return new Uint8Array(minBytes);
+    return this.#large.pop() ?? new Uint8Array(this.#chunkBytes);
   }
 
   /** @param chunk the whole array or a view that begins at its start, as `Output.take` returned it. */
   give(chunk: Uint8Array): void {
-    if (chunk.buffer.byteLength !== this.chunkBytes || this.#free.length >= this.#keepMax) return;
-    this.#free.push(chunk.length === this.chunkBytes ? chunk : new Uint8Array(chunk.buffer));
+    const { byteLength } = chunk.buffer;
+    const free = byteLength === smallBytes ? this.#small : byteLength === this.#chunkBytes ? this.#large : undefined;
+    if (free === undefined || free.length >= this.#keepMax) return;
+    free.push(chunk.length === byteLength ? chunk : new Uint8Array(chunk.buffer));
   }
 }
 
@@ -41,6 +49,8 @@ export class Output {
   size = 0;
   private buf: Uint8Array | undefined = undefined;
   private pos = 0;
+  /** What was written in the last turn. */
+  private expected = 0;
   private full: Uint8Array[] = none;
   private readonly pool: ChunkPool;
 
@@ -50,6 +60,7 @@ export class Output {
 
   /** Hands over all that waits, in order. The pieces go back to the pool when the socket has them. */
   take(): Uint8Array[] {
+    this.expected = this.size;
     const pieces = this.full === none ? [] : this.full;
     if (this.buf !== undefined) pieces.push(this.buf.subarray(0, this.pos));
     this.full = none;
@@ -110,7 +121,7 @@ export class Output {
       if (this.full === none) this.full = [];
       this.full.push(buf.subarray(0, this.pos));
     }
-    buf = this.pool.take(length);
+    buf = this.pool.take(length, Math.max(this.expected, this.size));
     this.buf = buf;
     this.pos = 0;
     return buf;
