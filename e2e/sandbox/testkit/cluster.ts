@@ -19,7 +19,7 @@ export const ambient = { clock: systemClock, timers: systemTimers, random: syste
 /** Preloaded into what runs, as in the sandbox. */
 export const tether = join(import.meta.dirname, '..', 'tether.cjs');
 
-const nodePorts = [30_100, 30_999] as const;
+const nodePorts: readonly [number, number] = [30_100, 30_999];
 
 /** An embedded Kubernetes API with workload controllers and a process runner, whose images are small scripts. */
 export interface TestCluster {
