@@ -3,7 +3,7 @@ import type { Timer, Timers } from '@oaas/commons/time';
 import type { StoreChange, Watched } from '../../controller/index.ts';
 import type { Caches } from '../cluster/caches.ts';
 import { recordOfEvent } from '../cluster/kube-event.ts';
-import { digestOf } from '../digest.ts';
+import { sha256 } from '../digest.ts';
 import type { GridObserver } from '../observe/grid-observer.ts';
 import { labels } from '../../record/index.ts';
 import { recordView } from './view.ts';
@@ -131,5 +131,6 @@ export class RecordHub {
 /** Equal for views that look the same. That a grid was asked again is not news. */
 function fingerprintOf(record: deployment.DeploymentRecord): string {
   const { grid, ...rest } = record;
-  return digestOf({ ...rest, grid: grid === undefined ? null : { ...grid, observedAt: '' } });
+  // Views are built field by field, so that their keys always come in the same order.
+  return sha256(JSON.stringify({ ...rest, grid: grid === undefined ? null : { ...grid, observedAt: '' } }));
 }
