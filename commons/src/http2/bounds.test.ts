@@ -142,6 +142,25 @@ describe('floods', () => {
     expect(peer.error?.code).toBe(calm);
   });
 
+  it('data for a stream that is closed does not go on without end', () => {
+    const peer = Peer.server({ idleFrames: { burst: 100, perSecond: 10 } }).receive(request(1, END_HEADERS));
+    peer.connection.reset(1, 8);
+    for (let i = 0; i < 104; i += 1) peer.receive(rawFrame(types.DATA, 0, 1, [1]));
+    expect(peer.error?.code).toBe(calm);
+  });
+
+  it('a server that resets what it has answered is no flood to its client', () => {
+    const peer = Peer.client({ resets: { burst: 5, perSecond: 1 } });
+    const requestBlock = new FieldBlock(base);
+    const response = rawFrame(types.HEADERS, END_HEADERS | frameFlags.END_STREAM, 1, literalBlock(':status', '200'));
+    for (let i = 0; i < 100; i += 1) {
+      const id = peer.connection.request(requestBlock, true);
+      response[8] = id & 0xff;
+      peer.receive(response, reset(id));
+    }
+    expect(peer.error).toBeUndefined();
+  });
+
   it('frames that go along with data are paid for by it', () => {
     const peer = Peer.server({ idleFrames: { burst: 100, perSecond: 10 } }).receive(request(1, END_HEADERS));
     peer.onData = (stream, length) => peer.connection.consume(stream.id, length);

@@ -35,7 +35,7 @@ export interface Http2Bounds {
   readonly resets: RateBound;
   /**
    * Frames that carry nothing: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, unknown types, empty DATA, HEADERS and
-   * CONTINUATION. Each frame of DATA and each new stream, sent or received, pays for two. Over it: ends the
+   * CONTINUATION, and what comes for a stream that is closed. Each frame of DATA and each new stream, sent or received, pays for two. Over it: ends the
    * connection. Default 5000 and 1000/s.
    */
   readonly idleFrames: RateBound;

@@ -583,6 +583,7 @@ export class Http2Connection {
     }
     const stream = this.streams.get(id);
     if (stream === undefined || stream.remoteEnd) {
+      this.spendIdle();
       this.onClosedStream(id, false);
       return;
     }
@@ -795,7 +796,8 @@ export class Http2Connection {
     const stream = this.streams.get(id);
     if (stream === undefined) {
       if (this.isIdle(id)) throw protocolError('RST_STREAM on an idle stream');
-      this.spendReset();
+      // It crossed our own last frame.
+      this.spendIdle();
       return;
     }
     this.events.reset(stream, readUint32(bytes, start), 'peer');

@@ -203,101 +203,161 @@ function callByUs(
   });
 }
 
+/** A server of node:http2 that answers as `echoServer` does. */
+function echoByNode(): Http2Server {
+  const server = createServer();
+  server.on('stream', (stream, headers) => {
+    let length = 0;
+    const own = Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('x-')));
+    stream.respond({ ':status': 200, ...own }, { waitForTrailers: true });
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'x-bytes': String(length) }));
+    stream.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      stream.write(chunk);
+    });
+    stream.on('end', () => stream.end());
+  });
+  return server;
+}
+
+async function callAllByUs(
+  server: Http2Server,
+  random: Random,
+  calls: readonly Call[],
+  record?: (bytes: Uint8Array) => void,
+): Promise<Answer[]> {
+  const pending = new Map<number, (answer: Answer) => void>();
+  const open = new Map<number, { fields: string[]; chunks: Uint8Array[] }>();
+  const toLines = (block: FieldBlock): string[] =>
+    block.fields
+      .flatMap((name, i) => (i % 2 === 0 && name.startsWith('x-') ? [`${name}=${block.fields[i + 1]!}`] : []))
+      .sort();
+  const events: Http2Events = {
+    ...noEvents,
+    headers: (stream, block) => open.set(stream.id, { fields: toLines(block), chunks: [] }),
+    data(stream, bytes, start, end) {
+      open.get(stream.id)?.chunks.push(bytes.slice(start, end));
+      connection.consume(stream.id, end - start);
+    },
+    trailers(stream, block) {
+      const answer = open.get(stream.id)!;
+      pending.get(stream.id)?.({ fields: answer.fields, body: digest(answer.chunks), trailers: toLines(block) });
+    },
+  };
+  const bounds = { streamWindowBytes: pick(random, [1000, 65_535, 1_000_000]) };
+  const connection: Http2Connection = new Http2Connection({ role: 'client', nowMs: 0, events, bounds });
+  const socket = asSocket(connection, random, record);
+  server.emit('connection', socket);
+  const answers = await Promise.all(calls.map((call) => callByUs(connection, pending, call)));
+  socket.destroy();
+  return answers;
+}
+
 describe('our client and a server of node:http2', () => {
   let server: Http2Server;
   beforeAll(() => {
-    server = createServer();
-    server.on('stream', (stream, headers) => {
-      let length = 0;
-      const own = Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('x-')));
-      stream.respond({ ':status': 200, ...own }, { waitForTrailers: true });
-      stream.on('wantTrailers', () => stream.sendTrailers({ 'x-bytes': String(length) }));
-      stream.on('data', (chunk: Buffer) => {
-        length += chunk.length;
-        stream.write(chunk);
-      });
-      stream.on('end', () => stream.end());
-    });
+    server = echoByNode();
   });
   afterAll(() => server.close());
 
   it.each(Array.from({ length: 20 }, (_, seed) => seed))('understand each other, seed %i', async (seed) => {
     const random = seededRandom(1000 + seed);
     const calls = callsOf(random);
-    const pending = new Map<number, (answer: Answer) => void>();
-    const open = new Map<number, { fields: string[]; chunks: Uint8Array[] }>();
-    const toHeaders = (block: FieldBlock): string[] =>
-      block.fields
-        .flatMap((name, i) => (i % 2 === 0 && name.startsWith('x-') ? [`${name}=${block.fields[i + 1]!}`] : []))
-        .sort();
-    const events: Http2Events = {
-      ...noEvents,
-      headers: (stream, block) => open.set(stream.id, { fields: toHeaders(block), chunks: [] }),
-      data(stream, bytes, start, end) {
-        open.get(stream.id)?.chunks.push(bytes.slice(start, end));
-        connection.consume(stream.id, end - start);
-      },
-      trailers(stream, block) {
-        const answer = open.get(stream.id)!;
-        pending.get(stream.id)?.({ fields: answer.fields, body: digest(answer.chunks), trailers: toHeaders(block) });
-      },
-    };
-    const bounds = { streamWindowBytes: pick(random, [1000, 65_535, 1_000_000]) };
-    const connection: Http2Connection = new Http2Connection({ role: 'client', nowMs: 0, events, bounds });
-    const socket = asSocket(connection, random);
-    server.emit('connection', socket);
-    const answers = Promise.all(calls.map((call) => callByUs(connection, pending, call)));
-    expect(await answers).toEqual(expected(calls));
-    socket.destroy();
+    expect(await callAllByUs(server, random, calls)).toEqual(expected(calls));
   });
 });
 
+/** Changes some bytes of a copy, but not before `from`. */
+function damage(random: Random, bytes: Uint8Array, from: number): Uint8Array {
+  const damaged = bytes.slice();
+  for (let i = 1 + upTo(random, 4); i > 0; i -= 1) {
+    const at = from + upTo(random, damaged.length - from - 1);
+    switch (upTo(random, 2)) {
+      case 0:
+        damaged[at] = upTo(random, 255);
+        break;
+      case 1:
+        damaged[at] = (damaged[at] ?? 0) ^ (1 << upTo(random, 7));
+        break;
+      default:
+        damaged.copyWithin(at, at + upTo(random, 20));
+    }
+  }
+  return damaged;
+}
+
 describe('damaged bytes', () => {
-  const recorded: Uint8Array[] = [];
+  const fromClient: Uint8Array[] = [];
+  const fromServer: Uint8Array[] = [];
+  const recorder = (into: Uint8Array[]): { record: (bytes: Uint8Array) => void; done: () => void } => {
+    const chunks: Uint8Array[] = [];
+    return {
+      record: (bytes) => chunks.push(bytes.slice()),
+      done: () => into.push(Uint8Array.from(Buffer.concat(chunks))),
+    };
+  };
+
   beforeAll(async () => {
+    const server = echoByNode();
     for (let seed = 0; seed < 5; seed += 1) {
       const random = seededRandom(seed);
-      const chunks: Uint8Array[] = [];
       const calls = callsOf(random).map((call) => ({ ...call, body: call.body.subarray(0, 300) }));
-      await callAllByNode(
-        asSocket(echoServer(random), random, (bytes) => chunks.push(bytes.slice())),
-        random,
-        calls,
-      );
-      recorded.push(Uint8Array.from(Buffer.concat(chunks)));
+      const client = recorder(fromClient);
+      await callAllByNode(asSocket(echoServer(random), random, client.record), random, calls);
+      client.done();
+      const answers = recorder(fromServer);
+      await callAllByUs(server, random, calls, answers.record);
+      answers.done();
     }
+    server.close();
   });
 
-  it('end in an error of the RFC, never in an exception or in growth', () => {
-    const random = seededRandom(77);
-    const codes = new Set<number>();
-    for (let round = 0; round < 3000; round += 1) {
-      const bytes = pick(random, recorded).slice();
-      for (let i = 1 + upTo(random, 4); i > 0; i -= 1) {
-        const at = 24 + upTo(random, bytes.length - 25);
-        switch (upTo(random, 2)) {
-          case 0:
-            bytes[at] = upTo(random, 255);
-            break;
-          case 1:
-            bytes[at] = (bytes[at] ?? 0) ^ (1 << upTo(random, 7));
-            break;
-          default:
-            bytes.copyWithin(at, at + upTo(random, 20));
-        }
+  /** Feeds damaged bytes and says with which code the connection ended, if it did. */
+  function feed(random: Random, bytes: Uint8Array, connection: Http2Connection): number | undefined {
+    let code: number | undefined;
+    (connection as unknown as { events: Http2Events }).events.closed = (error) => (code = error?.code);
+    for (const part of cut(random, bytes)) connection.receive(part, 0);
+    expect(connection.outputSize + connection.queuedBytes).toBeLessThan(bytes.length * 20 + 10_000);
+    connection.abort();
+    expect([connection.streamCount, connection.queuedBytes]).toEqual([0, 0]);
+    return code;
+  }
+
+  it.each(['server', 'client'] as const)(
+    'end in an error of the RFC for our %s, never in an exception or in growth',
+    (role) => {
+      const random = seededRandom(77);
+      const codes = new Set<number | undefined>();
+      for (let round = 0; round < 2000; round += 1) {
+        const bytes = damage(
+          random,
+          pick(random, role === 'server' ? fromClient : fromServer),
+          role === 'server' ? 24 : 0,
+        );
+        const connection = role === 'server' ? echoServer(random) : waitingClient();
+        codes.add(feed(random, bytes, connection));
       }
-      const connection = echoServer(random);
-      const seen: (number | undefined)[] = [];
-      (connection as unknown as { events: Http2Events }).events.closed = (error) => seen.push(error?.code);
-      for (const part of cut(random, bytes)) connection.receive(part, 0);
-      for (const code of seen) if (code !== undefined) codes.add(code);
-      expect(connection.outputSize + connection.queuedBytes).toBeLessThan(bytes.length * 20 + 10_000);
-      connection.abort();
-      expect(connection.streamCount).toBe(0);
-      expect(connection.queuedBytes).toBe(0);
+      expect(codes).not.toContain(http2Codes.INTERNAL_ERROR);
+      // The damage reached many checks.
+      expect(codes.size).toBeGreaterThan(4);
+    },
+  );
+
+  /** A client with as many open streams as were recorded. */
+  function waitingClient(): Http2Connection {
+    const connection: Http2Connection = new Http2Connection({
+      role: 'client',
+      nowMs: 0,
+      events: {
+        ...noEvents,
+        headers: () => undefined,
+        data: (stream, _bytes, start, end) => connection.consume(stream.id, end - start),
+        trailers: () => undefined,
+      },
+    });
+    for (let i = 0; i < 16; i += 1) {
+      connection.request(new FieldBlock([':method', 'POST', ':scheme', 'http', ':path', '/']), true);
     }
-    expect(codes).not.toContain(http2Codes.INTERNAL_ERROR);
-    // The damage reached many checks.
-    expect(codes.size).toBeGreaterThan(3);
-  });
+    return connection;
+  }
 });
