@@ -45,7 +45,10 @@ export class ServiceProxies {
       backoff: { baseMs: 500, maxMs: 30_000, factor: 2, jitter: 0.5 },
       onFailure,
     });
-    this.#controller.watch(caches.services, ({ object }) => [keyOf(object)]);
+    this.#controller.watch(caches.services, ({ type, object }) => {
+      if (type === 'deleted') this.#release(object);
+      return [keyOf(object)];
+    });
     this.#controller.watch(caches.pods, ({ object }) =>
       caches.services.byIndex(byNamespace, object.metadata.namespace ?? '').map(keyOf),
     );
@@ -80,6 +83,11 @@ export class ServiceProxies {
       declared?.find((each) => port === '' || each.name === port || String(each.containerPort) === port)
         ?.containerPort ?? (/^\d+$/.test(port) ? Number(port) : undefined);
     return pod === undefined || wanted === undefined ? undefined : hostPortOf(pod, wanted);
+  }
+
+  #release({ metadata: { name, namespace = 'default' }, spec }: Service): void {
+    const { cluster, ports } = this.#options;
+    for (const { port } of spec.ports ?? []) ports.release(servicePortKey(cluster, namespace, name, port));
   }
 
   #ready(service: Service): Backend[] {
