@@ -96,15 +96,15 @@ export function LiveProvider({ children }: { readonly children: React.ReactNode 
   const state = liveState({ ...stream, nowMs: now });
   useEffect(() => {
     if (state !== 'polling') return;
-    const poll = setInterval(() => {
-      void queries.invalidateQueries().then(() => {
-        const failed = queries
-          .getQueryCache()
-          .findAll({ type: 'active' })
-          .some((query) => query.state.status === 'error');
-        if (!failed) setStream((last) => ({ ...last, heardAt: Date.now() }));
-      });
-    }, pollMs);
+    const readAll = async () => {
+      await queries.invalidateQueries();
+      const active = queries.getQueryCache().findAll({ type: 'active' });
+      if (active.every((query) => query.state.status !== 'error')) {
+        setStream((last) => ({ ...last, heardAt: Date.now() }));
+      }
+    };
+    void readAll();
+    const poll = setInterval(() => void readAll(), pollMs);
     return () => clearInterval(poll);
   }, [state, queries]);
 
