@@ -23,6 +23,12 @@ export class Console {
     await expect(this.heading).toBeVisible();
   }
 
+  /** Nothing is loading any more, and changes arrive. */
+  async loaded(): Promise<void> {
+    await expect(this.page.getByText('Live', { exact: true })).toBeVisible();
+    await expect(this.page.locator('.animate-pulse')).toHaveCount(0);
+  }
+
   get heading(): Locator {
     return this.page.getByRole('heading', { level: 1 });
   }
