@@ -1,7 +1,7 @@
 // npm run images [-- --archive DIR] [-- NAME …]
 // Builds the container images with docker, podman or buildah, whichever is there (in that order), from bundles that are built here first.
 // `--archive DIR` also writes each image as an OCI or docker archive, for `kind load image-archive` and the like.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -33,7 +33,8 @@ function findEngine() {
 }
 
 function run(command, args, cwd = root) {
-  execFileSync(command, args, { cwd, stdio: 'inherit' });
+  const { status, error } = spawnSync(command, args, { cwd, stdio: 'inherit' });
+  if (status !== 0) fail(`${command} ${args[0]} failed${error === undefined ? '' : `: ${error.message}`}`);
 }
 
 function stage(image) {
@@ -70,7 +71,8 @@ function build(engine, image, archiveDir) {
   const context = stage(image);
   try {
     const args = ['-f', join(context, 'Containerfile'), '-t', image.name, context];
-    run(engine, [engine === 'buildah' ? 'bud' : 'build', ...args]);
+    // docker and podman take a base image that is here already; buildah must be told to.
+    run(engine, engine === 'buildah' ? ['bud', '--pull=false', ...args] : ['build', ...args]);
     if (archiveDir !== undefined) {
       const file = join(archiveDir, `${image.name.replace(/[/:]/g, '-')}.tar`);
       rmSync(file, { force: true });
