@@ -118,13 +118,10 @@ export class Cluster {
     return found;
   }
 
-  #index(key: string, object: KubeObject) {
+  #index(key: string, object: KubeObject): Record<string, string> {
     const { storage, namespace, name } = splitKey(key);
     const fields = this.registry.ofStorage(storage)?.rules.fields?.(object);
-    return {
-      labels: object.metadata.labels ?? {},
-      fields: { ...fields, 'metadata.name': name, 'metadata.namespace': namespace },
-    };
+    return { ...fields, 'metadata.name': name, 'metadata.namespace': namespace };
   }
 
   #observe(event: StoreEvent): void {

@@ -124,7 +124,7 @@ export function resourcesOf(definition: KubeObject, builtin: SchemaCompiler): Re
         ]),
         storage: `${group}/${plural}/`,
         storageVersion: `${group}/${storageVersion}`,
-        node: nodeOf(objectAt(version, 'schema', 'openAPIV3Schema') as RawSchema, builtin),
+        node: nodeOf(objectAt(version, 'schema', 'openAPIV3Schema'), builtin),
         isNative: false,
         rules: selectableFields(version),
         printer: printerOf(listAt(version, 'additionalPrinterColumns')),
@@ -169,11 +169,8 @@ function selectableFields(version: Json): KindRules {
 }
 
 function text(value: unknown): string {
-  return value === undefined || value === null
-    ? ''
-    : typeof value === 'object'
-      ? JSON.stringify(value)
-      : String(value as string);
+  if (value === undefined || value === null) return '';
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function printerOf(specs: readonly unknown[]): Printer {
@@ -193,7 +190,7 @@ function printerOf(specs: readonly unknown[]): Printer {
   return {
     columns: [
       { name: 'Name', type: 'string', format: 'name', description: '', priority: 0 },
-      ...parsed.map(({ path: _path, ...column }) => column),
+      ...parsed.map(({ name, type, format, description, priority }) => ({ name, type, format, description, priority })),
     ],
     cells: (object, now) => [object.metadata.name ?? '', ...parsed.map((column) => cell(object, column, now))],
   };
@@ -242,7 +239,7 @@ export function evaluatePath(object: unknown, path: string): unknown[] {
     } else if (match[4] !== undefined) {
       const key = match[4].split('.');
       current = current.flatMap((item) =>
-        Array.isArray(item) ? item.filter((entry) => text(valueAt(entry, ...key)) === match[6]) : [],
+        Array.isArray(item) ? (item as unknown[]).filter((entry) => text(valueAt(entry, ...key)) === match[6]) : [],
       );
     } else
       current = current.flatMap((item) =>

@@ -11,13 +11,7 @@ const FOREGROUND = 'foregroundDeletion';
 const ORPHAN = 'orphan';
 const MANAGER = 'garbage-collector';
 
-interface Node {
-  readonly key: string;
-  readonly uid: string;
-  readonly owners: readonly OwnerReference[];
-  readonly finalizers: readonly string[];
-  readonly isDeleting: boolean;
-}
+type Node = Pick<Entry, 'key' | 'uid' | 'owners' | 'finalizers' | 'isDeleting'>;
 
 /**
  * Collects what its owners left behind: in the background after the owner went, in the foreground before it goes, or
@@ -82,14 +76,8 @@ export class GarbageCollector {
 
   #remember(entry: Entry): Node {
     this.#forget(entry.key);
-    const { metadata } = JSON.parse(entry.bytes.toString('utf8')) as KubeObject;
-    const node: Node = {
-      key: entry.key,
-      uid: metadata.uid ?? '',
-      owners: metadata.ownerReferences ?? [],
-      finalizers: metadata.finalizers ?? [],
-      isDeleting: metadata.deletionTimestamp !== undefined,
-    };
+    const { key, uid, owners, finalizers, isDeleting } = entry;
+    const node: Node = { key, uid, owners, finalizers, isDeleting };
     this.#nodes.set(entry.key, node);
     this.#byUid.set(node.uid, entry.key);
     for (const owner of node.owners) {

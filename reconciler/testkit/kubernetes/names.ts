@@ -93,11 +93,7 @@ export function metadataErrors(metadata: ObjectMeta, style: NonNullable<KindRule
     for (const field of ['apiVersion', 'kind', 'name', 'uid'] as const) {
       if (!owner[field])
         found.push(
-          fieldErrors.invalid(
-            `metadata.ownerReferences[${String(index)}].${field}`,
-            owner[field] ?? '',
-            `${field} must not be empty`,
-          ),
+          fieldErrors.invalid(`metadata.ownerReferences[${String(index)}].${field}`, '', `${field} must not be empty`),
         );
     }
   }

@@ -1,10 +1,8 @@
-import { fromStorage } from './api/convert.ts';
 import type { Writer } from './api/writer.ts';
 import type { Registry } from './registry.ts';
 import { splitKey } from './resource.ts';
 import { ApiError } from './status.ts';
 import type { Store } from './store/store.ts';
-import { isJson } from './types.ts';
 
 const STORAGE = '/namespaces/';
 
@@ -48,9 +46,7 @@ export class NamespaceLifecycle {
   }
 
   #notice(key: string): void {
-    const entry = this.#store.get(key);
-    const object: unknown = entry === undefined ? undefined : JSON.parse(entry.bytes.toString('utf8'));
-    if (!isJson(object) || !isJson(object['metadata']) || object['metadata']['deletionTimestamp'] === undefined) return;
+    if (this.#store.get(key)?.isDeleting !== true) return;
     const { name } = splitKey(key);
     if (this.#terminating.has(name)) return;
     this.#terminating.add(name);
@@ -81,8 +77,7 @@ export class NamespaceLifecycle {
       for (const entry of this.#store.list(resource.storage, namespace)) {
         const { name } = splitKey(entry.key);
         left += 1;
-        const { metadata } = fromStorage(resource, entry.bytes);
-        if (metadata.deletionTimestamp !== undefined) continue;
+        if (entry.isDeleting) continue;
         await this.#writer.delete({ resource, namespace, name }, { propagationPolicy: 'Background' }).catch(ignoreGone);
       }
     }

@@ -49,7 +49,7 @@ export const fieldErrors = {
 } as const;
 
 function show(value: unknown): string {
-  return JSON.stringify(value) ?? 'null';
+  return value === undefined ? 'null' : JSON.stringify(value);
 }
 
 /** meta/v1 Status. */

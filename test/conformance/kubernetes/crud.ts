@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-member-access -- answers are any JSON, checked by assertions */
 import { expect, test } from 'vitest';
 import { configMap, deployment, type Scene } from './scene.ts';
 

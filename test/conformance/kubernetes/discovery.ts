@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-member-access, @typescript-eslint/no-unsafe-call, @typescript-eslint/no-unsafe-return, @typescript-eslint/no-unsafe-argument -- answers are any JSON, checked by assertions */
 import { expect, test } from 'vitest';
 import type { Any } from './api-client.ts';
 import type { Scene } from './scene.ts';

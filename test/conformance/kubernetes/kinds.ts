@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-member-access, @typescript-eslint/no-unsafe-call -- answers are any JSON, checked by assertions */
 import { expect, test } from 'vitest';
 import type { Any } from './api-client.ts';
 import { MANIFESTS } from './manifests.ts';
@@ -12,7 +13,7 @@ export function kindBehaviours(scene: Scene): void {
     test(`${name} gets the defaults and the ownership of the real server`, async () => {
       const namespace = await scene.namespace();
       const prefix = path.includes('{namespace}') ? '' : `${namespace}-`;
-      const body = JSON.parse(JSON.stringify(object).replaceAll('{namespace}', namespace)) as Any;
+      const body = JSON.parse(JSON.stringify(object).replaceAll('{namespace}', namespace));
       body.metadata.name = `${prefix}${body.metadata.name as string}`;
       const target = path.replace('{namespace}', namespace);
       const created = await scene.api.post(target, body);

@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-member-access -- answers are any JSON, checked by assertions */
 import { spawn } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { shared } from './custom-resources.ts';

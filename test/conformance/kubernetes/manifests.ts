@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-member-access -- answers are any JSON, checked by assertions */
 import type { Any } from './api-client.ts';
 
 const labels = { app: 'web' };

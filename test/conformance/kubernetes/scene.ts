@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-member-access, @typescript-eslint/no-unsafe-call -- answers are any JSON, checked by assertions */
 import type { Any, ApiClient } from './api-client.ts';
 import type { Running } from './targets.ts';
 
@@ -66,7 +67,8 @@ export function deployment(name: string, more: Any = {}): Any {
 export function normalised(object: Any): Any {
   const copy = structuredClone(object);
   const { metadata } = copy;
-  for (const field of ['uid', 'creationTimestamp', 'resourceVersion', 'namespace', 'selfLink']) delete metadata[field];
+  for (const field of ['uid', 'creationTimestamp', 'resourceVersion', 'namespace', 'selfLink'])
+    Reflect.deleteProperty(metadata as object, field);
   for (const entry of metadata.managedFields ?? []) delete entry.time;
   delete copy.status?.lastPhaseTransitionTime;
   // What admission adds for controllers to take away: the embedded API has neither.

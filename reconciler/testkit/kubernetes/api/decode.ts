@@ -2,7 +2,7 @@ import { normalise, type DecodeFindings } from '../schema/normalise.ts';
 import { ANY_NODE } from '../schema/schema.ts';
 import { errors } from '../status.ts';
 import { apiVersionOf, type ResourceType } from '../resource.ts';
-import { isJson, type Json, type KubeObject, type ObjectMeta } from '../types.ts';
+import { isJson, type Json, type KubeObject } from '../types.ts';
 import type { WriteOptions } from './options.ts';
 
 const MAX_WARNINGS = 10;
@@ -41,9 +41,8 @@ export function decode(resource: ResourceType, body: unknown, options: WriteOpti
     );
   }
   const warnings = unknownFields(findings, resource, options);
-  const { apiVersion: _version, kind: _kind, ...fields } = value;
   return {
-    object: { apiVersion: expected, kind: resource.kind, metadata: metadata as ObjectMeta, ...fields },
+    object: { ...value, apiVersion: expected, kind: resource.kind, metadata },
     warnings,
     unknown: findings.unknown,
   };
@@ -54,12 +53,12 @@ function checkType(body: Json, resource: ResourceType, expected: string): void {
   const kind = body['kind'];
   if (apiVersion !== undefined && apiVersion !== expected) {
     throw errors.badRequest(
-      `the API version in the data (${String(apiVersion)}) does not match the expected API version (${expected})`,
+      `the API version in the data (${JSON.stringify(apiVersion).replaceAll('"', '')}) does not match the expected API version (${expected})`,
     );
   }
   if (kind !== undefined && kind !== resource.kind) {
     throw errors.badRequest(
-      `the kind in the data (${String(kind)}) does not match the expected kind (${resource.kind})`,
+      `the kind in the data (${JSON.stringify(kind).replaceAll('"', '')}) does not match the expected kind (${resource.kind})`,
     );
   }
   if (!resource.isNative && (apiVersion === undefined || kind === undefined)) {

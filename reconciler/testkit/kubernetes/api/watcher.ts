@@ -121,8 +121,7 @@ export class Watch {
     }
     const is = this.#selector(event.entry);
     if (is) this.#send(was ? 'MODIFIED' : 'ADDED', event.entry);
-    else if (was && event.previous !== undefined)
-      this.#send('DELETED', atRevision(event.previous, event.entry.revision));
+    else if (was) this.#send('DELETED', atRevision(event.previous, event.entry.revision));
   }
 
   #send(type: WatchEventType, entry: Entry): void {

@@ -18,16 +18,7 @@ import { fillStructs } from '../schema/structs.ts';
 import { validateSchema } from '../schema/validate.ts';
 import { ApiError, errors, fieldErrors, success, type FieldError } from '../status.ts';
 import type { Decision, Entry, Store } from '../store/store.ts';
-import {
-  deepCopy,
-  deepEqual,
-  isJson,
-  listAt,
-  textAt,
-  type Json,
-  type KubeObject,
-  type ManagedFieldsEntry,
-} from '../types.ts';
+import { deepCopy, deepEqual, isJson, listAt, type Json, type KubeObject, type ManagedFieldsEntry } from '../types.ts';
 import { fromStorage, served, toStorage } from './convert.ts';
 import { decode } from './decode.ts';
 import type { Answer, DeleteOptions, PatchRequest, WriteOptions } from './options.ts';
@@ -480,9 +471,8 @@ export class Writer {
 
   #validate(resource: ResourceType, object: KubeObject, live: KubeObject | undefined): void {
     const found: FieldError[] = metadataErrors(object.metadata, resource.rules.names ?? 'subdomain');
-    const { metadata: _metadata, ...rest } = object;
     // Metadata has been looked at, but some schemas require that it is there.
-    const body = resource.isNative ? { ...rest, metadata: {} } : rest;
+    const body = { ...object, metadata: {} };
     found.push(...validateSchema(body, resource.node, resource.isNative ? 'allowed' : 'checked'));
     if (found.length === 0 || resource.isNative) found.push(...(resource.rules.validate?.(object, live) ?? []));
     if (found.length > 0) throw errors.invalid(resource, object.metadata.name ?? '', found);
@@ -491,9 +481,7 @@ export class Writer {
   #checkNamespace(target: Target): void {
     const entry = this.#store.get(`/namespaces//${target.namespace}`);
     if (entry === undefined) throw errors.notFound(NAMESPACES, target.namespace);
-    const namespace = JSON.parse(entry.bytes.toString('utf8')) as KubeObject;
-    if (namespace.metadata.deletionTimestamp === undefined && textAt(namespace, 'status', 'phase') !== 'Terminating')
-      return;
+    if (!entry.isDeleting) return;
     throw errors.forbidden(
       target.resource,
       target.name,
@@ -589,8 +577,8 @@ function isReleased(object: KubeObject): boolean {
 function specChanged(resource: ResourceType, live: KubeObject, next: KubeObject): boolean {
   if (resource.isNative) return resource.rules.generation === true && !deepEqual(live.spec, next.spec);
   const strip = (object: KubeObject): Json => {
-    const { metadata: _metadata, ...rest } = object;
-    if (resource.subresources.has('status')) delete rest.status;
+    const rest: Json = { ...object, metadata: {} };
+    if (resource.subresources.has('status')) delete rest['status'];
     return rest;
   };
   return !deepEqual(strip(live), strip(next));

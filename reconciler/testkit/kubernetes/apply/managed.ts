@@ -168,7 +168,7 @@ function owned(set: FieldSet): FieldSet {
 /** A shallow copy without managedFields, which never takes part in comparisons. */
 function bare(object: KubeObject | Json): Json {
   const metadata: unknown = object['metadata'];
-  if (!isJson(metadata)) return object as Json;
+  if (!isJson(metadata)) return object;
   const rest: Json = { ...metadata };
   delete rest['managedFields'];
   return { ...object, metadata: rest };

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Registry } from '../registry.ts';
 import { apiVersionOf, type ResourceType } from '../resource.ts';
 import { builtinFacts } from '../kinds/builtin.ts';
-import type { RawSchema } from '../schema/schema.ts';
+
 import { isJson, type Json } from '../types.ts';
 
 /**
@@ -99,7 +99,7 @@ function referencesOf(schema: unknown): string[] {
   return [...own, ...Object.values(schema).flatMap(referencesOf)];
 }
 
-function rewritten(schema: RawSchema | unknown, prefix: string): unknown {
+function rewritten(schema: unknown, prefix: string): unknown {
   if (Array.isArray(schema)) return schema.map((item) => rewritten(item, prefix));
   if (!isJson(schema)) return schema;
   const out: Json = {};

@@ -535,7 +535,7 @@ export function printerOf(id: string): Printer {
 }
 
 function intOrText(value: unknown): string {
-  return value === undefined ? 'N/A' : String(value as string | number);
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : 'N/A';
 }
 
 function claimText(object: KubeObject): string {

@@ -161,7 +161,7 @@ export const podRules: KindRules = {
         'nodeName',
         'schedulingGates',
       ])
-        delete spec[field];
+        Reflect.deleteProperty(spec, field);
       for (const field of ['containers', 'initContainers']) {
         if (spec[field] !== undefined)
           spec[field] = listAt(spec, field).map((item) => ({ ...objectAt(item), image: '' }));

@@ -110,7 +110,7 @@ function checkValue(value: unknown, raw: RawSchema, path: string, found: FieldEr
     found.push(fieldErrors.unsupported(path, value, raw.enum));
   }
   if (typeof value === 'string') {
-    const length = [...value].length;
+    const length = Array.from(value).length;
     if (raw.minLength !== undefined && length < raw.minLength)
       add(`should be at least ${String(raw.minLength)} chars long`);
     if (raw.maxLength !== undefined && length > raw.maxLength) {

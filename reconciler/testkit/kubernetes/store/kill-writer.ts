@@ -2,7 +2,7 @@
 import { lmdbStorage } from './lmdb.ts';
 import { Store } from './store.ts';
 
-const store = new Store({ storage: lmdbStorage(process.argv[2] ?? ''), indexer: () => ({ labels: {}, fields: {} }) });
+const store = new Store({ storage: lmdbStorage(process.argv[2] ?? ''), indexer: () => ({}) });
 for (let index = 0; ; index += 1) {
   const key = `/configmaps/default/k${String(index)}`;
   const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: `k${String(index)}` } };

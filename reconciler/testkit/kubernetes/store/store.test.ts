@@ -9,6 +9,7 @@ import { lmdbStorage } from './lmdb.ts';
 import { memoryStorage, type Storage } from './storage.ts';
 import { Store, type Entry } from './store.ts';
 
+const NO_FACTS = { labels: {}, fields: {}, uid: '', owners: [], finalizers: [], isDeleting: false };
 const KEY = '/configmaps/default/a';
 
 function object(value: string): KubeObject {
@@ -16,7 +17,7 @@ function object(value: string): KubeObject {
 }
 
 function store(storage: Storage): Store {
-  return new Store({ storage, indexer: () => ({ labels: {}, fields: {} }) });
+  return new Store({ storage, indexer: () => ({}) });
 }
 
 function put(target: Store, key: string, value: string): Promise<unknown> {
@@ -101,7 +102,7 @@ test('what was acknowledged survives kill -9', async () => {
 
 test('the log forgets the oldest changes first, and says which ones it no longer knows', () => {
   const log = new EventLog({ maxEvents: 3, maxBytes: 1_000_000 });
-  const entry = (revision: number): Entry => ({ key: KEY, revision, bytes: Buffer.from('{}'), labels: {}, fields: {} });
+  const entry = (revision: number): Entry => ({ key: KEY, revision, bytes: Buffer.from('{}'), ...NO_FACTS });
   const event = (revision: number): StoreEvent => ({ type: 'ADDED', entry: entry(revision), previous: undefined });
   log.begin(1);
   log.append([event(2), event(3), event(4), event(5)]);
@@ -114,6 +115,6 @@ test('the log forgets by size as well', () => {
   const log = new EventLog({ maxEvents: 100, maxBytes: 10 });
   const bytes = Buffer.alloc(6);
   for (const revision of [2, 3])
-    log.append([{ type: 'ADDED', entry: { key: KEY, revision, bytes, labels: {}, fields: {} }, previous: undefined }]);
+    log.append([{ type: 'ADDED', entry: { key: KEY, revision, bytes, ...NO_FACTS }, previous: undefined }]);
   expect(log.compacted).toBe(2);
 });

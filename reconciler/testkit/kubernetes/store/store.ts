@@ -1,7 +1,15 @@
-import type { KubeObject } from '../types.ts';
+import type { KubeObject, OwnerReference } from '../types.ts';
 import { ApiError } from '../status.ts';
 import { EventLog, type StoreEvent } from './events.ts';
 import type { Storage, StorageWrite } from './storage.ts';
+
+/** What is known of an object without decoding it: labels and fields to select by, and what its life hangs on. */
+export interface Facts extends Selectable {
+  readonly uid: string;
+  readonly owners: readonly OwnerReference[];
+  readonly finalizers: readonly string[];
+  readonly isDeleting: boolean;
+}
 
 /** The labels and fields by which lists and watches select. */
 export interface Selectable {
@@ -10,7 +18,7 @@ export interface Selectable {
 }
 
 /** An object as it is stored: encoded once, shared by every answer and watch. */
-export interface Entry extends Selectable {
+export interface Entry extends Facts {
   /** `<group>/<plural>/<namespace>/<name>`; the namespace is empty for cluster-scoped kinds. */
   readonly key: string;
   readonly revision: number;
@@ -21,8 +29,8 @@ export interface Entry extends Selectable {
 /** What a write wants: the new object, or undefined to remove it. */
 export type Change = KubeObject | undefined;
 
-/** How the store reads labels and fields out of an object. */
-export type Indexer = (key: string, object: KubeObject) => Selectable;
+/** How the store reads an object's fields for field selectors. */
+export type Indexer = (key: string, object: KubeObject) => Readonly<Record<string, string>>;
 
 export interface StoreOptions {
   readonly storage: Storage;
@@ -62,7 +70,7 @@ export class Store {
     for (const record of loaded.records) {
       const object = JSON.parse(record.bytes.toString('utf8')) as KubeObject;
       const revision = Number(object.metadata.resourceVersion);
-      this.#put({ key: record.key, revision, bytes: record.bytes, ...this.#indexer(record.key, object) });
+      this.#put({ key: record.key, revision, bytes: record.bytes, ...this.#factsOf(record.key, object) });
       this.#revision = Math.max(this.#revision, revision);
     }
     this.#assigned = this.#revision;
@@ -126,7 +134,7 @@ export class Store {
     for (const entries of this.#resources.values()) {
       for (const entry of entries.sorted()) {
         const object = JSON.parse(entry.bytes.toString('utf8')) as KubeObject;
-        entries.put({ ...entry, ...this.#indexer(entry.key, object) });
+        entries.put({ ...entry, ...this.#factsOf(entry.key, object) });
       }
     }
   }
@@ -190,11 +198,23 @@ export class Store {
     if (pending.change !== undefined) {
       pending.change.metadata.resourceVersion = String(revision);
       const bytes = Buffer.from(JSON.stringify(pending.change));
-      const entry = { key: pending.key, revision, bytes, ...this.#indexer(pending.key, pending.change) };
+      const entry = { key: pending.key, revision, bytes, ...this.#factsOf(pending.key, pending.change) };
       return { type: previous === undefined ? 'ADDED' : 'MODIFIED', entry, previous };
     }
     if (previous === undefined) throw new Error(`${pending.key} is removed but does not exist`);
     return { type: 'DELETED', entry: atRevision(previous, revision), previous };
+  }
+
+  #factsOf(key: string, object: KubeObject): Facts {
+    const { metadata } = object;
+    return {
+      labels: metadata.labels ?? {},
+      fields: this.#indexer(key, object),
+      uid: metadata.uid ?? '',
+      owners: metadata.ownerReferences ?? [],
+      finalizers: metadata.finalizers ?? [],
+      isDeleting: metadata.deletionTimestamp !== undefined,
+    };
   }
 
   #put(entry: Entry): void {
