@@ -16,3 +16,4 @@ export * as reflectionAlpha from './gen/grpc/reflection/v1alpha/reflection.ts';
 export * as testing from './gen/grpc/testing/test.ts';
 export * as testingEmpty from './gen/grpc/testing/empty.ts';
 export * as testingMessages from './gen/grpc/testing/messages.ts';
+export * as testingOrca from './gen/grpc/testing/orca.ts';

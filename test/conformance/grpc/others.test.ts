@@ -29,13 +29,16 @@ const has = {
   grpcio: isOnPath(python, '-c', 'import grpc'),
 };
 
-/** Every case of the Go interop client that needs neither cloud credentials nor load reports (ORCA). */
+/** Every case of the Go interop client that needs no cloud credentials. */
 const interopCases = [
   ...['empty_unary', 'large_unary', 'client_streaming', 'server_streaming', 'ping_pong', 'empty_stream'],
   ...['timeout_on_sleeping_server', 'cancel_after_begin', 'cancel_after_first_response', 'status_code_and_message'],
   ...['special_status_message', 'custom_metadata', 'unimplemented_method', 'unimplemented_service'],
-  ...['pick_first_unary', 'rpc_soak', 'channel_soak'],
+  ...['pick_first_unary', 'rpc_soak', 'channel_soak', 'orca_per_rpc', 'orca_oob'],
 ];
+
+/** Makes the interop client look at load reports. */
+const loadReportConfig = JSON.stringify({ loadBalancingConfig: [{ test_backend_metrics_load_balancer: {} }] });
 
 describe('other implementations against our server', () => {
   let port = 0;
@@ -59,6 +62,7 @@ describe('other implementations against our server', () => {
     needs('the gRPC interop client passes %s', 'grpc-interop-client', has.interop),
     async (name) => {
       const args = ['-server_host', '127.0.0.1', '-server_port', String(port), '-test_case', name];
+      if (name.startsWith('orca')) args.push('-service_config_json', loadReportConfig);
       expect(await run('grpc-interop-client', args)).toMatchObject({ code: 0 });
     },
     60_000,
@@ -150,7 +154,14 @@ describe.skipIf(!has.openssl)(needs('over TLS', 'openssl', has.openssl), () => {
   it.skipIf(!has.interop)(
     needs('the gRPC interop client verifies the certificate and passes', 'grpc-interop-client', has.interop),
     async () => {
-      const tls = ['-use_tls', '-use_test_ca', '-ca_file', join(dir.path, 'ca.pem'), '-server_host_override', 'localhost'];
+      const tls = [
+        '-use_tls',
+        '-use_test_ca',
+        '-ca_file',
+        join(dir.path, 'ca.pem'),
+        '-server_host_override',
+        'localhost',
+      ];
       for (const name of ['large_unary', 'ping_pong']) {
         const args = [...tls, '-server_host', '127.0.0.1', '-server_port', String(port), '-test_case', name];
         expect(await run('grpc-interop-client', args)).toMatchObject({ code: 0 });

@@ -4,10 +4,10 @@ import { HealthRegistry } from '@oaas/commons/lifecycle';
 import type { TlsMaterial } from '@oaas/commons/security';
 import type { Logger } from '@oaas/commons/telemetry';
 import { systemClock, systemTimers } from '@oaas/commons/time/system';
-import { data, testing } from '@oaas/proto';
+import { data, testing, testingOrca } from '@oaas/proto';
 import { mapDataService } from './data-service.ts';
 import { nodeHttp2Server } from './node-http2-server.ts';
-import { testService } from './test-service.ts';
+import { loadService, testService } from './test-service.ts';
 
 export const implementations = ['ours', 'grpc-js', 'http2'] as const;
 export type Implementation = (typeof implementations)[number];
@@ -35,6 +35,7 @@ export async function serve(options: ServeOptions): Promise<{ readonly port: num
       ? createEdgeServer({ ...common, clock: systemClock, timers: systemTimers })
       : createGrpcServer(common);
   server.add(testing.TestServiceDefinition, testService);
+  server.add(testingOrca.OpenRcaServiceDefinition, loadService);
   server.add(data.DataServiceDefinition, mapDataService());
   const bound = await server.listen({ host, port });
   return { port: bound.port, stop: () => server.stop() };

@@ -2,7 +2,7 @@ import type { CallContext, ServiceHandlers } from '@oaas/commons/grpc';
 import { oaasError } from '@oaas/commons/errors';
 import { sleep } from '@oaas/commons/time';
 import { systemTimers } from '@oaas/commons/time/system';
-import type { testing, testingMessages } from '@oaas/proto';
+import { type testing, type testingMessages, testingOrca } from '@oaas/proto';
 
 const initialKey = 'x-grpc-test-echo-initial';
 const trailingKey = 'x-grpc-test-echo-trailing-bin';
@@ -15,6 +15,10 @@ export const testService: ServiceHandlers<testing.TestServiceDefinition> = {
   async unaryCall(request, context) {
     echoMetadata(context);
     throwStatus(request.responseStatus);
+    if (request.orcaPerQueryReport !== undefined) {
+      const report = testingOrca.OrcaLoadReport.encode(loadReport(request.orcaPerQueryReport)).finish();
+      context.setTrailer('endpoint-load-metrics-bin', report);
+    }
     return await Promise.resolve({
       payload: zeros(request.responseSize),
       username: '',
@@ -34,6 +38,7 @@ export const testService: ServiceHandlers<testing.TestServiceDefinition> = {
     echoMetadata(context);
     for await (const request of requests) {
       throwStatus(request.responseStatus);
+      if (request.orcaOobReport !== undefined) reported.current = loadReport(request.orcaOobReport);
       yield* outputs(request, context);
     }
   },
@@ -43,6 +48,25 @@ export const testService: ServiceHandlers<testing.TestServiceDefinition> = {
     for (const request of all) yield* outputs(request, context);
   },
 };
+
+/** What a server reports of its load by itself: what the suite last told it to. */
+const reported = { current: testingOrca.OrcaLoadReport.fromPartial({}) };
+
+/** The load reports that clients subscribe to. */
+export const loadService: ServiceHandlers<testingOrca.OpenRcaServiceDefinition> = {
+  async *streamCoreMetrics({ reportInterval }, { signal }) {
+    const intervalMs = (reportInterval?.seconds ?? 0) * 1000 + (reportInterval?.nanos ?? 0) / 1e6;
+    for (;;) {
+      yield reported.current;
+      await sleep(systemTimers, Math.max(100, intervalMs), signal);
+    }
+  },
+};
+
+function loadReport(asked: testingMessages.TestOrcaReport): testingOrca.OrcaLoadReport {
+  const { cpuUtilization, memoryUtilization, requestCost, utilization } = asked;
+  return { cpuUtilization, memUtilization: memoryUtilization, requestCost, utilization };
+}
 
 async function* outputs(
   request: testingMessages.StreamingOutputCallRequest,

@@ -220,10 +220,10 @@ class SingleResponse implements CallOwner {
   ended(error: OaasError | undefined, trailer: FieldBlock | undefined): void {
     if (this.abort !== undefined) this.options.signal?.removeEventListener('abort', this.abort);
     this.drains.release();
-    if (trailer !== undefined) this.options.onTrailer?.(new EdgeMetadata(trailer));
     if (error !== undefined) this.reject(error);
     else if (this.count === 1) this.resolve(this.response);
     else this.reject(oaasError('Internal', `${this.wire.path} answered with ${this.count} messages instead of one`));
+    tell(this.options, trailer);
   }
 
   drained(): void {
@@ -291,13 +291,25 @@ class ResponseStream implements CallOwner, AsyncIterableIterator<unknown> {
   ended(error: OaasError | undefined, trailer: FieldBlock | undefined): void {
     if (this.abort !== undefined) this.options.signal?.removeEventListener('abort', this.abort);
     this.drains.release();
-    if (trailer !== undefined) this.options.onTrailer?.(new EdgeMetadata(trailer));
     if (error === undefined) this.queue.end();
     else this.queue.fail(error);
+    tell(this.options, trailer);
   }
 
   drained(): void {
     this.drains.release();
+  }
+}
+
+/** Hands the trailer to the caller. What the caller's function throws is its own: it must not end the connection. */
+function tell({ onTrailer }: CallOptions, trailer: FieldBlock | undefined): void {
+  if (onTrailer === undefined || trailer === undefined) return;
+  try {
+    onTrailer(new EdgeMetadata(trailer));
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }
 

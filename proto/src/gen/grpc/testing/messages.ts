@@ -37,6 +37,24 @@ export interface EchoStatus {
   message: string;
 }
 
+/** The load report that the server is to give. */
+export interface TestOrcaReport {
+  cpuUtilization: number;
+  memoryUtilization: number;
+  requestCost: { [key: string]: number };
+  utilization: { [key: string]: number };
+}
+
+export interface TestOrcaReport_RequestCostEntry {
+  key: string;
+  value: number;
+}
+
+export interface TestOrcaReport_UtilizationEntry {
+  key: string;
+  value: number;
+}
+
 export interface SimpleRequest {
   responseType: PayloadType;
   responseSize: number;
@@ -47,6 +65,7 @@ export interface SimpleRequest {
   responseStatus: EchoStatus | undefined;
   expectCompressed: BoolValue | undefined;
   fillServerId: boolean;
+  orcaPerQueryReport: TestOrcaReport | undefined;
 }
 
 export interface SimpleResponse {
@@ -77,6 +96,7 @@ export interface StreamingOutputCallRequest {
   responseParameters: ResponseParameters[];
   payload: Payload | undefined;
   responseStatus: EchoStatus | undefined;
+  orcaOobReport: TestOrcaReport | undefined;
 }
 
 export interface StreamingOutputCallResponse {
@@ -272,6 +292,253 @@ export const EchoStatus: MessageFns<EchoStatus> = {
   },
 };
 
+function createBaseTestOrcaReport(): TestOrcaReport {
+  return { cpuUtilization: 0, memoryUtilization: 0, requestCost: {}, utilization: {} };
+}
+
+export const TestOrcaReport: MessageFns<TestOrcaReport> = {
+  encode(message: TestOrcaReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cpuUtilization !== 0) {
+      writer.uint32(9).double(message.cpuUtilization);
+    }
+    if (message.memoryUtilization !== 0) {
+      writer.uint32(17).double(message.memoryUtilization);
+    }
+    globalThis.Object.entries(message.requestCost).forEach(([key, value]: [string, number]) => {
+      TestOrcaReport_RequestCostEntry.encode({ key: key as any, value }, writer.uint32(26).fork()).join();
+    });
+    globalThis.Object.entries(message.utilization).forEach(([key, value]: [string, number]) => {
+      TestOrcaReport_UtilizationEntry.encode({ key: key as any, value }, writer.uint32(34).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TestOrcaReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTestOrcaReport();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.cpuUtilization = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.memoryUtilization = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            const entry3 = TestOrcaReport_RequestCostEntry.decode(reader, reader.uint32());
+            if (entry3.value !== undefined) {
+              message.requestCost[entry3.key] = entry3.value;
+            }
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            const entry4 = TestOrcaReport_UtilizationEntry.decode(reader, reader.uint32());
+            if (entry4.value !== undefined) {
+              message.utilization[entry4.key] = entry4.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TestOrcaReport>): TestOrcaReport {
+    return TestOrcaReport.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TestOrcaReport>): TestOrcaReport {
+    const message = createBaseTestOrcaReport();
+    message.cpuUtilization = object.cpuUtilization ?? 0;
+    message.memoryUtilization = object.memoryUtilization ?? 0;
+    message.requestCost = (globalThis.Object.entries(object.requestCost ?? {}) as [string, number][]).reduce(
+      (acc: { [key: string]: number }, [key, value]: [string, number]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.Number(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.utilization = (globalThis.Object.entries(object.utilization ?? {}) as [string, number][]).reduce(
+      (acc: { [key: string]: number }, [key, value]: [string, number]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.Number(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseTestOrcaReport_RequestCostEntry(): TestOrcaReport_RequestCostEntry {
+  return { key: "", value: 0 };
+}
+
+export const TestOrcaReport_RequestCostEntry: MessageFns<TestOrcaReport_RequestCostEntry> = {
+  encode(message: TestOrcaReport_RequestCostEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== 0) {
+      writer.uint32(17).double(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TestOrcaReport_RequestCostEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTestOrcaReport_RequestCostEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.value = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TestOrcaReport_RequestCostEntry>): TestOrcaReport_RequestCostEntry {
+    return TestOrcaReport_RequestCostEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TestOrcaReport_RequestCostEntry>): TestOrcaReport_RequestCostEntry {
+    const message = createBaseTestOrcaReport_RequestCostEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? 0;
+    return message;
+  },
+};
+
+function createBaseTestOrcaReport_UtilizationEntry(): TestOrcaReport_UtilizationEntry {
+  return { key: "", value: 0 };
+}
+
+export const TestOrcaReport_UtilizationEntry: MessageFns<TestOrcaReport_UtilizationEntry> = {
+  encode(message: TestOrcaReport_UtilizationEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== 0) {
+      writer.uint32(17).double(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TestOrcaReport_UtilizationEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTestOrcaReport_UtilizationEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.value = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TestOrcaReport_UtilizationEntry>): TestOrcaReport_UtilizationEntry {
+    return TestOrcaReport_UtilizationEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TestOrcaReport_UtilizationEntry>): TestOrcaReport_UtilizationEntry {
+    const message = createBaseTestOrcaReport_UtilizationEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? 0;
+    return message;
+  },
+};
+
 function createBaseSimpleRequest(): SimpleRequest {
   return {
     responseType: 0,
@@ -283,6 +550,7 @@ function createBaseSimpleRequest(): SimpleRequest {
     responseStatus: undefined,
     expectCompressed: undefined,
     fillServerId: false,
+    orcaPerQueryReport: undefined,
   };
 }
 
@@ -314,6 +582,9 @@ export const SimpleRequest: MessageFns<SimpleRequest> = {
     }
     if (message.fillServerId !== false) {
       writer.uint32(72).bool(message.fillServerId);
+    }
+    if (message.orcaPerQueryReport !== undefined) {
+      TestOrcaReport.encode(message.orcaPerQueryReport, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -403,6 +674,14 @@ export const SimpleRequest: MessageFns<SimpleRequest> = {
             message.fillServerId = reader.bool();
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.orcaPerQueryReport = TestOrcaReport.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -437,6 +716,9 @@ export const SimpleRequest: MessageFns<SimpleRequest> = {
       ? BoolValue.fromPartial(object.expectCompressed)
       : undefined;
     message.fillServerId = object.fillServerId ?? false;
+    message.orcaPerQueryReport = (object.orcaPerQueryReport !== undefined && object.orcaPerQueryReport !== null)
+      ? TestOrcaReport.fromPartial(object.orcaPerQueryReport)
+      : undefined;
     return message;
   },
 };
@@ -742,7 +1024,13 @@ export const ResponseParameters: MessageFns<ResponseParameters> = {
 };
 
 function createBaseStreamingOutputCallRequest(): StreamingOutputCallRequest {
-  return { responseType: 0, responseParameters: [], payload: undefined, responseStatus: undefined };
+  return {
+    responseType: 0,
+    responseParameters: [],
+    payload: undefined,
+    responseStatus: undefined,
+    orcaOobReport: undefined,
+  };
 }
 
 export const StreamingOutputCallRequest: MessageFns<StreamingOutputCallRequest> = {
@@ -758,6 +1046,9 @@ export const StreamingOutputCallRequest: MessageFns<StreamingOutputCallRequest> 
     }
     if (message.responseStatus !== undefined) {
       EchoStatus.encode(message.responseStatus, writer.uint32(58).fork()).join();
+    }
+    if (message.orcaOobReport !== undefined) {
+      TestOrcaReport.encode(message.orcaOobReport, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -807,6 +1098,14 @@ export const StreamingOutputCallRequest: MessageFns<StreamingOutputCallRequest> 
             message.responseStatus = EchoStatus.decode(reader, reader.uint32());
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.orcaOobReport = TestOrcaReport.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -831,6 +1130,9 @@ export const StreamingOutputCallRequest: MessageFns<StreamingOutputCallRequest> 
       : undefined;
     message.responseStatus = (object.responseStatus !== undefined && object.responseStatus !== null)
       ? EchoStatus.fromPartial(object.responseStatus)
+      : undefined;
+    message.orcaOobReport = (object.orcaOobReport !== undefined && object.orcaOobReport !== null)
+      ? TestOrcaReport.fromPartial(object.orcaOobReport)
       : undefined;
     return message;
   },
