@@ -661,6 +661,11 @@ function record(
             package_name: packageName,
             class_key: classKey,
             target_env: environment,
+            function_bindings: options.functions.map((key) => ({
+              name: key.split('.')[1],
+              function_key: key,
+              stateless: false,
+            })),
             functions: options.functions,
             odgm_config: { partition_count: partitions, replica_count: replicas, shard_type: 'basic' },
           },

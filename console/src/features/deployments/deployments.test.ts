@@ -2,7 +2,7 @@ import type { Axes, DeploymentRecordDetail, ResourceView } from '@oaas/commons/c
 import { describe, expect, it } from 'vitest';
 import { axesView, axisWords } from './axes.ts';
 import { conditionTone } from './condition.ts';
-import { grpcurlLines, speaksGrpc } from './grpcurl.ts';
+import { grpcurlLines, isGrid } from './grpcurl.ts';
 import { recordPath } from './record.ts';
 import { resourceTree } from './tree.ts';
 
@@ -99,21 +99,30 @@ describe('the resource tree', () => {
 
 describe('commands for an endpoint', () => {
   const detail = {
-    package_name: 'hello',
-    class_key: 'Greeter',
-    functions: [{ function_key: 'Greeter.greet', service: 's', ready: true, reason: null, message: null }],
+    package_name: 'counter',
+    class_key: 'Counter',
+    desired: { function_bindings: [{ name: 'increment' }, { name: 'echo', stateless: true }] },
   };
+  const grid = { name: 'grid', protocol: 'gRPC', address: 'http://127.0.0.1:7500' };
 
-  it('name the class, the address without its scheme, and a function of the class', () => {
-    const lines = grpcurlLines(detail, { name: 'grid', protocol: 'grpc', address: 'http://127.0.0.1:7500' });
-    expect(lines.map((each) => each.line)).toContain(
-      `grpcurl -plaintext -d '{"cls_id":"hello.Greeter","partition_id":0,"fn_id":"greet"}' 127.0.0.1:7500 oprc.OprcFunction/InvokeFn`,
+  it('call each binding by its name: on an object, or without one where it is stateless', () => {
+    const lines = grpcurlLines(detail, grid).map((each) => each.line);
+    expect(lines).toContain(
+      `grpcurl -plaintext -import-path proto -proto oprc/invoke.proto -H 'x-oaas-partition: auto' -d '{"cls_id":"counter.Counter","object_id":"one","fn_id":"increment"}' 127.0.0.1:7500 oprc.OprcFunction/InvokeObj`,
+    );
+    expect(lines).toContain(
+      `grpcurl -plaintext -import-path proto -proto oprc/invoke.proto -d '{"cls_id":"counter.Counter","fn_id":"echo"}' 127.0.0.1:7500 oprc.OprcFunction/InvokeFn`,
     );
   });
 
-  it('are offered for gRPC only', () => {
-    expect(speaksGrpc({ name: '', protocol: 'gRPC', address: '' })).toBe(true);
-    expect(speaksGrpc({ name: '', protocol: 'http', address: '' })).toBe(false);
+  it('still show the objects of a class that Git no longer wants', () => {
+    expect(grpcurlLines({ ...detail, desired: null }, grid)).toHaveLength(2);
+  });
+
+  it('are offered for the grid only: functions answer inside of the cluster', () => {
+    expect(isGrid(grid)).toBe(true);
+    expect(isGrid({ ...grid, name: 'increment' })).toBe(false);
+    expect(isGrid({ ...grid, protocol: 'http' })).toBe(false);
   });
 });
 

@@ -20,7 +20,7 @@ import { NotThere } from '../data/not-there.tsx';
 import { usePm } from '../data/provider.tsx';
 import { AxesStrip } from './axes.tsx';
 import { ConditionList } from './conditions.tsx';
-import { grpcurlLines, speaksGrpc } from './grpcurl.ts';
+import { grpcurlLines, isGrid } from './grpcurl.ts';
 import { HoldBanner } from './hold.tsx';
 import { gridPath, recordTitle, shortCommit } from './record.ts';
 import { Resources } from './resources.tsx';
@@ -186,14 +186,19 @@ function Access({ record }: { readonly record: DeploymentRecordDetail }) {
                   <code className="text-xs break-all">{endpoint.address}</code>
                   <CopyButton text={endpoint.address} label="Copy the address" />
                 </p>
-                {speaksGrpc(endpoint)
-                  ? grpcurlLines(record, endpoint).map(({ what, line }) => (
+                {isGrid(endpoint) ? (
+                  <>
+                    <p className="text-xs text-ink-2">
+                      Run these in a checkout of the platform, where the contracts are.
+                    </p>
+                    {grpcurlLines(record, endpoint).map(({ what, line }) => (
                       <div key={what}>
                         <p className="eyebrow mb-1">{what}</p>
                         <CommandLine text={line} label={`Copy the command: ${what}`} />
                       </div>
-                    ))
-                  : null}
+                    ))}
+                  </>
+                ) : null}
               </li>
             ))}
           </ul>
