@@ -160,8 +160,8 @@ export interface CrmOptions {
   readonly token: string;
   /** More environment: credential plugins of a real cluster want theirs. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Of a real cluster there may be a second one; then they elect. */
-  readonly isElected: boolean;
+  /** A cluster that was there before: another CRM may serve it too, and its volumes may be plain directories of root's. */
+  readonly isReal: boolean;
 }
 
 export function startCrm(setting: Setting, options: CrmOptions): Child {
@@ -181,7 +181,8 @@ export function startCrm(setting: Setting, options: CrmOptions): Child {
       // It runs outside the cluster: grids are asked through the API server, and clients come by node ports.
       OPRC_CRM_GRID_ACCESS: 'proxy',
       OPRC_CRM_SERVICE_TYPE: 'NodePort',
-      OPRC_CRM_FEATURES_LEADER_ELECTION: String(options.isElected),
+      OPRC_CRM_FEATURES_LEADER_ELECTION: String(options.isReal),
+      OPRC_CRM_ODGM_VOLUME_PERMISSIONS: String(options.isReal),
       OPRC_CRM_LOG: 'info',
     },
   });

@@ -223,7 +223,7 @@ export class Sandbox {
         ports,
         kubeconfig: kubeconfigs.get(name) ?? '',
         token: secrets.crmToken,
-        isElected: context !== undefined,
+        isReal: context !== undefined,
         ...(context === undefined ? {} : { context, env: Object.fromEntries(own) }),
       });
       this.#children.push(crm);

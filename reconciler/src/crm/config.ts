@@ -30,6 +30,12 @@ const schema = z.object({
     .describe('Services of grids; NodePort serves clients outside the cluster.'),
   odgmImage: z.string().min(1).default('oaas/odgm:dev').describe('Image of grid nodes.'),
   odgmEphemeral: z.boolean().default(false).describe('Grids keep everything in memory, without volumes.'),
+  odgmVolumePermissions: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Hand volumes to the grid by an init container that runs as root: for provisioners that ignore fsGroup (hostPath).',
+    ),
   applyCrds: z.boolean().default(true).describe('Apply the CRDs at start. False: the chart has done it.'),
   workers: z.number().int().min(1).max(64).default(16).describe('Records in work at once.'),
   log: z.enum(logLevels).default('info').describe('Log level.'),

@@ -111,6 +111,7 @@ export function createCrmProgram(config: CrmConfig, dependencies: CrmDependencie
         serviceType: config.serviceType,
         logLevel: config.profile === 'dev' ? 'debug' : 'info',
         antiAffinity: config.profile === 'full',
+        volumePermissions: config.odgmVolumePermissions,
         ephemeralGrid: config.odgmEphemeral,
       },
       onDone: (seconds, result) => {

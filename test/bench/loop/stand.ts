@@ -18,8 +18,8 @@ import {
   startEmbeddedCluster,
   startGit,
   startPm,
-} from '../../../e2e/sandbox/compose.ts';
-import { ProcessList } from '../../../e2e/sandbox/orphans.ts';
+} from '@oaas/e2e/sandbox/compose';
+import { ProcessList } from '@oaas/e2e/sandbox/orphans';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -116,7 +116,7 @@ export async function startStand(options: StandOptions): Promise<Stand> {
         ports: { crm: crmPort ?? 0, crmOps: crmOps ?? 0 },
         kubeconfig,
         token,
-        isElected: false,
+        isReal: false,
       }),
     );
   }

@@ -2,13 +2,15 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+const program = 'openssl';
+
 /**
  * Writes an authority (`ca.pem`, `ca.key`) and certificates of it for 127.0.0.1 and localhost (`<name>.pem`,
  * `<name>.key`) into `dir`. Needs openssl on PATH.
  */
 export function issueCertificates(dir: string, names: readonly string[]): void {
   const openssl = (...args: string[]): void => {
-    execFileSync('openssl', args, { cwd: dir, stdio: 'ignore' });
+    execFileSync(program, args, { cwd: dir, stdio: 'ignore' });
   };
   const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
   openssl(

@@ -32,6 +32,8 @@ export interface RenderSettings {
   readonly logLevel: string;
   /** Spread grid nodes over machines where possible. */
   readonly antiAffinity: boolean;
+  /** Hand a grid's volume to the grid's user before it starts, by an init container that runs as root. */
+  readonly volumePermissions: boolean;
   /** Grid nodes keep everything in memory, whatever the layout says. */
   readonly ephemeralGrid: boolean;
 }

@@ -84,6 +84,7 @@ export function gridStatefulSet(input: RenderInput): Child {
               seccompProfile: { type: 'RuntimeDefault' },
             },
             ...(settings.antiAffinity && layout.nodeCount > 1 ? { affinity: spread(podLabels) } : {}),
+            ...(settings.volumePermissions && !isEphemeral ? { initContainers: [volumeOwner(image)] } : {}),
             containers: [container(input, image)],
             volumes: [
               { name: 'config', configMap: { name: names.config } },
@@ -97,6 +98,24 @@ export function gridStatefulSet(input: RenderInput): Child {
     },
     { [annotations.gridLayout]: canonicalJson(layout) },
   );
+}
+
+/** Kubernetes gives a volume to fsGroup only where its kind supports that; a directory of the host (hostPath) stays root's. */
+function volumeOwner(image: string): Record<string, unknown> {
+  return {
+    name: 'volume-owner',
+    image,
+    imagePullPolicy: 'IfNotPresent',
+    command: ['node', '--eval', `require('node:fs').chownSync('/data', ${String(gridUser)}, ${String(gridUser)})`],
+    securityContext: {
+      runAsUser: 0,
+      runAsNonRoot: false,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'], add: ['CHOWN'] },
+    },
+    volumeMounts: [{ name: 'data', mountPath: '/data' }],
+  };
 }
 
 function container(input: RenderInput, image: string): Record<string, unknown> {

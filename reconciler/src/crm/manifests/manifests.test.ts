@@ -41,6 +41,7 @@ const settings: RenderSettings = {
   serviceType: 'NodePort',
   logLevel: 'info',
   antiAffinity: true,
+  volumePermissions: false,
   ephemeralGrid: false,
 };
 
@@ -95,6 +96,14 @@ function variables(rendered: Rendered): Record<string, string | undefined> {
 }
 
 describe('the grid', () => {
+  it('hands the volume to the grid first where that is asked for, and never a volume that is not kept', () => {
+    const spec = (settings: Partial<RenderInput['settings']>) =>
+      object(gridStatefulSet(input({}, settings))).spec.template.spec as { initContainers?: unknown };
+    expect(spec({ volumePermissions: false }).initContainers).toBeUndefined();
+    expect(spec({ volumePermissions: true }).initContainers).toMatchObject([{ securityContext: { runAsUser: 0 } }]);
+    expect(spec({ volumePermissions: true, ephemeralGrid: true }).initContainers).toBeUndefined();
+  });
+
   it('is told the same members and collections by file and by environment', () => {
     const config = parse(
       (gridConfigMap(input()).object['data'] as Record<string, string>)['odgm-config.yaml'] ?? '',
