@@ -1,47 +1,26 @@
 import { Allowance, defaultBounds, type Http2Bounds } from './bounds.ts';
 import { http2Codes, Http2Error } from './codes.ts';
+import {
+  writeGoaway,
+  writeGreeting,
+  writePing,
+  writeReset,
+  writeSettingsAck,
+  writeWindowUpdate,
+} from './control-frames.ts';
 import type { FieldBlock } from './field-block.ts';
-import { clientPreface, frameFlags, frameHeaderBytes, frameTypes, maxInt31, readUint32 } from './frames.ts';
+import type { Http2Events } from './events.ts';
+import { FrameReader, type FrameSink } from './frame-reader.ts';
+import { frameFlags, frameHeaderBytes, frameTypes, maxInt31, readUint32 } from './frames.ts';
 import { HpackDecoder } from './hpack-decoder.ts';
 import type { HpackEncoderOptions } from './hpack-encoder.ts';
 import { isWellFormed, statusOf } from './message.ts';
 import { ChunkPool } from './output.ts';
 import { Sender } from './sender.ts';
-import { applySettings, initialPeerSettings, type PeerSettings, settingIds } from './settings.ts';
+import { applySettings, initialPeerSettings, type PeerSettings } from './settings.ts';
+import { SplitBlock } from './split-block.ts';
 import type { Stream } from './stream.ts';
 import { RecentlyClosed, StreamPool } from './stream.ts';
-
-/**
- * Why a stream ended early: the peer's RST_STREAM, an error that this side found, the peer's GOAWAY (the stream was not
- * and will not be processed), or the end of the connection.
- */
-export type ResetBy = 'peer' | 'us' | 'goaway' | 'connection';
-
-/**
- * What happens on a connection, called from within `receive`, `tick` and `abort`. The functions may call back into the
- * connection but must not throw. A `stream` is only valid during the call: keep its id.
- */
-export interface Http2Events {
-  /** A request (on a server) or a response, informational ones included (on a client). */
-  headers(stream: Stream, block: FieldBlock, endStream: boolean): void;
-  /** DATA in `bytes[start, end)`, without padding. The bytes belong to the caller of `receive`: copy what is kept. */
-  data(stream: Stream, bytes: Uint8Array, start: number, end: number, endStream: boolean): void;
-  /** The trailer section; END_STREAM comes with it. */
-  trailers(stream: Stream, block: FieldBlock): void;
-  /** The stream ended early, and not by `reset`. */
-  reset(stream: Stream, code: number, by: ResetBy): void;
-  /** `sendData` had said to wait: it may go on. */
-  drained(stream: Stream): void;
-  /** The peer's SETTINGS came or changed, or a stream closed at its limit: more requests may be possible. */
-  settings(): void;
-  pong(payload: Uint8Array): void;
-  /** The peer takes no new streams; those after `lastStreamId` got `reset` by 'goaway' before this. */
-  goaway(lastStreamId: number, code: number, debug: Uint8Array): void;
-  /** The last open stream closed; after `shutdown` only once the peer knows of it. */
-  idle(): void;
-  /** Nothing more will be received. `error` tells what the peer did wrong; none after `abort`. */
-  closed(error: Http2Error | undefined): void;
-}
 
 export interface Http2ConnectionOptions {
   readonly role: 'server' | 'client';
@@ -66,7 +45,7 @@ const noBytes = new Uint8Array(0);
  * runs, and what is to be sent waits in `takeOutput`. No socket, no clock, no timer: the owner passes the time in and
  * calls `tick` about once a second. Server push is refused; priorities are read and ignored.
  */
-export class Http2Connection {
+export class Http2Connection implements FrameSink {
   /** Nothing is received any more. */
   isClosed = false;
   /** The peer's settings as they stand. */
@@ -80,6 +59,7 @@ export class Http2Connection {
   private readonly bounds: Http2Bounds;
   private readonly decoder: HpackDecoder;
   private readonly sender: Sender;
+  private readonly reader: FrameReader;
   private readonly streams = new Map<number, Stream>();
   private readonly pool = new StreamPool();
   private readonly ended = new RecentlyClosed(endedRemembered);
@@ -89,8 +69,6 @@ export class Http2Connection {
   private now: number;
   private readonly startedAt: number;
   private settingsAcknowledged = false;
-  /** Bytes of the preface still expected. */
-  private prefaceAt: number;
   private lastPeerId = 0;
   private nextLocalId = 1;
   /** Streams above it are ignored: our GOAWAY said so. */
@@ -98,14 +76,7 @@ export class Http2Connection {
   private shuttingDown = false;
   private receiveWindow: number;
   private taken = 0;
-  /** A frame that did not come whole. */
-  private carry: Uint8Array | undefined = undefined;
-  private carried = 0;
-  /** A header block that goes on in CONTINUATION frames. */
-  private block: Uint8Array | undefined = undefined;
-  private blockStream = 0;
-  private blockFlags = 0;
-  private blockFrames = 0;
+  private block: SplitBlock | undefined = undefined;
 
   constructor(options: Http2ConnectionOptions) {
     this.role = options.role;
@@ -113,8 +84,8 @@ export class Http2Connection {
     this.bounds = { ...defaultBounds, ...options.bounds };
     this.now = options.nowMs;
     this.startedAt = options.nowMs;
-    this.prefaceAt = options.role === 'server' ? 0 : clientPreface.length;
     const { bounds } = this;
+    this.reader = new FrameReader(bounds.frameBytesMax, options.role === 'server', this);
     this.decoder = new HpackDecoder({
       tableBytesMax: Math.max(4096, bounds.headerTableBytesMax),
       listBytesMax: bounds.headerListBytesMax,
@@ -132,7 +103,7 @@ export class Http2Connection {
     this.resets = new Allowance(bounds.resets, options.nowMs);
     this.idleFrames = new Allowance(bounds.idleFrames, options.nowMs);
     this.receiveWindow = Math.max(65_535, bounds.connectionWindowBytes);
-    this.greet();
+    writeGreeting(this.sender.output, this.role, bounds);
   }
 
   /** Streams that are open. */
@@ -181,19 +152,7 @@ export class Http2Connection {
     if (this.isClosed) return;
     this.now = nowMs;
     try {
-      let at = this.prefaceAt < clientPreface.length ? this.readPreface(bytes) : 0;
-      const end = bytes.length;
-      if (this.carry !== undefined) at = this.readCarried(bytes, at);
-      // fail() inside an event may close the connection at any frame.
-      while (!this.closedNow() && at + frameHeaderBytes <= end) {
-        const length = ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number);
-        if (length > this.bounds.frameBytesMax) throw frameSizeError('a frame is larger than MAX_FRAME_SIZE');
-        const next = at + frameHeaderBytes + length;
-        if (next > end) break;
-        this.frame(bytes, at, length);
-        at = next;
-      }
-      if (at < end && !this.closedNow()) this.keep(bytes, at);
+      this.reader.read(bytes);
     } catch (error) {
       this.fail(error instanceof Http2Error ? error : internalError(error));
     }
@@ -238,7 +197,7 @@ export class Http2Connection {
   /** Ends the connection with this code; see `fail` in RFC 9113 §5.4.1. */
   fail(error: Http2Error): void {
     if (this.isClosed) return;
-    this.writeGoaway(this.lastPeerId, error.code, error.message);
+    writeGoaway(this.sender.output, this.lastPeerId, error.code, error.message);
     this.close(error, error.code);
   }
 
@@ -249,7 +208,7 @@ export class Http2Connection {
   shutdown(): void {
     if (this.shuttingDown || this.isClosed) return;
     this.shuttingDown = true;
-    this.writeGoaway(maxInt31, http2Codes.NO_ERROR, '');
+    writeGoaway(this.sender.output, maxInt31, http2Codes.NO_ERROR, '');
     this.ping(shutdownPing);
   }
 
@@ -261,8 +220,7 @@ export class Http2Connection {
 
   /** @param payload 8 bytes, which come back by `pong`. */
   ping(payload: Uint8Array): void {
-    this.sender.output.frame(8, frameTypes.PING, 0, 0);
-    this.sender.output.bytes(payload, 0, 8);
+    writePing(this.sender.output, 0, payload, 0);
   }
 
   /** Opens a stream (client). Returns its id, or 0 when {@link canRequest} is false. */
@@ -331,7 +289,7 @@ export class Http2Connection {
   reset(id: number, code: number): void {
     const stream = this.streams.get(id);
     if (stream === undefined) return;
-    this.writeReset(id, code);
+    writeReset(this.sender.output, id, code);
     this.forget(stream, 'reset-by-us');
   }
 
@@ -341,7 +299,7 @@ export class Http2Connection {
     if (stream === undefined || stream.remoteEnd) return;
     stream.taken += length;
     if (stream.taken < this.bounds.streamWindowBytes >> 1) return;
-    this.writeWindowUpdate(id, stream.taken);
+    writeWindowUpdate(this.sender.output, id, stream.taken);
     stream.receiveWindow += stream.taken;
     stream.taken = 0;
   }
@@ -353,42 +311,6 @@ export class Http2Connection {
 
   // ---- sending -------------------------------------------------------------------------------------------------
 
-  private greet(): void {
-    const { bounds, sender } = this;
-    const { output } = sender;
-    if (this.role === 'client') output.bytes(clientPreface);
-    const settings: number[] = [settingIds.INITIAL_WINDOW_SIZE, bounds.streamWindowBytes];
-    settings.push(settingIds.MAX_HEADER_LIST_SIZE, bounds.headerListBytesMax);
-    if (this.role === 'server') settings.push(settingIds.MAX_CONCURRENT_STREAMS, bounds.streamsMax);
-    else settings.push(settingIds.ENABLE_PUSH, 0);
-    if (bounds.headerTableBytesMax !== 4096) settings.push(settingIds.HEADER_TABLE_SIZE, bounds.headerTableBytesMax);
-    if (bounds.frameBytesMax !== 16_384) settings.push(settingIds.MAX_FRAME_SIZE, bounds.frameBytesMax);
-    output.frame(settings.length * 3, frameTypes.SETTINGS, 0, 0);
-    for (let i = 0; i < settings.length; i += 2) {
-      output.uint16(settings[i] as number);
-      output.uint32(settings[i + 1] as number);
-    }
-    if (bounds.connectionWindowBytes > 65_535) this.writeWindowUpdate(0, bounds.connectionWindowBytes - 65_535);
-  }
-
-  private writeWindowUpdate(id: number, increment: number): void {
-    this.sender.output.frame(4, frameTypes.WINDOW_UPDATE, 0, id);
-    this.sender.output.uint32(increment);
-  }
-
-  private writeReset(id: number, code: number): void {
-    this.sender.output.frame(4, frameTypes.RST_STREAM, 0, id);
-    this.sender.output.uint32(code);
-  }
-
-  private writeGoaway(lastId: number, code: number, debug: string): void {
-    const { output } = this.sender;
-    output.frame(8 + debug.length, frameTypes.GOAWAY, 0, 0);
-    output.uint32(lastId);
-    output.uint32(code);
-    output.bytes(Uint8Array.from(debug, (c) => c.charCodeAt(0)));
-  }
-
   private sentEnd(stream: Stream): void {
     if (stream.remoteEnd) {
       this.forget(stream, 'ended');
@@ -396,7 +318,7 @@ export class Http2Connection {
     }
     // The answer is complete and the rest of the request of no use (RFC 9113 §8.1).
     if (this.role === 'server') {
-      this.writeReset(stream.id, http2Codes.NO_ERROR);
+      writeReset(this.sender.output, stream.id, http2Codes.NO_ERROR);
       this.forget(stream, 'reset-by-us');
     }
   }
@@ -433,7 +355,7 @@ export class Http2Connection {
 
   /** A stream error of RFC 9113 §5.4.2. */
   private streamError(id: number, code: number, peersFault = true): void {
-    this.writeReset(id, code);
+    writeReset(this.sender.output, id, code);
     const stream = this.streams.get(id);
     if (stream === undefined) this.reset_.add(id, 'reset-by-us');
     else {
@@ -453,7 +375,7 @@ export class Http2Connection {
 
   private close(error: Http2Error | undefined, code: number): void {
     this.isClosed = true;
-    this.carry = undefined;
+    this.reader.drop();
     this.block = undefined;
     for (const stream of [...this.streams.values()]) {
       const { id } = stream;
@@ -463,59 +385,10 @@ export class Http2Connection {
     this.events.closed(error);
   }
 
-  private closedNow(): boolean {
-    return this.isClosed;
-  }
-
   // ---- receiving -----------------------------------------------------------------------------------------------
 
-  /** Returns how much of `bytes` was preface. */
-  private readPreface(bytes: Uint8Array): number {
-    let at = 0;
-    while (at < bytes.length && this.prefaceAt < clientPreface.length) {
-      if (bytes[at] !== clientPreface[this.prefaceAt]) throw protocolError('the client preface is not valid');
-      at += 1;
-      this.prefaceAt += 1;
-    }
-    return at;
-  }
-
-  /** Completes the frame that came in part. Returns where the next one begins. */
-  private readCarried(bytes: Uint8Array, from: number): number {
-    let at = from;
-    let carry = this.carry as Uint8Array;
-    while (this.carried < frameHeaderBytes && at < bytes.length) carry[this.carried++] = bytes[at++] as number;
-    if (this.carried < frameHeaderBytes) return at;
-    const length = ((carry[0] as number) << 16) | ((carry[1] as number) << 8) | (carry[2] as number);
-    if (length > this.bounds.frameBytesMax) throw frameSizeError('a frame is larger than MAX_FRAME_SIZE');
-    const whole = frameHeaderBytes + length;
-    if (carry.length < whole) {
-      const larger = new Uint8Array(whole);
-      larger.set(carry.subarray(0, this.carried));
-      carry = larger;
-      this.carry = carry;
-    }
-    const count = Math.min(whole - this.carried, bytes.length - at);
-    carry.set(bytes.subarray(at, at + count), this.carried);
-    this.carried += count;
-    at += count;
-    if (this.carried === whole) {
-      this.carry = undefined;
-      this.frame(carry, 0, length);
-    }
-    return at;
-  }
-
-  /** Keeps the start of a frame for the next `receive`. */
-  private keep(bytes: Uint8Array, at: number): void {
-    const rest = bytes.length - at;
-    this.carry = new Uint8Array(Math.max(frameHeaderBytes, rest));
-    this.carry.set(bytes.subarray(at));
-    this.carried = rest;
-  }
-
-  /** One whole frame whose header is at `at`. */
-  private frame(bytes: Uint8Array, at: number, length: number): void {
+  /** For the reader of frames: one whole frame. */
+  frame(bytes: Uint8Array, at: number, length: number): void {
     const type = bytes[at + 3] as number;
     const flags = bytes[at + 4] as number;
     const id = readUint32(bytes, at + 5) & maxInt31;
@@ -524,7 +397,7 @@ export class Http2Connection {
     if (!this.settingsReceived && (type !== frameTypes.SETTINGS || (flags & frameFlags.ACK) !== 0)) {
       throw protocolError('the first frame is not SETTINGS');
     }
-    if (this.block !== undefined && (type !== frameTypes.CONTINUATION || id !== this.blockStream)) {
+    if (this.block !== undefined && (type !== frameTypes.CONTINUATION || id !== this.block.streamId)) {
       throw protocolError('a header block is interrupted');
     }
     switch (type) {
@@ -569,7 +442,7 @@ export class Http2Connection {
     this.receiveWindow -= length;
     this.taken += length;
     if (this.taken >= this.bounds.connectionWindowBytes >> 1) {
-      this.writeWindowUpdate(0, this.taken);
+      writeWindowUpdate(this.sender.output, 0, this.taken);
       this.receiveWindow += this.taken;
       this.taken = 0;
     }
@@ -650,10 +523,7 @@ export class Http2Connection {
     }
     if ((flags & frameFlags.END_HEADERS) === 0) {
       if (start === end) this.spendIdle();
-      this.block = bytes.slice(start, end);
-      this.blockStream = id;
-      this.blockFlags = flags;
-      this.blockFrames = 0;
+      this.block = new SplitBlock(id, flags, bytes.slice(start, end));
       return;
     }
     this.onBlock(id, flags, this.decoder.decode(bytes, start, end), selfDependent);
@@ -663,20 +533,10 @@ export class Http2Connection {
     const block = this.block;
     if (block === undefined) throw protocolError('CONTINUATION without HEADERS');
     if (start === end) this.spendIdle();
-    this.blockFrames += 1;
-    const length = block.length + end - start;
-    if (this.blockFrames > this.bounds.continuationFramesMax || length > this.bounds.headerBlockBytesMax) {
-      throw calm('a header block has no end');
-    }
-    const whole = new Uint8Array(length);
-    whole.set(block);
-    whole.set(bytes.subarray(start, end), block.length);
-    if ((flags & frameFlags.END_HEADERS) === 0) {
-      this.block = whole;
-      return;
-    }
+    block.add(bytes, start, end, this.bounds);
+    if ((flags & frameFlags.END_HEADERS) === 0) return;
     this.block = undefined;
-    this.onBlock(this.blockStream, this.blockFlags, this.decoder.decode(whole, 0, length), false);
+    this.onBlock(block.streamId, block.flags, this.decoder.decode(block.bytes, 0, block.bytes.length), false);
   }
 
   /** A whole header block, already decoded since it may have changed the table. */
@@ -824,7 +684,7 @@ export class Http2Connection {
       sender.encoder.limitTable(size);
     });
     sender.limitFrame(peer.maxFrameSize);
-    sender.output.frame(0, frameTypes.SETTINGS, frameFlags.ACK, 0);
+    writeSettingsAck(sender.output);
     if (peer.initialWindowSize !== before) this.moveWindows(peer.initialWindowSize - before);
     this.events.settings();
   }
@@ -843,14 +703,13 @@ export class Http2Connection {
     if (length !== 8) throw frameSizeError('PING is not 8 bytes long');
     if ((flags & frameFlags.ACK) === 0) {
       this.spendIdle();
-      this.sender.output.frame(8, frameTypes.PING, frameFlags.ACK, 0);
-      this.sender.output.bytes(bytes, start, start + 8);
+      writePing(this.sender.output, frameFlags.ACK, bytes, start);
       return;
     }
     const payload = bytes.slice(start, start + 8);
     if (this.shuttingDown && this.acceptUpTo === maxInt31 && payload.every((byte, i) => byte === shutdownPing[i])) {
       this.acceptUpTo = this.lastPeerId;
-      this.writeGoaway(this.lastPeerId, http2Codes.NO_ERROR, '');
+      writeGoaway(this.sender.output, this.lastPeerId, http2Codes.NO_ERROR, '');
       if (this.streams.size === 0) this.nowIdle();
       return;
     }

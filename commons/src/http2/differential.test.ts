@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { seededRandom } from '../../testkit/index.ts';
 import type { Random } from '../time/index.ts';
 import { http2Codes } from './codes.ts';
-import { Http2Connection, type Http2Events } from './connection.ts';
+import { Http2Connection } from './connection.ts';
+import type { Http2Events } from './events.ts';
 import { FieldBlock } from './field-block.ts';
 import type { Stream } from './stream.ts';
 

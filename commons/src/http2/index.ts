@@ -4,7 +4,8 @@
  */
 export { defaultBounds, type Http2Bounds, type RateBound } from './bounds.ts';
 export { type Http2Code, http2CodeName, http2Codes, Http2Error } from './codes.ts';
-export { Http2Connection, type Http2ConnectionOptions, type Http2Events, type ResetBy } from './connection.ts';
+export { Http2Connection, type Http2ConnectionOptions } from './connection.ts';
+export type { Http2Events, ResetBy } from './events.ts';
 export { FieldBlock } from './field-block.ts';
 export { HpackDecoder, type HpackDecoderOptions } from './hpack-decoder.ts';
 export { HpackEncoder, type HpackEncoderOptions, type Indexing } from './hpack-encoder.ts';

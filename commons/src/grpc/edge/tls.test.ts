@@ -16,9 +16,11 @@ const startServer = (
   ...[own, options, port]: [own?: TestHandlers, options?: Partial<EdgeServerOptions>, port?: number]
 ): Promise<TestServer> => startOn(time, own, options, port);
 
+const program = 'openssl';
+
 function hasOpenssl(): boolean {
   try {
-    execFileSync('openssl', ['version'], { stdio: 'ignore' });
+    execFileSync(program, ['version'], { stdio: 'ignore' });
     return true;
   } catch {
     return false;
@@ -39,7 +41,7 @@ describe.skipIf(!canRun)(`TLS${canRun ? '' : ' (skipped: openssl is not on PATH)
 
   function issue(authority: string, ...names: string[]): void {
     const openssl = (...args: string[]): void => {
-      execFileSync('openssl', args, { cwd: dir.path, stdio: 'ignore' });
+      execFileSync(program, args, { cwd: dir.path, stdio: 'ignore' });
     };
     const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
     const own = ['-keyout', `${authority}.key`, '-out', `${authority}.pem`];

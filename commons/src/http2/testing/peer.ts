@@ -1,6 +1,7 @@
 import type { Http2Bounds } from '../bounds.ts';
 import type { Http2Error } from '../codes.ts';
-import { Http2Connection, type Http2Events } from '../connection.ts';
+import { Http2Connection } from '../connection.ts';
+import type { Http2Events } from '../events.ts';
 import type { FieldBlock } from '../field-block.ts';
 import { clientPreface, frameTypes } from '../frames.ts';
 import type { Stream } from '../stream.ts';
