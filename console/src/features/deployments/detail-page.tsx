@@ -9,6 +9,7 @@ import { formatBytes, formatCompact, formatCount } from '../../ui/format.ts';
 import { Meter } from '../../ui/meter.tsx';
 import { PageLink } from '../../ui/page-link.tsx';
 import { Facts, PageHeader, Panel } from '../../ui/panel.tsx';
+import { ScrollX } from '../../ui/scroll.tsx';
 import { Skeleton } from '../../ui/states.tsx';
 import { Glyph, Status, Tag } from '../../ui/status.tsx';
 import { Tabs } from '../../ui/tabs.tsx';
@@ -238,7 +239,7 @@ function Collections({ record }: { readonly record: DeploymentRecordDetail }) {
   if (record.collections.length === 0)
     return <p className="rounded-lg border bg-surface p-4 text-ink-2">The class keeps no objects.</p>;
   return (
-    <div className="relative overflow-x-auto rounded-lg border bg-surface shadow-card">
+    <ScrollX label="Collections, scrollable" className="rounded-lg border bg-surface shadow-card">
       <table className="w-full text-left" aria-label="Collections">
         <thead>
           <tr className="border-b bg-sunken text-xs text-ink-3 [&_th]:h-9 [&_th]:px-3 [&_th]:font-medium [&_th]:whitespace-nowrap">
@@ -286,7 +287,7 @@ function Collections({ record }: { readonly record: DeploymentRecordDetail }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </ScrollX>
   );
 }
 

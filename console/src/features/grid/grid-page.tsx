@@ -8,6 +8,7 @@ import { cn } from '../../ui/cn.ts';
 import { formatBytes, formatCompact, formatMs, formatPercent, plural } from '../../ui/format.ts';
 import { PageLink } from '../../ui/page-link.tsx';
 import { PageHeader, Panel } from '../../ui/panel.tsx';
+import { ScrollX } from '../../ui/scroll.tsx';
 import { Empty, Skeleton } from '../../ui/states.tsx';
 import { Status, Tag } from '../../ui/status.tsx';
 import { Ago } from '../../ui/time.tsx';
@@ -145,7 +146,7 @@ function Members({ grid }: { readonly grid: GridView }) {
   const most = Math.max(1, ...grid.members.map((member) => member.bytes));
   return (
     <Panel title="Members" flush>
-      <div className="relative overflow-x-auto">
+      <ScrollX label="Members, scrollable">
         <table className="w-full text-left" aria-label="Members">
           <thead>
             <tr className="border-b bg-sunken text-xs text-ink-3 [&_th]:h-9 [&_th]:px-3 [&_th]:font-medium [&_th]:whitespace-nowrap [&_th:first-child]:pl-4">
@@ -180,7 +181,7 @@ function Members({ grid }: { readonly grid: GridView }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </ScrollX>
     </Panel>
   );
 }

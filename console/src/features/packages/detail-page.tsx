@@ -5,6 +5,7 @@ import { useQuery } from '@tanstack/react-query';
 import { CopyButton } from '../../ui/copy.tsx';
 import { PageLink } from '../../ui/page-link.tsx';
 import { Facts, PageHeader, Panel } from '../../ui/panel.tsx';
+import { ScrollX } from '../../ui/scroll.tsx';
 import { Empty, SkeletonLines } from '../../ui/states.tsx';
 import { Tag } from '../../ui/status.tsx';
 import { Ago } from '../../ui/time.tsx';
@@ -122,7 +123,7 @@ function Records({ name }: { readonly name: string }) {
           items.length === 0 ? (
             <Empty title="Nothing of it is deployed" />
           ) : (
-            <div className="relative overflow-x-auto">
+            <ScrollX label="Deployments, scrollable">
               <table className="w-full text-left" aria-label="Deployments">
                 <thead className="sr-only">
                   <tr>
@@ -156,7 +157,7 @@ function Records({ name }: { readonly name: string }) {
                   ))}
                 </tbody>
               </table>
-            </div>
+            </ScrollX>
           )
         }
       </Loaded>
@@ -182,7 +183,7 @@ function ClassPanel({ view }: { readonly view: ClassView }) {
       {view.bindings.length === 0 ? (
         <p className="p-4 text-ink-2">No function is bound to it.</p>
       ) : (
-        <div className="relative overflow-x-auto">
+        <ScrollX label={`Bindings of ${view.key}, scrollable`}>
           <table className="w-full text-left" aria-label={`Function bindings of ${view.key}`}>
             <thead>
               <tr className={head}>
@@ -205,7 +206,7 @@ function ClassPanel({ view }: { readonly view: ClassView }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </ScrollX>
       )}
     </Panel>
   );
@@ -216,7 +217,7 @@ function Functions({ item }: { readonly item: PackageView }) {
   if (functions.length === 0) return null;
   return (
     <Panel title="Functions" flush>
-      <div className="relative overflow-x-auto">
+      <ScrollX label="Functions, scrollable">
         <table className="w-full text-left" aria-label="Functions">
           <thead>
             <tr className={head}>
@@ -239,7 +240,7 @@ function Functions({ item }: { readonly item: PackageView }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </ScrollX>
     </Panel>
   );
 }
