@@ -5,6 +5,7 @@ import type { MethodDefinition } from '../definition.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { Codec } from './codec.ts';
 import { MessageReader, type MessageSink } from './message-reader.ts';
+import { ReceiveCredit } from './receive-credit.ts';
 import { errorOfTrailers } from './status.ts';
 import { prefixBytes, statusOfHttp } from './wire.ts';
 
@@ -17,6 +18,8 @@ export interface CallOwner {
   message(value: unknown, bytes: number): void;
   /** The call is over, well without an error. Called once, and nothing after it. */
   ended(error: OaasError | undefined, trailer: FieldBlock | undefined): void;
+  /** Whether the responses that came are all taken, so that the next one is waited for. */
+  isWaiting(): boolean;
   /** Requests that waited may go on. */
   drained(): void;
 }
@@ -36,6 +39,7 @@ export class ClientCall implements MessageSink {
   private readonly bytesMax: number;
   private readonly codec: Codec;
   private reader: MessageReader | undefined = undefined;
+  private readonly credit = new ReceiveCredit((bytes) => this.connection?.consume(this.id, bytes));
   private headed = false;
 
   constructor(
@@ -69,9 +73,10 @@ export class ClientCall implements MessageSink {
     this.connection?.sendEnd(this.id);
   }
 
-  /** The owner has taken a response out: the server may send as much again. */
-  consume(bytes: number): void {
-    this.connection?.consume(this.id, bytes);
+  /** The owner has taken a response: the server may send as much again. */
+  taken(bytes: number): void {
+    this.credit.read(bytes);
+    this.credit.unfinished(this.reader?.held ?? 0, this.owner.isWaiting());
   }
 
   /** Gives the call up: the server is told, the owner gets `error`. */
@@ -111,15 +116,13 @@ export class ClientCall implements MessageSink {
   onData(bytes: Uint8Array, start: number, end: number, endStream: boolean): void {
     const { reader } = this;
     if (this.isOver || reader === undefined) return;
-    const before = reader.held;
     try {
       reader.feed(bytes, start, end);
     } catch (error) {
       this.stop(toOaasError(error));
       return;
     }
-    // What makes up a message in parts must be able to grow beyond the window.
-    if (reader.held > before) this.consume(reader.held - before);
+    this.credit.unfinished(reader.held, this.owner.isWaiting());
     if (endStream) this.stop(oaasError('Internal', 'the response ends without a status'));
   }
 
@@ -158,6 +161,7 @@ export class ClientCall implements MessageSink {
     } catch (error) {
       throw oaasError('Internal', `a response of ${this.path} cannot be decoded`, { cause: error });
     }
+    this.credit.completed();
     this.owner.message(value, end - start + prefixBytes);
   }
 

@@ -214,7 +214,11 @@ class SingleResponse implements CallOwner {
   message(value: unknown, bytes: number): void {
     this.count += 1;
     this.response = value;
-    this.call?.consume(bytes);
+    this.call?.taken(bytes);
+  }
+
+  isWaiting(): boolean {
+    return true;
   }
 
   ended(error: OaasError | undefined, trailer: FieldBlock | undefined): void {
@@ -249,7 +253,7 @@ class ResponseStream implements CallOwner, AsyncIterableIterator<unknown> {
     this.requests = requests;
     this.request = request;
     this.queue = new MessageQueue(
-      (bytes) => this.call?.consume(bytes),
+      (bytes) => this.call?.taken(bytes),
       () => this.call?.cancel(oaasError('Cancelled', `the caller of ${wire.path} left`)),
     );
   }
@@ -286,6 +290,10 @@ class ResponseStream implements CallOwner, AsyncIterableIterator<unknown> {
 
   message(value: unknown, bytes: number): void {
     this.queue.push(value, bytes);
+  }
+
+  isWaiting(): boolean {
+    return this.queue.isEmpty;
   }
 
   ended(error: OaasError | undefined, trailer: FieldBlock | undefined): void {

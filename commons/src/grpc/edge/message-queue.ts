@@ -24,6 +24,11 @@ export class MessageQueue implements AsyncIterableIterator<unknown> {
     this.left = left;
   }
 
+  /** The reader has taken all that came. */
+  get isEmpty(): boolean {
+    return this.at >= this.waiting.length;
+  }
+
   push(value: unknown, bytes: number): void {
     if (this.ended || this.failure !== undefined) {
       this.taken(bytes);
@@ -49,8 +54,7 @@ export class MessageQueue implements AsyncIterableIterator<unknown> {
   fail(error: OaasError): void {
     if (this.failure !== undefined || (this.ended && this.at >= this.waiting.length)) return;
     this.failure = error;
-    this.waiting.length = 0;
-    this.at = 0;
+    this.drop();
     for (const waiter of this.waiters) waiter.reject(error);
     this.waiters = [];
   }
@@ -74,11 +78,18 @@ export class MessageQueue implements AsyncIterableIterator<unknown> {
 
   return(): Promise<IteratorResult<unknown, undefined>> {
     const isOver = this.failure !== undefined || (this.ended && this.at >= this.waiting.length);
-    this.waiting.length = 0;
-    this.at = 0;
+    this.drop();
     this.ended = true;
     if (!isOver) this.left();
     return Promise.resolve({ done: true, value: undefined });
+  }
+
+  private drop(): void {
+    let bytes = 0;
+    for (; this.at < this.waiting.length; this.at += 1) bytes += this.waiting[this.at]?.bytes ?? 0;
+    this.waiting.length = 0;
+    this.at = 0;
+    if (bytes > 0) this.taken(bytes);
   }
 
   [Symbol.asyncIterator](): this {

@@ -6,6 +6,7 @@ import type { ReadonlyMetadata } from '../metadata.ts';
 import { EdgeMetadata, pushMetadata } from './metadata.ts';
 import type { MessageQueue } from './message-queue.ts';
 import type { MessageReader } from './message-reader.ts';
+import type { ReceiveCredit } from './receive-credit.ts';
 import type { EdgeMethod, RequestHead } from './server-method.ts';
 
 const noFields: readonly string[] = [];
@@ -23,12 +24,15 @@ export class ServerCall implements CallContext {
   declare readonly deadlineMs?: number;
   /** The status is sent or the stream is gone: what the handler still does is of no use. */
   isOver = false;
+  /** Bytes of its requests that are not whole or not read yet. */
+  held = 0;
   /** Response headers went out. */
   hasSentHeaders = false;
   timer: Timer | undefined = undefined;
   /** For calls whose requests come as a stream. */
-  queue: MessageQueue | undefined = undefined;
-  reader: MessageReader | undefined = undefined;
+  requests:
+    { readonly queue: MessageQueue; readonly reader: MessageReader; readonly credit: ReceiveCredit } | undefined =
+    undefined;
   /** Continues a handler whose responses wait for windows. */
   onDrained: (() => void) | undefined = undefined;
   private ownHeaders: string[] | undefined = undefined;
@@ -90,7 +94,7 @@ export class ServerCall implements CallContext {
     this.timer = undefined;
     this.reason = error;
     this.cancel?.abort(error);
-    this.queue?.fail(error);
+    this.requests?.queue.fail(error);
     this.onDrained?.();
   }
 

@@ -1,11 +1,8 @@
 import type { Socket } from 'node:net';
-import { gzipSync } from 'node:zlib';
 import { type OaasError, oaasError, toOaasError } from '../../errors/index.ts';
 import {
-  type ChunkPool,
-  FieldBlock,
+  type FieldBlock,
   Http2Connection,
-  type Http2Bounds,
   type Http2Error,
   http2CodeName,
   http2Codes,
@@ -13,55 +10,20 @@ import {
   type ResetBy,
   type Stream,
 } from '../../http2/index.ts';
-import type { Logger } from '../../telemetry/index.ts';
-import type { Clock, Timers } from '../../time/index.ts';
 import type { Codec } from './codec.ts';
 import { MessageQueue } from './message-queue.ts';
 import { lengthAt, MessageReader, type MessageSink } from './message-reader.ts';
+import { ReceiveCredit } from './receive-credit.ts';
+import { Responder, type ServerSetting } from './responder.ts';
 import { cancelledError, ServerCall } from './server-call.ts';
-import {
-  type Around,
-  type EdgeMethod,
-  gzipHeaders,
-  httpRefusal,
-  httpRefusalText,
-  plainHeaders,
-  readHead,
-  type RequestHead,
-  responseHeaders,
-} from './server-method.ts';
-import { type FlushQueue, SocketDriver } from './socket-driver.ts';
-import { errorTrailers, okTrailers } from './status.ts';
+import { type Around, type EdgeMethod, readHead, type RequestHead } from './server-method.ts';
+import { SocketDriver } from './socket-driver.ts';
 import { prefixBytes } from './wire.ts';
+
+const noBytes = new Uint8Array(0);
 
 /** How long a connection that ended waits for the peer to take the last words and close as well. */
 const lingerMs = 2000;
-
-/** What all connections of a server share. */
-export interface ServerSetting {
-  readonly methods: ReadonlyMap<string, EdgeMethod>;
-  readonly logger: Logger;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly pool: ChunkPool;
-  readonly flushes: FlushQueue;
-  readonly codec: Codec;
-  readonly bounds: Partial<Http2Bounds>;
-  readonly messageBytesMax: number;
-  /** Bytes of unfinished and unread messages of one connection. */
-  readonly heldBytesMax: number;
-  readonly keepaliveMs: number;
-  readonly keepaliveTimeoutMs: number;
-  readonly handshakeMs: number;
-  readonly idleMs: number;
-  /** Responses of at least so many bytes are compressed for those who take gzip; undefined: never. */
-  readonly compressFrom: number | undefined;
-  readonly correlationHeader: string;
-  /** Stands around calls without interceptors of which the caller sent a correlation id. */
-  readonly correlated: Around;
-  /** Called when the connection is gone. */
-  readonly onClose: (connection: ServerConnection) => void;
-}
 
 /** A unary call whose request is not whole yet. */
 class Collecting implements MessageSink {
@@ -93,7 +55,7 @@ export class ServerConnection implements Http2Events {
   private readonly http2: Http2Connection;
   private readonly driver: SocketDriver;
   private readonly peer: string;
-  private readonly prefix = new Uint8Array(prefixBytes);
+  private readonly responder: Responder;
   private readonly startedAt: number;
   /** Streams with a deadline that are new in this turn; a timer is only set for those that outlive it. */
   private withDeadline: number[] = [];
@@ -102,7 +64,8 @@ export class ServerConnection implements Http2Events {
   private activeAt: number;
   private closedAt: number | undefined = undefined;
 
-  constructor(socket: Socket, setting: ServerSetting) {
+  /** @param onClose called when the socket is gone. */
+  constructor(socket: Socket, setting: ServerSetting, onClose: () => void) {
     this.setting = setting;
     this.peer = `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`;
     this.startedAt = setting.clock.monotonic();
@@ -116,8 +79,9 @@ export class ServerConnection implements Http2Events {
       bounds: setting.bounds,
       pool,
     });
+    this.responder = new Responder(this.http2, setting, this.peer);
     this.driver.start(this.http2);
-    socket.on('close', () => setting.onClose(this));
+    socket.on('close', onClose);
   }
 
   /** Calls under way. */
@@ -187,7 +151,7 @@ export class ServerConnection implements Http2Events {
         return;
       }
     }
-    if (endStream) this.refuse(stream.id, head);
+    if (endStream) this.responder.refuse(stream.id, head);
   }
 
   data(stream: Stream, bytes: Uint8Array, start: number, end: number, endStream: boolean): void {
@@ -204,7 +168,7 @@ export class ServerConnection implements Http2Events {
     const { entry } = head;
     if (head.httpStatus !== undefined || entry === undefined || head.encoding === 'unknown') {
       this.http2.consume(id, end - start);
-      if (endStream) this.refuse(id, head);
+      if (endStream) this.responder.refuse(id, head);
       return;
     }
     const length = end - start - prefixBytes;
@@ -226,13 +190,13 @@ export class ServerConnection implements Http2Events {
 
   trailers(stream: Stream): void {
     // Trailers of a request mean nothing in gRPC; the end of the stream does.
-    this.data(stream, this.prefix, 0, 0, true);
+    this.data(stream, noBytes, 0, 0, true);
   }
 
   reset(stream: Stream, code: number, by: ResetBy): void {
     const call = callOf(stream.context);
     if (call === undefined) return;
-    this.held -= heldBy(stream.context);
+    this.release(call, call.held);
     call.abandon(
       by === 'peer' || by === 'connection'
         ? cancelledError()
@@ -310,24 +274,9 @@ export class ServerConnection implements Http2Events {
     call.abandon(error);
   }
 
-  private refuse(id: number, head: RequestHead): void {
-    if (head.httpStatus !== undefined) {
-      this.http2.sendHeaders(id, httpRefusal(head.httpStatus), false);
-      this.http2.sendData(id, httpRefusalText, true);
-      return;
-    }
-    const path = head.block.get(':path') ?? '';
-    const error =
-      head.entry === undefined
-        ? oaasError('Unimplemented', `there is no method ${path} here`)
-        : head.encoding === 'unknown'
-          ? oaasError('Unimplemented', 'the request is compressed in a way that this server does not know')
-          : oaasError('Internal', 'the request has no message');
-    this.http2.sendHeaders(id, new FieldBlock([...plainHeaders.fields, ...errorTrailers(error, [])]), true);
-  }
-
   /** Bytes that a connection holds for calls are bounded: the call that passes the bound is refused. */
   private hold(call: ServerCall, bytes: number): boolean {
+    call.held += bytes;
     this.held += bytes;
     if (this.held <= this.setting.heldBytesMax) return true;
     this.interrupt(
@@ -337,6 +286,13 @@ export class ServerConnection implements Http2Events {
       }),
     );
     return false;
+  }
+
+  /** Gives back what {@link hold} counted; at most what the call still has. */
+  private release(call: ServerCall, bytes: number): void {
+    const freed = Math.min(bytes, call.held);
+    call.held -= freed;
+    this.held -= freed;
   }
 
   private collect(
@@ -357,14 +313,10 @@ export class ServerConnection implements Http2Events {
         throw oaasError('Internal', collecting.count > 1 ? 'a unary call has one request' : 'the request is cut short');
       }
     } catch (error) {
-      this.held -= before;
       this.fail(call, error);
       return;
     }
-    if (!this.hold(call, reader.held - before)) {
-      this.held -= reader.held;
-      return;
-    }
+    if (!this.hold(call, reader.held - before)) return;
     this.http2.consume(id, end - start);
     if (!endStream) return;
     stream.context = call;
@@ -422,61 +374,26 @@ export class ServerConnection implements Http2Events {
 
   private answer(call: ServerCall, response: unknown): void {
     if (call.isOver) return;
-    let payload: Uint8Array;
     try {
-      payload = this.setting.codec.encode(call.entry.responseType, response);
+      this.responder.single(call, response);
     } catch (error) {
-      this.fail(call, oaasError('Internal', 'the response cannot be encoded', { cause: error }));
+      this.fail(call, error);
       return;
     }
-    const gzip = this.compresses(call, payload.length);
-    if (gzip) payload = gzipSync(payload);
-    if (payload.length > this.setting.messageBytesMax) {
-      this.fail(
-        call,
-        oaasError('PayloadTooLarge', `the response is larger than ${this.setting.messageBytesMax} bytes`),
-      );
-      return;
-    }
-    call.finish();
-    const own = call.headers;
-    const headers = own.length > 0 ? responseHeaders(own, gzip) : gzip ? gzipHeaders : plainHeaders;
-    const trailers = call.trailers.length === 0 ? okTrailers : new FieldBlock([...okTrailers.fields, ...call.trailers]);
-    this.http2.respond(call.id, headers, this.prefixOf(payload.length, gzip), payload, trailers);
-    this.driver.flushSoon();
+    this.over(call);
   }
 
-  private compresses(call: ServerCall, length: number): boolean {
-    const { compressFrom } = this.setting;
-    return compressFrom !== undefined && call.head.acceptsGzip && length >= compressFrom;
-  }
-
-  /** The same array each time: it is copied before the next message. */
-  private prefixOf(length: number, compressed: boolean): Uint8Array {
-    const { prefix } = this;
-    prefix[0] = compressed ? 1 : 0;
-    prefix[1] = length >>> 24;
-    prefix[2] = length >>> 16;
-    prefix[3] = length >>> 8;
-    prefix[4] = length;
-    return prefix;
-  }
-
-  private fail(call: ServerCall, thrown: unknown): void {
+  private fail(call: ServerCall, error: unknown): void {
     if (call.isOver) return;
-    const error = toOaasError(thrown);
-    const { logger } = this.setting;
-    const fields = { method: call.method, peer: this.peer, code: error.code };
-    if (error.code === 'Internal' && error.cause !== undefined) logger.error({ ...fields, err: error }, 'call failed');
-    else logger.debug({ ...fields, reason: error.message }, 'call refused');
+    this.over(call);
+    call.requests?.queue.fail(toOaasError(error));
+    this.responder.failure(call, error);
+  }
+
+  /** The status of the call goes out with this turn. */
+  private over(call: ServerCall): void {
     call.finish();
-    call.queue?.fail(error);
-    const trailers = errorTrailers(error, call.trailers);
-    if (call.hasSentHeaders) this.http2.sendTrailers(call.id, new FieldBlock(trailers));
-    else {
-      const headers = responseHeaders(call.headers, false).fields;
-      this.http2.sendHeaders(call.id, new FieldBlock([...headers, ...trailers]), true);
-    }
+    this.release(call, call.held);
     this.driver.flushSoon();
   }
 
@@ -491,33 +408,37 @@ export class ServerConnection implements Http2Events {
       this.fail(call, oaasError('Internal', 'the request has no message'));
       return;
     }
+    const credit = new ReceiveCredit((bytes) => {
+      this.http2.consume(id, bytes);
+      this.driver.flushSoon();
+    });
     const queue = new MessageQueue(
       (bytes) => {
-        this.held -= bytes;
-        this.http2.consume(id, bytes);
-        this.driver.flushSoon();
+        this.release(call, bytes);
+        credit.read(bytes);
+        credit.unfinished(reader.held, queue.isEmpty);
       },
       () => undefined,
     );
-    call.queue = queue;
-    call.reader = new MessageReader(
-      {
-        message: (bytes, start, end) => {
-          const size = end - start + prefixBytes;
-          this.held += size;
-          queue.push(decode(this.setting.codec, entry, bytes, start, end), size);
-        },
+    const sink: MessageSink = {
+      message: (bytes, start, end) => {
+        const size = end - start + prefixBytes;
+        const request = decode(this.setting.codec, entry, bytes, start, end);
+        call.held += size;
+        this.held += size;
+        credit.completed();
+        queue.push(request, size);
       },
-      this.setting.messageBytesMax,
-      head.encoding === 'gzip',
-    );
+    };
+    const reader = new MessageReader(sink, this.setting.messageBytesMax, head.encoding === 'gzip');
+    call.requests = { queue, reader, credit };
     if (endStream) queue.end();
     this.run(call, queue);
   }
 
   private feedStream(call: ServerCall, bytes: Uint8Array, start: number, end: number, endStream: boolean): void {
-    const { reader, queue } = call;
-    if (call.isOver || reader === undefined || queue === undefined) return;
+    if (call.isOver || call.requests === undefined) return;
+    const { reader, queue, credit } = call.requests;
     const before = reader.held;
     try {
       reader.feed(bytes, start, end);
@@ -526,8 +447,7 @@ export class ServerConnection implements Http2Events {
       this.interrupt(call, toOaasError(error));
       return;
     }
-    // A message in parts must be able to grow beyond the window; a whole one frees it when it is read.
-    if (reader.held > before) this.http2.consume(call.id, reader.held - before);
+    credit.unfinished(reader.held, queue.isEmpty);
     if (!this.hold(call, reader.held - before)) return;
     if (endStream) queue.end();
   }
@@ -537,7 +457,9 @@ export class ServerConnection implements Http2Events {
     const send = async (): Promise<void> => {
       for await (const response of entry.handler(request, call) as AsyncIterable<unknown>) {
         if (isOver(call)) return;
-        if (!this.sendMessage(call, response)) await this.drainedOf(call);
+        const goesOn = this.responder.next(call, response);
+        this.driver.flushSoon();
+        if (!goesOn) await this.drainedOf(call);
         if (isOver(call)) return;
       }
     };
@@ -546,37 +468,11 @@ export class ServerConnection implements Http2Events {
       if (around === undefined) await send();
       else await around(call, send);
       if (isOver(call)) return;
-      call.finish();
-      const trailers = [...okTrailers.fields, ...call.trailers];
-      if (call.hasSentHeaders) {
-        this.http2.sendTrailers(call.id, call.trailers.length === 0 ? okTrailers : new FieldBlock(trailers));
-      } else {
-        const headers = responseHeaders(call.headers, false).fields;
-        this.http2.sendHeaders(call.id, new FieldBlock([...headers, ...trailers]), true);
-      }
-      this.driver.flushSoon();
+      this.responder.end(call);
+      this.over(call);
     } catch (error) {
       this.fail(call, error);
     }
-  }
-
-  /** False: wait for `drainedOf`. */
-  private sendMessage(call: ServerCall, response: unknown): boolean {
-    let payload = this.setting.codec.encode(call.entry.responseType, response);
-    const { compressFrom, messageBytesMax } = this.setting;
-    const gzip = this.compresses(call, payload.length);
-    if (gzip) payload = gzipSync(payload);
-    if (payload.length > messageBytesMax) {
-      throw oaasError('PayloadTooLarge', `a response is larger than ${messageBytesMax} bytes`);
-    }
-    if (!call.hasSentHeaders) {
-      call.hasSentHeaders = true;
-      const announceGzip = compressFrom !== undefined && call.head.acceptsGzip;
-      this.http2.sendHeaders(call.id, responseHeaders(call.headers, announceGzip), false);
-    }
-    const goesOn = this.http2.sendData(call.id, payload, false, this.prefixOf(payload.length, gzip));
-    this.driver.flushSoon();
-    return goesOn;
   }
 
   private drainedOf(call: ServerCall): Promise<void> {
@@ -593,12 +489,6 @@ export class ServerConnection implements Http2Events {
 function callOf(context: unknown): ServerCall | undefined {
   if (context instanceof ServerCall) return context;
   return context instanceof Collecting ? context.call : undefined;
-}
-
-/** What the connection counts as held for a stream. */
-function heldBy(context: unknown): number {
-  if (context instanceof Collecting) return context.reader.held;
-  return context instanceof ServerCall ? (context.reader?.held ?? 0) : 0;
 }
 
 /** Looks at the field anew after an await, which the compiler does not. */

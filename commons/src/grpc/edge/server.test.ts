@@ -368,6 +368,70 @@ describe('bounds', () => {
     expect(statuses).toEqual(['8', '8']);
   });
 
+  it('messages larger than every window go through, one by one and in streams', async () => {
+    const own: TestHandlers = {
+      ...handlers,
+      async *fullDuplexCall(requests) {
+        for await (const { payload } of requests) yield { payload };
+      },
+    };
+    const { client } = (await serve(own)).client();
+    const size = 9_000_000;
+    const answer = await client.unaryCall({ responseSize: size, payload: { body: Buffer.alloc(size) } });
+    expect(answer.payload?.body.length).toBe(size);
+    const requests = async function* () {
+      for (let i = 0; i < 5; i += 1) yield await Promise.resolve({ payload: { body: Buffer.alloc(size, i) } });
+    };
+    const got: unknown[] = [];
+    for await (const { payload } of client.fullDuplexCall(requests()))
+      got.push([payload?.body.length, payload?.body[0]]);
+    expect(got).toEqual([0, 1, 2, 3, 4].map((i) => [size, i]));
+  });
+
+  it('calls that were given up give back what was held for them', async () => {
+    const own: TestHandlers = { ...handlers, streamingInputCall: () => new Promise(() => undefined) };
+    const { port, server } = await serve(own, { heldBytesMax: 100_000 });
+    const one = session(port);
+    for (let i = 0; i < 20; i += 1) {
+      const method = i % 2 === 0 ? 'StreamingInputCall' : 'UnaryCall';
+      const stream = one.request({ ...grpc, ':path': `${path}${method}` });
+      stream.on('error', () => undefined);
+      stream.write(frame(Buffer.alloc(30_000)));
+      stream.write(frame(Buffer.alloc(50_000)).subarray(0, 20_000));
+      await eventually(() => server.load().calls === 1);
+      stream.close(8);
+      await eventually(() => server.load().calls === 0);
+    }
+    const last = await raw(port, { ...grpc, ':path': `${path}UnaryCall` }, frame(Buffer.alloc(0)));
+    expect(last.trailers['grpc-status']).toBe('0');
+  });
+
+  it('large messages that nobody reads stop the client as well', async () => {
+    const own: TestHandlers = { ...handlers, streamingInputCall: () => new Promise(() => undefined) };
+    const { client } = (await serve(own)).client();
+    let sent = 0;
+    const requests = async function* () {
+      for (;;) {
+        sent += 1;
+        yield await Promise.resolve({ payload: { body: Buffer.alloc(2_000_000) } });
+      }
+    };
+    const cancel = new AbortController();
+    const call = client.streamingInputCall(requests(), { signal: cancel.signal });
+    call.catch(() => undefined);
+    let before = -1;
+    await eventually(
+      () => {
+        const still = sent === before && sent > 1;
+        before = sent;
+        return still;
+      },
+      { intervalMs: 200 },
+    );
+    expect(sent).toBeLessThan(5);
+    cancel.abort();
+  });
+
   it('a client that does not read stops the stream it asked for', async () => {
     let sent = 0;
     const own: TestHandlers = {

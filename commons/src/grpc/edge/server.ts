@@ -12,7 +12,8 @@ import { messageBytesMax } from '../limits.ts';
 import { reflectionServices } from '../reflection.ts';
 import type { GrpcServer, GrpcServerOptions } from '../server.ts';
 import { Codec } from './codec.ts';
-import { ServerConnection, type ServerSetting } from './server-connection.ts';
+import type { ServerSetting } from './responder.ts';
+import { ServerConnection } from './server-connection.ts';
 import type { AnyHandler, Around, EdgeMethod } from './server-method.ts';
 import { FlushQueue } from './socket-driver.ts';
 
@@ -69,17 +70,17 @@ export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
     compressFrom: options.compressFrom,
     correlationHeader,
     correlated: correlate(undefined),
-    onClose: (connection) => {
-      connections.delete(connection);
-      if (connections.size === 0) onEmpty?.();
-    },
   };
   let onEmpty: (() => void) | undefined;
   let sweep: Timer | undefined;
   const sockets = new Set<Socket>();
 
   const accept = (socket: Socket): void => {
-    connections.add(new ServerConnection(socket, setting));
+    const connection = new ServerConnection(socket, setting, () => {
+      connections.delete(connection);
+      if (connections.size === 0) onEmpty?.();
+    });
+    connections.add(connection);
   };
   const listener = listenerOf(options, accept);
   listener.maxConnections = options.connectionsMax ?? 10_000;
@@ -125,6 +126,8 @@ export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
     },
     async listen({ host, port }) {
       const bound = await listen(listener, host, port);
+      // Such as no free file descriptor for a new connection: those that stand go on.
+      listener.on('error', (error) => logger.warn({ err: error }, 'a connection was not accepted'));
       sweep = timers.every(1000, () => {
         const nowMs = clock.monotonic();
         for (const connection of connections) connection.tick(nowMs);
