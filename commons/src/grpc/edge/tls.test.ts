@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { tempDir, type TempDir } from '../../../testkit/index.ts';
 import type { TlsMaterial } from '../../security/index.ts';
-import type { ChannelTls } from '../channel.ts';
+import { createLogger } from '../../telemetry/index.ts';
+import { type ChannelTls, createGrpcChannel, createGrpcClient, createGrpcServer } from '../index.ts';
 import { createEdgeChannel } from './channel.ts';
 import { createEdgeClient } from './client.ts';
 import { systemClock, systemRandom, systemTimers } from '../../system/index.ts';
@@ -95,6 +96,25 @@ describe.skipIf(!canRun)(`TLS${canRun ? '' : ' (skipped: openssl is not on PATH)
     for (const tls of [{ ca }, { ca, ...material('stranger') }]) {
       await expect(call(running.port, { ...tls })).rejects.toMatchObject({ code: 'Unavailable' });
     }
+  });
+
+  it('the other carrier calls and is called, with certificates on both sides', async () => {
+    running = await startServer(handlers, { tls: material('server', 'ours.pem') });
+    const tls = { ca: pem('ours.pem'), ...material('client') };
+    const channel = createGrpcChannel(`127.0.0.1:${running.port}`, { tls });
+    const response = await createGrpcClient(definition, channel).unaryCall({ responseSize: 100_000 });
+    expect(response.payload?.body.length).toBe(100_000);
+    channel.close();
+
+    const other = createGrpcServer({
+      logger: createLogger({ service: 'test', level: 'silent' }),
+      tls: material('server', 'ours.pem'),
+    });
+    other.add(definition, handlers);
+    const { port } = await other.listen({ host: '127.0.0.1', port: 0 });
+    expect(await call(port, tls)).toBe(100_000);
+    await expect(call(port, { ca: pem('ours.pem') })).rejects.toMatchObject({ code: 'Unavailable' });
+    other.stop();
   });
 
   it('a new certificate serves new connections, and those that stand go on', async () => {
