@@ -35,10 +35,3 @@ export const toneFill: Record<Tone, string> = {
   pause: 'bg-idle',
   idle: 'bg-line-strong',
 };
-
-const weight: Record<Tone, number> = { bad: 6, hold: 5, warn: 4, busy: 3, pause: 2, idle: 1, ok: 0 };
-
-/** The one that most needs somebody's eyes. */
-export function worstTone(list: readonly Tone[]): Tone {
-  return list.reduce<Tone>((worst, tone) => (weight[tone] > weight[worst] ? tone : worst), 'ok');
-}

@@ -13,5 +13,4 @@ export {
   verifySignature,
   webhookBodyMaxBytes,
   type WebhookEvent,
-  webhookProviders,
 } from './webhook.ts';

@@ -1,8 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { oaasError } from '@oaas/commons/errors';
 
-export const webhookProviders = ['github', 'gitea', 'gogs', 'generic'] as const;
-export type WebhookProvider = (typeof webhookProviders)[number];
+export type WebhookProvider = 'github' | 'gitea' | 'gogs' | 'generic';
 
 /** Header names in lower case, as node:http has them. */
 export type WebhookHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;

@@ -20,20 +20,13 @@ export class Follower {
   static async open(client: KubernetesClient, types: readonly ResourceType[]): Promise<Follower> {
     const follower = new Follower();
     for (const type of types) {
-      let continueToken: string | undefined;
-      let resourceVersion = '';
-      do {
-        const page = await client.list(type, {
-          namespace: 'default',
-          limit: 500,
-          ...(continueToken === undefined ? {} : { continueToken }),
-        });
+      let page = await client.list(type, { namespace: 'default', limit: 500 });
+      for (;;) {
         for (const object of page.items) follower.#put(type, object);
-        ({ continueToken, resourceVersion } = {
-          continueToken: page.continueToken,
-          resourceVersion: page.resourceVersion,
-        });
-      } while (continueToken !== undefined);
+        if (page.continueToken === undefined) break;
+        page = await client.list(type, { namespace: 'default', limit: 500, continueToken: page.continueToken });
+      }
+      const { resourceVersion } = page;
       void follower.#watch(client, type, resourceVersion);
     }
     return follower;
