@@ -142,6 +142,15 @@ describe('floods', () => {
     expect(peer.error?.code).toBe(calm);
   });
 
+  it('a window that opens byte by byte ends the connection, although each byte is sent', () => {
+    const peer = Peer.server({ idleFrames: { burst: 100, perSecond: 10 } });
+    peer.receive(rawFrame(types.SETTINGS, 0, 0, [0, 4, ...uint32(0)]), request(1));
+    peer.connection.sendHeaders(1, ok, false);
+    peer.connection.sendData(1, new Uint8Array(10_000), true);
+    for (let i = 0; i < 60; i += 1) peer.receive(rawFrame(types.WINDOW_UPDATE, 0, 1, uint32(1)));
+    expect(peer.error?.code).toBe(calm);
+  });
+
   it('data for a stream that is closed does not go on without end', () => {
     const peer = Peer.server({ idleFrames: { burst: 100, perSecond: 10 } }).receive(request(1, END_HEADERS));
     peer.connection.reset(1, 8);

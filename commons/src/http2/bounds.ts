@@ -35,8 +35,8 @@ export interface Http2Bounds {
   readonly resets: RateBound;
   /**
    * Frames that carry nothing: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, unknown types, empty DATA, HEADERS and
-   * CONTINUATION, and what comes for a stream that is closed. Each frame of DATA and each new stream, sent or received, pays for two. Over it: ends the
-   * connection. Default 5000 and 1000/s.
+   * CONTINUATION, and what comes for a stream that is closed. Each frame of DATA and each new stream, sent or received, pays for two; a WINDOW_UPDATE of
+   * less than 64 bytes, which makes us send crumbs, costs four. Over it: ends the connection. Default 5000 and 1000/s.
    */
   readonly idleFrames: RateBound;
   /** How long DATA may wait for a window that does not open, in ms. Over it: the stream is reset. Default 120 s. */
@@ -75,14 +75,14 @@ export class Allowance {
     this.#at = nowMs;
   }
 
-  /** Takes one; false when none is left. */
-  take(nowMs: number): boolean {
-    if (this.#tokens < 1) {
+  /** Takes `cost`; false when so much is not left. */
+  take(nowMs: number, cost = 1): boolean {
+    if (this.#tokens < cost) {
       this.#tokens = Math.min(this.#bound.burst, this.#tokens + ((nowMs - this.#at) / 1000) * this.#bound.perSecond);
       this.#at = nowMs;
-      if (this.#tokens < 1) return false;
+      if (this.#tokens < cost) return false;
     }
-    this.#tokens -= 1;
+    this.#tokens -= cost;
     return true;
   }
 

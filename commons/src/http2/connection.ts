@@ -36,6 +36,8 @@ export interface Http2ConnectionOptions {
 /** Ended streams that are remembered, to tell a late frame from a wrong one; and those that we reset, whose late frames are ignored. */
 const endedRemembered = 128;
 const resetRemembered = 1024;
+/** A window that opens by less makes us send more header than content ("data dribble"). */
+const crumbBytes = 64;
 /** The PING between the two GOAWAY frames of a graceful end. */
 const shutdownPing = Uint8Array.from([0x6f, 0x61, 0x61, 0x73, 0x64, 0x72, 0x61, 0x6e]);
 const noBytes = new Uint8Array(0);
@@ -369,8 +371,8 @@ export class Http2Connection implements FrameSink {
     if (!this.resets.take(this.now)) throw calm('too many streams are reset');
   }
 
-  private spendIdle(): void {
-    if (!this.idleFrames.take(this.now)) throw calm('too many frames carry nothing');
+  private spendIdle(cost = 1): void {
+    if (!this.idleFrames.take(this.now, cost)) throw calm('too many frames carry nothing');
   }
 
   private close(error: Http2Error | undefined, code: number): void {
@@ -627,8 +629,8 @@ export class Http2Connection implements FrameSink {
 
   private onWindowUpdate(bytes: Uint8Array, id: number, start: number, length: number): void {
     if (length !== 4) throw frameSizeError('WINDOW_UPDATE is not 4 bytes long');
-    this.spendIdle();
     const increment = readUint32(bytes, start) & maxInt31;
+    this.spendIdle(increment < crumbBytes ? 4 : 1);
     const { sender } = this;
     if (id === 0) {
       if (increment === 0) throw protocolError('WINDOW_UPDATE of 0');
