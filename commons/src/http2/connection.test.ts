@@ -161,7 +161,13 @@ describe('a server', () => {
     expect(frameLines(sent)).toEqual(['GOAWAY 0 last=2147483647 code=0', 'PING 0']);
     peer.receive(request(3), rawFrame(types.PING, 1, 0, sent.subarray(-8)));
     expect(peer.output()).toEqual(['GOAWAY 0 last=3 code=0']);
-    peer.receive(request(5));
+    const late = [
+      rawFrame(types.DATA, END_STREAM, 5, [1]),
+      windowUpdate(5, 1),
+      rawFrame(types.RST_STREAM, 0, 5, uint32(8)),
+    ];
+    peer.receive(request(5, END_HEADERS), ...late);
+    expect(peer.error).toBeUndefined();
     for (const id of [1, 3]) peer.connection.sendHeaders(id, ok, true);
     expect(peer.output()).toEqual(['HEADERS 1 end', 'HEADERS 3 end']);
     expect(peer.log).toEqual(['headers 1 end', 'headers 3 end', 'idle']);

@@ -503,6 +503,8 @@ export class Http2Connection implements FrameSink {
   }
 
   private isIdle(id: number): boolean {
+    // A client may have opened it before it knew of our GOAWAY.
+    if (id > this.acceptUpTo) return false;
     const isLocal = (id & 1) === (this.role === 'client' ? 1 : 0);
     return isLocal ? id >= this.nextLocalId || this.role === 'server' : id > this.lastPeerId;
   }

@@ -45,7 +45,6 @@ export class ClientConnection {
   private readonly setting: ClientConnectionSetting;
   private readonly prefix = new Uint8Array(prefixBytes);
   private pingedAt: number | undefined = undefined;
-  private isClosing = false;
 
   /** @param socket connected, and past its TLS handshake. */
   constructor(socket: Socket, setting: ClientConnectionSetting, owner: ClientConnectionOwner) {
@@ -112,14 +111,6 @@ export class ClientConnection {
     this.owner.retry(call);
   }
 
-  /** Ends the connection when its last call is done. */
-  close(): void {
-    this.isClosing = true;
-    this.http2.shutdown();
-    if (this.http2.streamCount === 0) this.http2.finish();
-    this.driver.flushSoon();
-  }
-
   destroy(): void {
     this.driver.destroy();
   }
@@ -138,7 +129,7 @@ export class ClientConnection {
   }
 
   onIdle(): void {
-    if (!this.isClosing && !this.http2.goawayReceived) return;
+    if (!this.http2.goawayReceived) return;
     this.http2.finish();
     this.driver.flushSoon();
   }
