@@ -63,6 +63,7 @@ export class EventRecorder {
   readonly #sink: EventSink;
   readonly #clock: Clock;
   readonly #onError: (error: OaasError) => void;
+  readonly #pace: (() => Promise<void> | undefined) | undefined;
   readonly #known = new Map<string, Known>();
   readonly #pending: Pending[] = [];
   readonly #writing = new Set<string>();
@@ -74,7 +75,10 @@ export class EventRecorder {
     readonly sink: EventSink;
     readonly clock: Clock;
     readonly onError: (error: OaasError) => void;
+    /** Awaited before each write, so that events can be held back while there is work. */
+    readonly pace?: (() => Promise<void> | undefined) | undefined;
   }) {
+    this.#pace = options.pace;
     this.#sink = options.sink;
     this.#clock = options.clock;
     this.#onError = options.onError;
@@ -122,6 +126,7 @@ export class EventRecorder {
   }
 
   async #write({ key, event, at }: Pending): Promise<void> {
+    await this.#pace?.();
     const known = this.#known.get(key);
     try {
       if (known !== undefined && at - known.lastSeen < seriesMs) {

@@ -13,6 +13,7 @@ import { createCaches } from './cluster/caches.ts';
 import { eventSink } from './cluster/event-sink.ts';
 import { leaseStore } from './cluster/lease-store.ts';
 import type { CrmConfig } from './config.ts';
+import { DeploysFirst } from './deploys-first.ts';
 import { createCrmMetrics } from './metrics.ts';
 import type { Workload } from './objects.ts';
 import { createGridHttp } from './observe/grid-http.ts';
@@ -49,6 +50,8 @@ export interface CrmProgram {
 /** Changes of children that come together are one look at their record. */
 const childDelayMs = 50;
 /** How long the API server may take to be there when the CRM starts. */
+/** While records wait, each of the two writers of events pauses this long before each. */
+const eventPaceMs = 200;
 const startTimeoutMs = 60_000;
 const stopTimeoutMs = 3000;
 const leaseName = 'oaas-crm';
@@ -85,8 +88,11 @@ export function createCrmProgram(config: CrmConfig, dependencies: CrmDependencie
       hub.touch(id);
     },
   });
+  const first = new DeploysFirst(time);
   const events = new EventRecorder({
     sink: eventSink(api, identity),
+    // Events are for people: while records wait, they are written a few at a time.
+    pace: (): Promise<void> | undefined => (controller.depth > 0 ? sleep(timers, eventPaceMs) : undefined),
     clock,
     onError: (error) => {
       logger.debug({ err: error }, 'an event could not be written');
@@ -103,6 +109,7 @@ export function createCrmProgram(config: CrmConfig, dependencies: CrmDependencie
       applier: new ChildApplier(api, caches.children),
       grids,
       events,
+      first,
       clock,
       logger,
       namespace,
@@ -190,7 +197,7 @@ export function createCrmProgram(config: CrmConfig, dependencies: CrmDependencie
   grpc.add(
     deployment.DeploymentServiceDefinition,
     deploymentService({
-      deployer: new Deployer({ api, caches, namespace }),
+      deployer: new Deployer({ api, caches, namespace, first }),
       hub,
       caches,
       namespace,

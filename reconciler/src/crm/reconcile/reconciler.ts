@@ -5,6 +5,7 @@ import { withCorrelation } from '@oaas/commons/telemetry';
 import type { Clock } from '@oaas/commons/time';
 import type { EventRecorder } from '../../controller/index.ts';
 import { annotations, type DeploymentRecord, fieldManagers, finalizer } from '../../record/index.ts';
+import type { DeploysFirst } from '../deploys-first.ts';
 import { lean } from '../cluster/caches.ts';
 import { platformKinds } from '../objects.ts';
 import { type Facts, noFacts } from './facts.ts';
@@ -16,6 +17,7 @@ import { type Summary, summarise } from './summarise.ts';
 
 export interface ReconcilerOptions extends StepDependencies {
   readonly events: EventRecorder;
+  readonly first: DeploysFirst;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Told of each reconciling: how long it took in seconds, and whether it went through. */
@@ -25,6 +27,7 @@ export interface ReconcilerOptions extends StepDependencies {
 /** Makes the function that brings one record, named by `namespace/name`, to where it should be. */
 export function createReconciler(options: ReconcilerOptions): (key: string, signal: AbortSignal) => Promise<Outcome> {
   return async (key, signal) => {
+    await options.first.turn(signal);
     const record = options.caches.records.get(key);
     if (record === undefined) {
       options.grids.forget(key.slice(key.indexOf('/') + 1));

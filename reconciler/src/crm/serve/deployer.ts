@@ -12,6 +12,7 @@ import {
   type RecordSpec,
 } from '../../record/index.ts';
 import { type Caches, lean } from '../cluster/caches.ts';
+import type { DeploysFirst } from '../deploys-first.ts';
 import { platformKinds } from '../objects.ts';
 import { specOfUnit } from './validate.ts';
 import { isChangedByHand, specDigest } from './view.ts';
@@ -26,8 +27,10 @@ export class Deployer {
   readonly #api: KubernetesApi;
   readonly #caches: Caches;
   readonly #namespace: string;
+  readonly #first: DeploysFirst;
 
-  constructor(options: { api: KubernetesApi; caches: Caches; namespace: string }) {
+  constructor(options: { api: KubernetesApi; caches: Caches; namespace: string; first: DeploysFirst }) {
+    this.#first = options.first;
     this.#api = options.api;
     this.#caches = options.caches;
     this.#namespace = options.namespace;
@@ -39,7 +42,7 @@ export class Deployer {
     const current = this.#caches.records.get(`${this.#namespace}/${unit.id}`);
     if (current !== undefined) refuse(current, spec);
     if (current !== undefined && isUnchanged(current, spec)) return 'unchanged';
-    const answer = await this.#apply(unit.id, spec, dryRun, signal);
+    const answer = await this.#first.store(() => this.#apply(unit.id, spec, dryRun, signal));
     const outcome = current === undefined ? 'created' : 'updated';
     if (dryRun) return outcome;
     const record = lean(answer) as unknown as DeploymentRecord;
