@@ -94,6 +94,7 @@ export default defineConfig(
     // Programs, scripts, tests and test doubles are where the outside is met.
     files: [
       '**/main*.ts',
+      'gitops-examples/*/functions/*.ts',
       '**/scripts/**',
       '**/*.config.ts',
       '**/*.test.{ts,tsx}',
