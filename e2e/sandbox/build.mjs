@@ -204,6 +204,8 @@ function digestOf(root, places, endings) {
       const inside = `${place}/${entry.name}`;
       if (entry.isDirectory()) {
         if (!skipped.has(entry.name)) visit(inside);
+      } else if (entry.name === 'next-env.d.ts') {
+        // Written by the build itself.
       } else if (endings.includes(path.extname(entry.name)) && !/\.test\.tsx?$/.test(entry.name)) {
         hash.update(inside).update(readFileSync(path.join(root, inside)));
       }

@@ -4,7 +4,7 @@ import { axesView, axisWords } from './axes.ts';
 import { conditionTone } from './condition.ts';
 import { grpcurlLines, isGrid } from './grpcurl.ts';
 import { recordPath } from './record.ts';
-import { resourceTree } from './tree.ts';
+import { resourceTree, shortName } from './tree.ts';
 
 const axes: Axes = {
   sync: { status: 'Synced', message: '' },
@@ -128,4 +128,15 @@ describe('commands for an endpoint', () => {
 
 it('an id with reserved characters still makes one path segment', () => {
   expect(recordPath({ id: 'a/b:c' })).toBe('/deployments/a%2Fb%3Ac');
+});
+
+describe('the name of a resource in the picture', () => {
+  it.each([
+    ['shop-1-odgm', 1, '…-odgm'],
+    ['data-shop-1-odgm-0', 2, 'data-…-odgm-0'],
+    ['other', 1, 'other'],
+    ['shop-1', 0, 'shop-1'],
+  ])('of %s at depth %i is %s, since all carry the record', (name, depth, shown) => {
+    expect(shortName({ name, depth }, 'shop-1')).toBe(shown);
+  });
 });

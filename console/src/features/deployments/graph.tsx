@@ -8,12 +8,12 @@ import { useMemo } from 'react';
 import { cn } from '../../ui/cn.ts';
 import { plural } from '../../ui/format.ts';
 import { Glyph } from '../../ui/status.tsx';
-import { resourceTone, type TreeNode } from './tree.ts';
+import { shortName, type TreeNode } from './tree.ts';
 
 const width = 232;
 const height = 52;
 
-type ResourceNode = Node<{ readonly node: TreeNode }, 'resource'>;
+type ResourceNode = Node<{ readonly node: TreeNode; readonly label: string }, 'resource'>;
 
 /** The resource tree as a picture, left to right. The list view says the same in words. */
 export default function ResourceGraph({ nodes }: { readonly nodes: readonly TreeNode[] }) {
@@ -48,11 +48,11 @@ export default function ResourceGraph({ nodes }: { readonly nodes: readonly Tree
 
 const nodeTypes = { resource: ResourceCard };
 
-function ResourceCard({ data: { node } }: NodeProps<ResourceNode>) {
+function ResourceCard({ data: { node, label } }: NodeProps<ResourceNode>) {
   const tone = resourceTone[node.health];
   return (
     <div
-      title={node.message}
+      title={node.message === '' ? node.name : `${node.name}: ${node.message}`}
       style={{ width, height }}
       className={cn(
         'flex items-center gap-2.5 rounded-md border bg-surface px-3 text-ink shadow-card',
@@ -67,7 +67,7 @@ function ResourceCard({ data: { node } }: NodeProps<ResourceNode>) {
           {node.kind}
           {node.restarts > 0 ? `, ${plural(node.restarts, 'restart')}` : ''}
         </p>
-        <p className="truncate text-xs font-medium">{node.name}</p>
+        <p className="truncate text-xs font-medium">{label}</p>
       </div>
       <Handle type="source" position={Position.Right} className="invisible" />
     </div>
@@ -82,6 +82,7 @@ function layout(nodes: readonly TreeNode[]): { nodes: ResourceNode[]; edges: Edg
   for (const node of nodes.toReversed()) graph.setNode(node.id, { width, height });
   for (const node of nodes.toReversed()) if (node.parent !== null) graph.setEdge(node.parent, node.id);
   dagre.layout(graph);
+  const recordName = nodes[0]?.name ?? '';
   return {
     nodes: nodes.map((node) => {
       const { x, y } = graph.node(node.id) as { readonly x?: number; readonly y?: number };
@@ -89,7 +90,7 @@ function layout(nodes: readonly TreeNode[]): { nodes: ResourceNode[]; edges: Edg
         id: node.id,
         type: 'resource',
         position: { x: (x ?? 0) - width / 2, y: (y ?? 0) - height / 2 },
-        data: { node },
+        data: { node, label: shortName(node, recordName) },
       };
     }),
     edges: nodes.flatMap((node) =>

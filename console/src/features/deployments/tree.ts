@@ -80,3 +80,9 @@ function rootHealth(status: DeploymentRecordDetail['axes']['health']['status']):
 }
 
 export const resourceTone = { Healthy: 'ok', Progressing: 'busy', Degraded: 'bad', Unknown: 'idle' } as const;
+
+/** What tells the record's children apart: their names without the record's id, which they all carry. */
+export function shortName(node: Pick<TreeNode, 'name' | 'depth'>, recordName: string): string {
+  const at = node.depth === 0 ? -1 : node.name.indexOf(`${recordName}-`);
+  return at < 0 ? node.name : `${node.name.slice(0, at)}…${node.name.slice(at + recordName.length)}`;
+}
