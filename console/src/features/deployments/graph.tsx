@@ -8,7 +8,7 @@ import { useMemo } from 'react';
 import { cn } from '../../ui/cn.ts';
 import { plural } from '../../ui/format.ts';
 import { Glyph } from '../../ui/status.tsx';
-import { shortName, type TreeNode } from './tree.ts';
+import { resourceTone, shortName, type TreeNode } from './tree.ts';
 
 const width = 232;
 const height = 52;
