@@ -136,7 +136,7 @@ async function quietVersions(follower: Follower): Promise<ReadonlySet<string>> {
 
 async function pods(runs: number): Promise<Figure> {
   const root = fileURLToPath(new URL('../../..', import.meta.url));
-  const sandbox = await startSandbox({ dir: join(root, '.sandbox-bench'), portBase: 37_400, fresh: true });
+  const sandbox = await startSandbox({ dir: join(root, '.sandbox-bench'), portBase: 22_400, fresh: true });
   const pm = createPmClient({ baseUrl: sandbox.ready.pm.url, token: sandbox.ready.pm.token });
   const repository = await Repository.clone(sandbox.ready.git.url);
   try {
