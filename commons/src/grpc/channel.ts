@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+import { checkServerIdentity } from 'node:tls';
 import { Client, connectivityState, credentials, type ChannelCredentials } from '@grpc/grpc-js';
 import { oaasError } from '../errors/index.ts';
 import { flowWindowBytes, messageBytesMax } from './limits.ts';
@@ -85,7 +87,12 @@ function connect(address: string, options: ChannelOptions): Client {
   }
   const tls = options.tls ?? (match?.[1] === 'https' ? {} : undefined);
   const bytesMax = options.maxMessageBytes ?? messageBytesMax;
-  return new Client(target, channelCredentials(tls), {
+  const host = target.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  // RFC 6066 allows no address as a server name, and Node.js 26 refuses one: a name that nobody has goes in its place,
+  // and the certificate is still held against the address.
+  const ip = tls !== undefined && tls.serverName === undefined && isIP(host) !== 0 ? host : undefined;
+  const sentName = tls?.serverName ?? (ip === undefined ? undefined : noName);
+  return new Client(target, channelCredentials(tls, ip), {
     'grpc.max_receive_message_length': bytesMax,
     'grpc.max_send_message_length': bytesMax,
     'grpc.keepalive_time_ms': options.keepaliveMs ?? 30_000,
@@ -97,11 +104,19 @@ function connect(address: string, options: ChannelOptions): Client {
     'grpc.enable_channelz': 0,
     // A pool shared by the process would keep connections beyond close(), and make channels share one.
     'grpc.use_local_subchannel_pool': 1,
-    ...(tls?.serverName === undefined ? {} : { 'grpc.ssl_target_name_override': tls.serverName }),
+    ...(sentName === undefined ? {} : { 'grpc.ssl_target_name_override': sentName }),
   });
 }
 
-function channelCredentials(tls: ChannelTls | undefined): ChannelCredentials {
+/** RFC 2606: never a real name. */
+const noName = 'address.invalid';
+
+function channelCredentials(tls: ChannelTls | undefined, ip: string | undefined): ChannelCredentials {
   if (tls === undefined) return credentials.createInsecure();
-  return credentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null);
+  const verify = ip === undefined ? {} : { checkServerIdentity: identityOf(ip) };
+  return credentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null, verify);
+}
+
+function identityOf(ip: string): typeof checkServerIdentity {
+  return (_name, certificate) => checkServerIdentity(ip, certificate);
 }
