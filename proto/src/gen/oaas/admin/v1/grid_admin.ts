@@ -118,14 +118,27 @@ export interface ShardDistribution {
 
 export interface TaskRequest {
   deploymentId: string;
-  /** rebalance, consistency-check, repair or drain. */
+  /** rebalance, consistency-check, repair, drain or change-replicas. */
   kind: string;
   collection: string;
   member: string;
   options: { [key: string]: string };
+  /** Starts exactly the plan that was looked at; FAILED_PRECONDITION when the topology has changed since. Empty: plans anew. */
+  planId: string;
 }
 
 export interface TaskRequest_OptionsEntry {
+  key: string;
+  value: string;
+}
+
+export interface TaskUpdate {
+  deploymentId: string;
+  taskId: string;
+  options: { [key: string]: string };
+}
+
+export interface TaskUpdate_OptionsEntry {
   key: string;
   value: string;
 }
@@ -143,6 +156,17 @@ export interface TaskPlan {
   balanceAfter: number;
   /** Why nothing moves, where nothing does. */
   reason: string;
+  planId: string;
+  /** Of the topology that the plan was made for. */
+  epoch: number;
+  /** Shards that ought to move and cannot, or that could and need not. */
+  notes: ShardNote[];
+}
+
+export interface ShardNote {
+  collection: string;
+  partition: number;
+  reason: string;
 }
 
 export interface ShardMove {
@@ -153,6 +177,54 @@ export interface ShardMove {
   bytes: number;
   /** replica or leader. */
   what: string;
+  shardId: number;
+  why: string;
+}
+
+export interface TaskMove {
+  move:
+    | ShardMove
+    | undefined;
+  /** waiting, running, done, failed, cancelled or skipped. */
+  state: string;
+  /** The step under way, such as add-learner or catch-up. */
+  step: string;
+  bytesDone: number;
+  /** Why it stopped, where it did: a reason of the task's table. */
+  reason: string;
+}
+
+/** What a consistency check found of one shard. */
+export interface ShardCheck {
+  collection: string;
+  partition: number;
+  shardId: number;
+  /** consistent, inconsistent, converged, lagging, stuck, missing, resurrected or indeterminate. */
+  status: string;
+  replicas: ReplicaCheck[];
+  /** Objects that differ, at most 100. */
+  differing: string[];
+  /** RFC 3339. */
+  checkedAt: string;
+  reason: string;
+  /** Age of the oldest difference of replicas that converge. */
+  oldestDifferenceMs: number;
+}
+
+export interface ReplicaCheck {
+  node: string;
+  /** Log index that the state was read at; 0 for shards without a log. */
+  index: number;
+  /** Hexadecimal. */
+  hash: string;
+  objects: number;
+  entries: number;
+  bytes: number;
+  tookMs: number;
+  /** Differs from the majority. */
+  minority: boolean;
+  /** Why there is no hash. */
+  problem: string;
 }
 
 export interface Task {
@@ -171,6 +243,18 @@ export interface Task {
   actor: string;
   etaSeconds: number;
   findings: Finding[];
+  moves: TaskMove[];
+  checks: ShardCheck[];
+  /** The throttle in force, and other options of the task. */
+  options: { [key: string]: string };
+  /** Member that drives the task. */
+  coordinator: string;
+  bytesPerSecond: number;
+}
+
+export interface Task_OptionsEntry {
+  key: string;
+  value: string;
 }
 
 export interface ListTasksRequest {
@@ -1506,7 +1590,7 @@ export const ShardDistribution: MessageFns<ShardDistribution> = {
 };
 
 function createBaseTaskRequest(): TaskRequest {
-  return { deploymentId: "", kind: "", collection: "", member: "", options: {} };
+  return { deploymentId: "", kind: "", collection: "", member: "", options: {}, planId: "" };
 }
 
 export const TaskRequest: MessageFns<TaskRequest> = {
@@ -1526,6 +1610,9 @@ export const TaskRequest: MessageFns<TaskRequest> = {
     globalThis.Object.entries(message.options).forEach(([key, value]: [string, string]) => {
       TaskRequest_OptionsEntry.encode({ key: key as any, value }, writer.uint32(42).fork()).join();
     });
+    if (message.planId !== "") {
+      writer.uint32(50).string(message.planId);
+    }
     return writer;
   },
 
@@ -1585,6 +1672,14 @@ export const TaskRequest: MessageFns<TaskRequest> = {
             }
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.planId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1615,6 +1710,7 @@ export const TaskRequest: MessageFns<TaskRequest> = {
       },
       {},
     );
+    message.planId = object.planId ?? "";
     return message;
   },
 };
@@ -1680,6 +1776,163 @@ export const TaskRequest_OptionsEntry: MessageFns<TaskRequest_OptionsEntry> = {
   },
   fromPartial(object: DeepPartial<TaskRequest_OptionsEntry>): TaskRequest_OptionsEntry {
     const message = createBaseTaskRequest_OptionsEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseTaskUpdate(): TaskUpdate {
+  return { deploymentId: "", taskId: "", options: {} };
+}
+
+export const TaskUpdate: MessageFns<TaskUpdate> = {
+  encode(message: TaskUpdate, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.deploymentId !== "") {
+      writer.uint32(10).string(message.deploymentId);
+    }
+    if (message.taskId !== "") {
+      writer.uint32(18).string(message.taskId);
+    }
+    globalThis.Object.entries(message.options).forEach(([key, value]: [string, string]) => {
+      TaskUpdate_OptionsEntry.encode({ key: key as any, value }, writer.uint32(26).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskUpdate {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskUpdate();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.deploymentId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.taskId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            const entry3 = TaskUpdate_OptionsEntry.decode(reader, reader.uint32());
+            if (entry3.value !== undefined) {
+              message.options[entry3.key] = entry3.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TaskUpdate>): TaskUpdate {
+    return TaskUpdate.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TaskUpdate>): TaskUpdate {
+    const message = createBaseTaskUpdate();
+    message.deploymentId = object.deploymentId ?? "";
+    message.taskId = object.taskId ?? "";
+    message.options = (globalThis.Object.entries(object.options ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseTaskUpdate_OptionsEntry(): TaskUpdate_OptionsEntry {
+  return { key: "", value: "" };
+}
+
+export const TaskUpdate_OptionsEntry: MessageFns<TaskUpdate_OptionsEntry> = {
+  encode(message: TaskUpdate_OptionsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskUpdate_OptionsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskUpdate_OptionsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TaskUpdate_OptionsEntry>): TaskUpdate_OptionsEntry {
+    return TaskUpdate_OptionsEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TaskUpdate_OptionsEntry>): TaskUpdate_OptionsEntry {
+    const message = createBaseTaskUpdate_OptionsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -1754,7 +2007,17 @@ export const TaskRef: MessageFns<TaskRef> = {
 };
 
 function createBaseTaskPlan(): TaskPlan {
-  return { kind: "", moves: [], bytesTotal: 0, balanceBefore: 0, balanceAfter: 0, reason: "" };
+  return {
+    kind: "",
+    moves: [],
+    bytesTotal: 0,
+    balanceBefore: 0,
+    balanceAfter: 0,
+    reason: "",
+    planId: "",
+    epoch: 0,
+    notes: [],
+  };
 }
 
 export const TaskPlan: MessageFns<TaskPlan> = {
@@ -1776,6 +2039,15 @@ export const TaskPlan: MessageFns<TaskPlan> = {
     }
     if (message.reason !== "") {
       writer.uint32(50).string(message.reason);
+    }
+    if (message.planId !== "") {
+      writer.uint32(58).string(message.planId);
+    }
+    if (message.epoch !== 0) {
+      writer.uint32(64).uint64(message.epoch);
+    }
+    for (const v of message.notes) {
+      ShardNote.encode(v!, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -1841,6 +2113,30 @@ export const TaskPlan: MessageFns<TaskPlan> = {
             message.reason = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.planId = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.notes.push(ShardNote.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1864,12 +2160,94 @@ export const TaskPlan: MessageFns<TaskPlan> = {
     message.balanceBefore = object.balanceBefore ?? 0;
     message.balanceAfter = object.balanceAfter ?? 0;
     message.reason = object.reason ?? "";
+    message.planId = object.planId ?? "";
+    message.epoch = object.epoch ?? 0;
+    message.notes = object.notes?.map((e) => ShardNote.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseShardNote(): ShardNote {
+  return { collection: "", partition: 0, reason: "" };
+}
+
+export const ShardNote: MessageFns<ShardNote> = {
+  encode(message: ShardNote, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.collection !== "") {
+      writer.uint32(10).string(message.collection);
+    }
+    if (message.partition !== 0) {
+      writer.uint32(16).uint32(message.partition);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ShardNote {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseShardNote();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.collection = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.partition = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ShardNote>): ShardNote {
+    return ShardNote.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ShardNote>): ShardNote {
+    const message = createBaseShardNote();
+    message.collection = object.collection ?? "";
+    message.partition = object.partition ?? 0;
+    message.reason = object.reason ?? "";
     return message;
   },
 };
 
 function createBaseShardMove(): ShardMove {
-  return { collection: "", partition: 0, from: "", to: "", bytes: 0, what: "" };
+  return { collection: "", partition: 0, from: "", to: "", bytes: 0, what: "", shardId: 0, why: "" };
 }
 
 export const ShardMove: MessageFns<ShardMove> = {
@@ -1891,6 +2269,12 @@ export const ShardMove: MessageFns<ShardMove> = {
     }
     if (message.what !== "") {
       writer.uint32(50).string(message.what);
+    }
+    if (message.shardId !== 0) {
+      writer.uint32(56).uint64(message.shardId);
+    }
+    if (message.why !== "") {
+      writer.uint32(66).string(message.why);
     }
     return writer;
   },
@@ -1956,6 +2340,22 @@ export const ShardMove: MessageFns<ShardMove> = {
             message.what = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.shardId = longToNumber(reader.uint64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.why = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1979,6 +2379,423 @@ export const ShardMove: MessageFns<ShardMove> = {
     message.to = object.to ?? "";
     message.bytes = object.bytes ?? 0;
     message.what = object.what ?? "";
+    message.shardId = object.shardId ?? 0;
+    message.why = object.why ?? "";
+    return message;
+  },
+};
+
+function createBaseTaskMove(): TaskMove {
+  return { move: undefined, state: "", step: "", bytesDone: 0, reason: "" };
+}
+
+export const TaskMove: MessageFns<TaskMove> = {
+  encode(message: TaskMove, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.move !== undefined) {
+      ShardMove.encode(message.move, writer.uint32(10).fork()).join();
+    }
+    if (message.state !== "") {
+      writer.uint32(18).string(message.state);
+    }
+    if (message.step !== "") {
+      writer.uint32(26).string(message.step);
+    }
+    if (message.bytesDone !== 0) {
+      writer.uint32(32).uint64(message.bytesDone);
+    }
+    if (message.reason !== "") {
+      writer.uint32(42).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskMove {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskMove();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.move = ShardMove.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.step = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.bytesDone = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TaskMove>): TaskMove {
+    return TaskMove.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TaskMove>): TaskMove {
+    const message = createBaseTaskMove();
+    message.move = (object.move !== undefined && object.move !== null) ? ShardMove.fromPartial(object.move) : undefined;
+    message.state = object.state ?? "";
+    message.step = object.step ?? "";
+    message.bytesDone = object.bytesDone ?? 0;
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseShardCheck(): ShardCheck {
+  return {
+    collection: "",
+    partition: 0,
+    shardId: 0,
+    status: "",
+    replicas: [],
+    differing: [],
+    checkedAt: "",
+    reason: "",
+    oldestDifferenceMs: 0,
+  };
+}
+
+export const ShardCheck: MessageFns<ShardCheck> = {
+  encode(message: ShardCheck, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.collection !== "") {
+      writer.uint32(10).string(message.collection);
+    }
+    if (message.partition !== 0) {
+      writer.uint32(16).uint32(message.partition);
+    }
+    if (message.shardId !== 0) {
+      writer.uint32(24).uint64(message.shardId);
+    }
+    if (message.status !== "") {
+      writer.uint32(34).string(message.status);
+    }
+    for (const v of message.replicas) {
+      ReplicaCheck.encode(v!, writer.uint32(42).fork()).join();
+    }
+    for (const v of message.differing) {
+      writer.uint32(50).string(v!);
+    }
+    if (message.checkedAt !== "") {
+      writer.uint32(58).string(message.checkedAt);
+    }
+    if (message.reason !== "") {
+      writer.uint32(66).string(message.reason);
+    }
+    if (message.oldestDifferenceMs !== 0) {
+      writer.uint32(72).uint64(message.oldestDifferenceMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ShardCheck {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseShardCheck();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.collection = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.partition = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.shardId = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.status = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.replicas.push(ReplicaCheck.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.differing.push(reader.string());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.checkedAt = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.oldestDifferenceMs = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ShardCheck>): ShardCheck {
+    return ShardCheck.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ShardCheck>): ShardCheck {
+    const message = createBaseShardCheck();
+    message.collection = object.collection ?? "";
+    message.partition = object.partition ?? 0;
+    message.shardId = object.shardId ?? 0;
+    message.status = object.status ?? "";
+    message.replicas = object.replicas?.map((e) => ReplicaCheck.fromPartial(e)) || [];
+    message.differing = object.differing?.map((e) => e) || [];
+    message.checkedAt = object.checkedAt ?? "";
+    message.reason = object.reason ?? "";
+    message.oldestDifferenceMs = object.oldestDifferenceMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseReplicaCheck(): ReplicaCheck {
+  return { node: "", index: 0, hash: "", objects: 0, entries: 0, bytes: 0, tookMs: 0, minority: false, problem: "" };
+}
+
+export const ReplicaCheck: MessageFns<ReplicaCheck> = {
+  encode(message: ReplicaCheck, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message.index !== 0) {
+      writer.uint32(16).uint64(message.index);
+    }
+    if (message.hash !== "") {
+      writer.uint32(26).string(message.hash);
+    }
+    if (message.objects !== 0) {
+      writer.uint32(32).uint64(message.objects);
+    }
+    if (message.entries !== 0) {
+      writer.uint32(40).uint64(message.entries);
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(48).uint64(message.bytes);
+    }
+    if (message.tookMs !== 0) {
+      writer.uint32(56).uint64(message.tookMs);
+    }
+    if (message.minority !== false) {
+      writer.uint32(64).bool(message.minority);
+    }
+    if (message.problem !== "") {
+      writer.uint32(74).string(message.problem);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReplicaCheck {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReplicaCheck();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.index = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.hash = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.objects = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.entries = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.bytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.tookMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.minority = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.problem = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReplicaCheck>): ReplicaCheck {
+    return ReplicaCheck.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReplicaCheck>): ReplicaCheck {
+    const message = createBaseReplicaCheck();
+    message.node = object.node ?? "";
+    message.index = object.index ?? 0;
+    message.hash = object.hash ?? "";
+    message.objects = object.objects ?? 0;
+    message.entries = object.entries ?? 0;
+    message.bytes = object.bytes ?? 0;
+    message.tookMs = object.tookMs ?? 0;
+    message.minority = object.minority ?? false;
+    message.problem = object.problem ?? "";
     return message;
   },
 };
@@ -1999,6 +2816,11 @@ function createBaseTask(): Task {
     actor: "",
     etaSeconds: 0,
     findings: [],
+    moves: [],
+    checks: [],
+    options: {},
+    coordinator: "",
+    bytesPerSecond: 0,
   };
 }
 
@@ -2045,6 +2867,21 @@ export const Task: MessageFns<Task> = {
     }
     for (const v of message.findings) {
       Finding.encode(v!, writer.uint32(114).fork()).join();
+    }
+    for (const v of message.moves) {
+      TaskMove.encode(v!, writer.uint32(122).fork()).join();
+    }
+    for (const v of message.checks) {
+      ShardCheck.encode(v!, writer.uint32(130).fork()).join();
+    }
+    globalThis.Object.entries(message.options).forEach(([key, value]: [string, string]) => {
+      Task_OptionsEntry.encode({ key: key as any, value }, writer.uint32(138).fork()).join();
+    });
+    if (message.coordinator !== "") {
+      writer.uint32(146).string(message.coordinator);
+    }
+    if (message.bytesPerSecond !== 0) {
+      writer.uint32(152).uint64(message.bytesPerSecond);
     }
     return writer;
   },
@@ -2174,6 +3011,49 @@ export const Task: MessageFns<Task> = {
             message.findings.push(Finding.decode(reader, reader.uint32()));
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.moves.push(TaskMove.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.checks.push(ShardCheck.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            const entry17 = Task_OptionsEntry.decode(reader, reader.uint32());
+            if (entry17.value !== undefined) {
+              message.options[entry17.key] = entry17.value;
+            }
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.coordinator = reader.string();
+            continue;
+          }
+          case 19: {
+            if (tag !== 152) {
+              break;
+            }
+
+            message.bytesPerSecond = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2205,6 +3085,86 @@ export const Task: MessageFns<Task> = {
     message.actor = object.actor ?? "";
     message.etaSeconds = object.etaSeconds ?? 0;
     message.findings = object.findings?.map((e) => Finding.fromPartial(e)) || [];
+    message.moves = object.moves?.map((e) => TaskMove.fromPartial(e)) || [];
+    message.checks = object.checks?.map((e) => ShardCheck.fromPartial(e)) || [];
+    message.options = (globalThis.Object.entries(object.options ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.coordinator = object.coordinator ?? "";
+    message.bytesPerSecond = object.bytesPerSecond ?? 0;
+    return message;
+  },
+};
+
+function createBaseTask_OptionsEntry(): Task_OptionsEntry {
+  return { key: "", value: "" };
+}
+
+export const Task_OptionsEntry: MessageFns<Task_OptionsEntry> = {
+  encode(message: Task_OptionsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Task_OptionsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTask_OptionsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Task_OptionsEntry>): Task_OptionsEntry {
+    return Task_OptionsEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Task_OptionsEntry>): Task_OptionsEntry {
+    const message = createBaseTask_OptionsEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
@@ -3218,6 +4178,15 @@ export const GridAdminDefinition = {
     startTask: {
       name: "StartTask",
       requestType: TaskRequest as typeof TaskRequest,
+      requestStream: false,
+      responseType: Task as typeof Task,
+      responseStream: false,
+      options: {},
+    },
+    /** Changes the throttle of a task under way. */
+    updateTask: {
+      name: "UpdateTask",
+      requestType: TaskUpdate as typeof TaskUpdate,
       requestStream: false,
       responseType: Task as typeof Task,
       responseStream: false,

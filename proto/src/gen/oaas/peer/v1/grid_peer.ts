@@ -8,6 +8,49 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { PerformanceStats } from "../../admin/v1/grid_admin.ts";
 
+export interface IdentifyRequest {
+  clusterId: string;
+  /** Member id of the caller. */
+  from: string;
+}
+
+export interface NodeIdentity {
+  clusterId: string;
+  nodeId: string;
+  /** Given at the birth of the cluster; empty for a node that has not joined one. */
+  clusterUid: string;
+  /** Number of the member; 0 for a node that has not joined. */
+  member: number;
+}
+
+export interface JoinRequest {
+  clusterId: string;
+  /** Empty for a node that has never been a member, or has lost its disk. */
+  clusterUid: string;
+  nodeId: string;
+  /** Random, made when the node's storage was created: a node with another disk is another member. */
+  incarnation: string;
+  /** host:port of the gRPC services. */
+  address: string;
+  /** host:port of the admin API; may be empty. */
+  admin: string;
+  zone: string;
+}
+
+export interface JoinResponse {
+  clusterUid: string;
+  member: number;
+  members: PeerMember[];
+}
+
+export interface PeerMember {
+  number: number;
+  id: string;
+  address: string;
+  admin: string;
+  zone: string;
+}
+
 export interface ReportRequest {
   clusterId: string;
   /** Member id of the caller. */
@@ -25,6 +68,38 @@ export interface NodeReport {
   /** The node is stopping. */
   draining: boolean;
   collections: CollectionReport[];
+  /** Number of the member. */
+  member: number;
+  meta:
+    | GroupReport
+    | undefined;
+  /** Members that the node has a link to. */
+  links: number[];
+}
+
+/** A consensus group as one of its replicas sees it. */
+export interface GroupReport {
+  /** leader, candidate, follower, learner; empty for a shard without consensus. */
+  role: string;
+  /** Number of the leading member; 0 when none is known. */
+  leader: number;
+  term: number;
+  commit: number;
+  applied: number;
+  voters: number[];
+  learners: number[];
+  /** Known to the leader only. */
+  progress: ReplicaProgress[];
+  /** Elections that this replica has seen since its start. */
+  elections: number;
+}
+
+export interface ReplicaProgress {
+  member: number;
+  match: number;
+  /** probe, replicate or snapshot. */
+  state: string;
+  active: boolean;
 }
 
 export interface CollectionReport {
@@ -44,7 +119,480 @@ export interface ShardReport {
   bytes: number;
   /** ready, recovering, degraded or unavailable. */
   state: string;
+  shardId: number;
+  group:
+    | GroupReport
+    | undefined;
+  /** Why the replica is not ready; empty otherwise. */
+  reason: string;
 }
+
+function createBaseIdentifyRequest(): IdentifyRequest {
+  return { clusterId: "", from: "" };
+}
+
+export const IdentifyRequest: MessageFns<IdentifyRequest> = {
+  encode(message: IdentifyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.clusterId !== "") {
+      writer.uint32(10).string(message.clusterId);
+    }
+    if (message.from !== "") {
+      writer.uint32(18).string(message.from);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): IdentifyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseIdentifyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.clusterId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.from = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<IdentifyRequest>): IdentifyRequest {
+    return IdentifyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<IdentifyRequest>): IdentifyRequest {
+    const message = createBaseIdentifyRequest();
+    message.clusterId = object.clusterId ?? "";
+    message.from = object.from ?? "";
+    return message;
+  },
+};
+
+function createBaseNodeIdentity(): NodeIdentity {
+  return { clusterId: "", nodeId: "", clusterUid: "", member: 0 };
+}
+
+export const NodeIdentity: MessageFns<NodeIdentity> = {
+  encode(message: NodeIdentity, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.clusterId !== "") {
+      writer.uint32(10).string(message.clusterId);
+    }
+    if (message.nodeId !== "") {
+      writer.uint32(18).string(message.nodeId);
+    }
+    if (message.clusterUid !== "") {
+      writer.uint32(26).string(message.clusterUid);
+    }
+    if (message.member !== 0) {
+      writer.uint32(32).uint64(message.member);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeIdentity {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeIdentity();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.clusterId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.clusterUid = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.member = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NodeIdentity>): NodeIdentity {
+    return NodeIdentity.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodeIdentity>): NodeIdentity {
+    const message = createBaseNodeIdentity();
+    message.clusterId = object.clusterId ?? "";
+    message.nodeId = object.nodeId ?? "";
+    message.clusterUid = object.clusterUid ?? "";
+    message.member = object.member ?? 0;
+    return message;
+  },
+};
+
+function createBaseJoinRequest(): JoinRequest {
+  return { clusterId: "", clusterUid: "", nodeId: "", incarnation: "", address: "", admin: "", zone: "" };
+}
+
+export const JoinRequest: MessageFns<JoinRequest> = {
+  encode(message: JoinRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.clusterId !== "") {
+      writer.uint32(10).string(message.clusterId);
+    }
+    if (message.clusterUid !== "") {
+      writer.uint32(18).string(message.clusterUid);
+    }
+    if (message.nodeId !== "") {
+      writer.uint32(26).string(message.nodeId);
+    }
+    if (message.incarnation !== "") {
+      writer.uint32(34).string(message.incarnation);
+    }
+    if (message.address !== "") {
+      writer.uint32(42).string(message.address);
+    }
+    if (message.admin !== "") {
+      writer.uint32(50).string(message.admin);
+    }
+    if (message.zone !== "") {
+      writer.uint32(58).string(message.zone);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JoinRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJoinRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.clusterId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.clusterUid = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.incarnation = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.admin = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.zone = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<JoinRequest>): JoinRequest {
+    return JoinRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<JoinRequest>): JoinRequest {
+    const message = createBaseJoinRequest();
+    message.clusterId = object.clusterId ?? "";
+    message.clusterUid = object.clusterUid ?? "";
+    message.nodeId = object.nodeId ?? "";
+    message.incarnation = object.incarnation ?? "";
+    message.address = object.address ?? "";
+    message.admin = object.admin ?? "";
+    message.zone = object.zone ?? "";
+    return message;
+  },
+};
+
+function createBaseJoinResponse(): JoinResponse {
+  return { clusterUid: "", member: 0, members: [] };
+}
+
+export const JoinResponse: MessageFns<JoinResponse> = {
+  encode(message: JoinResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.clusterUid !== "") {
+      writer.uint32(10).string(message.clusterUid);
+    }
+    if (message.member !== 0) {
+      writer.uint32(16).uint64(message.member);
+    }
+    for (const v of message.members) {
+      PeerMember.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JoinResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJoinResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.clusterUid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.member = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.members.push(PeerMember.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<JoinResponse>): JoinResponse {
+    return JoinResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<JoinResponse>): JoinResponse {
+    const message = createBaseJoinResponse();
+    message.clusterUid = object.clusterUid ?? "";
+    message.member = object.member ?? 0;
+    message.members = object.members?.map((e) => PeerMember.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBasePeerMember(): PeerMember {
+  return { number: 0, id: "", address: "", admin: "", zone: "" };
+}
+
+export const PeerMember: MessageFns<PeerMember> = {
+  encode(message: PeerMember, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint64(message.number);
+    }
+    if (message.id !== "") {
+      writer.uint32(18).string(message.id);
+    }
+    if (message.address !== "") {
+      writer.uint32(26).string(message.address);
+    }
+    if (message.admin !== "") {
+      writer.uint32(34).string(message.admin);
+    }
+    if (message.zone !== "") {
+      writer.uint32(42).string(message.zone);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PeerMember {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePeerMember();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.admin = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.zone = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PeerMember>): PeerMember {
+    return PeerMember.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PeerMember>): PeerMember {
+    const message = createBasePeerMember();
+    message.number = object.number ?? 0;
+    message.id = object.id ?? "";
+    message.address = object.address ?? "";
+    message.admin = object.admin ?? "";
+    message.zone = object.zone ?? "";
+    return message;
+  },
+};
 
 function createBaseReportRequest(): ReportRequest {
   return { clusterId: "", from: "" };
@@ -123,6 +671,9 @@ function createBaseNodeReport(): NodeReport {
     ready: false,
     draining: false,
     collections: [],
+    member: 0,
+    meta: undefined,
+    links: [],
   };
 }
 
@@ -151,6 +702,19 @@ export const NodeReport: MessageFns<NodeReport> = {
     }
     for (const v of message.collections) {
       CollectionReport.encode(v!, writer.uint32(66).fork()).join();
+    }
+    if (message.member !== 0) {
+      writer.uint32(72).uint64(message.member);
+    }
+    if (message.meta !== undefined) {
+      GroupReport.encode(message.meta, writer.uint32(82).fork()).join();
+    }
+    if (message.links.length !== 0) {
+      writer.uint32(90).fork();
+      for (const v of message.links) {
+        writer.uint64(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -232,6 +796,40 @@ export const NodeReport: MessageFns<NodeReport> = {
             message.collections.push(CollectionReport.decode(reader, reader.uint32()));
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.member = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.meta = GroupReport.decode(reader, reader.uint32());
+            continue;
+          }
+          case 11: {
+            if (tag === 88) {
+              message.links.push(longToNumber(reader.uint64()));
+
+              continue;
+            }
+
+            if (tag === 90) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.links.push(longToNumber(reader.uint64()));
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -257,6 +855,281 @@ export const NodeReport: MessageFns<NodeReport> = {
     message.ready = object.ready ?? false;
     message.draining = object.draining ?? false;
     message.collections = object.collections?.map((e) => CollectionReport.fromPartial(e)) || [];
+    message.member = object.member ?? 0;
+    message.meta = (object.meta !== undefined && object.meta !== null)
+      ? GroupReport.fromPartial(object.meta)
+      : undefined;
+    message.links = object.links?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseGroupReport(): GroupReport {
+  return { role: "", leader: 0, term: 0, commit: 0, applied: 0, voters: [], learners: [], progress: [], elections: 0 };
+}
+
+export const GroupReport: MessageFns<GroupReport> = {
+  encode(message: GroupReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.role !== "") {
+      writer.uint32(10).string(message.role);
+    }
+    if (message.leader !== 0) {
+      writer.uint32(16).uint64(message.leader);
+    }
+    if (message.term !== 0) {
+      writer.uint32(24).uint64(message.term);
+    }
+    if (message.commit !== 0) {
+      writer.uint32(32).uint64(message.commit);
+    }
+    if (message.applied !== 0) {
+      writer.uint32(40).uint64(message.applied);
+    }
+    if (message.voters.length !== 0) {
+      writer.uint32(50).fork();
+      for (const v of message.voters) {
+        writer.uint64(v);
+      }
+      writer.join();
+    }
+    if (message.learners.length !== 0) {
+      writer.uint32(58).fork();
+      for (const v of message.learners) {
+        writer.uint64(v);
+      }
+      writer.join();
+    }
+    for (const v of message.progress) {
+      ReplicaProgress.encode(v!, writer.uint32(66).fork()).join();
+    }
+    if (message.elections !== 0) {
+      writer.uint32(72).uint64(message.elections);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GroupReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGroupReport();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.role = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.leader = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.term = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.commit = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.applied = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag === 48) {
+              message.voters.push(longToNumber(reader.uint64()));
+
+              continue;
+            }
+
+            if (tag === 50) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.voters.push(longToNumber(reader.uint64()));
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 7: {
+            if (tag === 56) {
+              message.learners.push(longToNumber(reader.uint64()));
+
+              continue;
+            }
+
+            if (tag === 58) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.learners.push(longToNumber(reader.uint64()));
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.progress.push(ReplicaProgress.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.elections = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GroupReport>): GroupReport {
+    return GroupReport.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GroupReport>): GroupReport {
+    const message = createBaseGroupReport();
+    message.role = object.role ?? "";
+    message.leader = object.leader ?? 0;
+    message.term = object.term ?? 0;
+    message.commit = object.commit ?? 0;
+    message.applied = object.applied ?? 0;
+    message.voters = object.voters?.map((e) => e) || [];
+    message.learners = object.learners?.map((e) => e) || [];
+    message.progress = object.progress?.map((e) => ReplicaProgress.fromPartial(e)) || [];
+    message.elections = object.elections ?? 0;
+    return message;
+  },
+};
+
+function createBaseReplicaProgress(): ReplicaProgress {
+  return { member: 0, match: 0, state: "", active: false };
+}
+
+export const ReplicaProgress: MessageFns<ReplicaProgress> = {
+  encode(message: ReplicaProgress, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.member !== 0) {
+      writer.uint32(8).uint64(message.member);
+    }
+    if (message.match !== 0) {
+      writer.uint32(16).uint64(message.match);
+    }
+    if (message.state !== "") {
+      writer.uint32(26).string(message.state);
+    }
+    if (message.active !== false) {
+      writer.uint32(32).bool(message.active);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReplicaProgress {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReplicaProgress();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.member = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.match = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.active = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReplicaProgress>): ReplicaProgress {
+    return ReplicaProgress.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReplicaProgress>): ReplicaProgress {
+    const message = createBaseReplicaProgress();
+    message.member = object.member ?? 0;
+    message.match = object.match ?? 0;
+    message.state = object.state ?? "";
+    message.active = object.active ?? false;
     return message;
   },
 };
@@ -367,7 +1240,7 @@ export const CollectionReport: MessageFns<CollectionReport> = {
 };
 
 function createBaseShardReport(): ShardReport {
-  return { partition: 0, objects: 0, entries: 0, bytes: 0, state: "" };
+  return { partition: 0, objects: 0, entries: 0, bytes: 0, state: "", shardId: 0, group: undefined, reason: "" };
 }
 
 export const ShardReport: MessageFns<ShardReport> = {
@@ -386,6 +1259,15 @@ export const ShardReport: MessageFns<ShardReport> = {
     }
     if (message.state !== "") {
       writer.uint32(42).string(message.state);
+    }
+    if (message.shardId !== 0) {
+      writer.uint32(48).uint64(message.shardId);
+    }
+    if (message.group !== undefined) {
+      GroupReport.encode(message.group, writer.uint32(58).fork()).join();
+    }
+    if (message.reason !== "") {
+      writer.uint32(66).string(message.reason);
     }
     return writer;
   },
@@ -443,6 +1325,30 @@ export const ShardReport: MessageFns<ShardReport> = {
             message.state = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.shardId = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.group = GroupReport.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -465,6 +1371,11 @@ export const ShardReport: MessageFns<ShardReport> = {
     message.entries = object.entries ?? 0;
     message.bytes = object.bytes ?? 0;
     message.state = object.state ?? "";
+    message.shardId = object.shardId ?? 0;
+    message.group = (object.group !== undefined && object.group !== null)
+      ? GroupReport.fromPartial(object.group)
+      : undefined;
+    message.reason = object.reason ?? "";
     return message;
   },
 };
@@ -475,6 +1386,27 @@ export const GridPeerDefinition = {
   name: "GridPeer",
   fullName: "oaas.peer.v1.GridPeer",
   methods: {
+    /** Who the node is, asked before anything else is known of it. FAILED_PRECONDITION when the caller is of another cluster. */
+    identify: {
+      name: "Identify",
+      requestType: IdentifyRequest as typeof IdentifyRequest,
+      requestStream: false,
+      responseType: NodeIdentity as typeof NodeIdentity,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Makes the caller a member, or tells the members where it is now. Any member answers: it asks the leader of the meta
+     * group. UNAVAILABLE while there is none.
+     */
+    join: {
+      name: "Join",
+      requestType: JoinRequest as typeof JoinRequest,
+      requestStream: false,
+      responseType: JoinResponse as typeof JoinResponse,
+      responseStream: false,
+      options: {},
+    },
     /** The node's own part of what administrators see. FAILED_PRECONDITION when the caller is of another cluster. */
     report: {
       name: "Report",
