@@ -134,7 +134,14 @@ export class HostedCollection {
       reason: this.reason ?? '',
       shards: [...this.#shards.values()]
         .filter(({ partition, counters }) => counters.objects > 0 || this.ownerOf(partition) === this.#self)
-        .map(({ partition, counters }) => ({ partition, ...counters, state: 'ready' })),
+        .map(({ partition, counters }) => ({
+          partition,
+          ...counters,
+          state: 'ready',
+          shardId: shardIdOf(this.spec.name, partition),
+          group: undefined,
+          reason: '',
+        })),
       performanceStats: {
         readsPerSecond: reads.perSecond,
         writesPerSecond: writes.perSecond,

@@ -209,6 +209,9 @@ export class GridNode {
       ready: this.isReady,
       draining: this.#phase === 'draining',
       collections: this.collections().map((collection) => collection.report()),
+      member: 0,
+      meta: undefined,
+      links: [],
     };
   }
 
