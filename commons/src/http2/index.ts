@@ -7,6 +7,7 @@ export { type Http2Code, http2CodeName, http2Codes, Http2Error } from './codes.t
 export { Http2Connection, type Http2ConnectionOptions } from './connection.ts';
 export type { Http2Events, ResetBy } from './events.ts';
 export { FieldBlock } from './field-block.ts';
+export { clientPreface } from './frames.ts';
 export { HpackDecoder, type HpackDecoderOptions } from './hpack-decoder.ts';
 export { HpackEncoder, type HpackEncoderOptions, type Indexing } from './hpack-encoder.ts';
 export { ChunkPool, type ChunkPoolOptions } from './output.ts';

@@ -64,8 +64,8 @@ export class ServerConnection implements Http2Events {
   private activeAt: number;
   private closedAt: number | undefined = undefined;
 
-  /** @param onClose called when the socket is gone. */
-  constructor(socket: Socket, setting: ServerSetting, onClose: () => void) {
+  /** @param head what was read off the socket before. @param onClose called when the socket is gone. */
+  constructor(socket: Socket, setting: ServerSetting, head: Uint8Array | undefined, onClose: () => void) {
     this.setting = setting;
     this.peer = `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`;
     this.startedAt = setting.clock.monotonic();
@@ -80,7 +80,7 @@ export class ServerConnection implements Http2Events {
       pool,
     });
     this.responder = new Responder(this.http2, setting, this.peer);
-    this.driver.start(this.http2);
+    this.driver.start(this.http2, head);
     socket.on('close', onClose);
   }
 

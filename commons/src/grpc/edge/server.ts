@@ -12,6 +12,7 @@ import { messageBytesMax } from '../limits.ts';
 import { reflectionServices } from '../reflection.ts';
 import type { GrpcServer, GrpcServerOptions } from '../server.ts';
 import { Codec } from './codec.ts';
+import { type OtherProtocol, PrefaceSorter, protocolsProblem } from './other-protocols.ts';
 import type { ServerSetting } from './responder.ts';
 import { ServerConnection } from './server-connection.ts';
 import type { AnyHandler, Around, EdgeMethod } from './server-method.ts';
@@ -34,6 +35,11 @@ export interface EdgeServerOptions extends GrpcServerOptions {
   readonly idleMs?: number | undefined;
   /** Compress responses of at least so many bytes with gzip for callers who take it. Default: never. */
   readonly compressFrom?: number | undefined;
+  /**
+   * Other protocols on the same port. With any, a connection says first what it speaks: it has `handshakeMs` for that.
+   * They count among `connectionsMax`. Default: none.
+   */
+  readonly otherProtocols?: readonly OtherProtocol[] | undefined;
 }
 
 export interface EdgeServer extends GrpcServer {
@@ -42,6 +48,8 @@ export interface EdgeServer extends GrpcServer {
   /** Connections and calls under way. */
   load(): { readonly connections: number; readonly calls: number };
 }
+
+const handshakeDefaultMs = 10_000;
 
 /** A gRPC server on its own HTTP/2: the data path's. Same interface and handlers as `createGrpcServer`. */
 export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
@@ -65,7 +73,7 @@ export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
     heldBytesMax: options.heldBytesMax ?? 64 * 1024 * 1024,
     keepaliveMs: options.keepaliveMs ?? 30_000,
     keepaliveTimeoutMs: options.keepaliveTimeoutMs ?? 10_000,
-    handshakeMs: options.handshakeMs ?? 10_000,
+    handshakeMs: options.handshakeMs ?? handshakeDefaultMs,
     idleMs: options.idleMs ?? 3_600_000,
     compressFrom: options.compressFrom,
     correlationHeader,
@@ -73,20 +81,34 @@ export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
   };
   let onEmpty: (() => void) | undefined;
   let sweep: Timer | undefined;
-  const sockets = new Set<Socket>();
+  /** The TCP sockets of this server, also during their TLS handshake. */
+  const sockets = new Map<string, Socket>();
 
-  const accept = (socket: Socket): void => {
-    const connection = new ServerConnection(socket, setting, () => {
+  const accept = (socket: Socket, head?: Uint8Array): void => {
+    const connection = new ServerConnection(socket, setting, head, () => {
       connections.delete(connection);
       if (connections.size === 0) onEmpty?.();
     });
     connections.add(connection);
   };
-  const listener = listenerOf(options, accept);
+  const { otherProtocols: protocols = [] } = options;
+  const problem = protocolsProblem(protocols);
+  if (problem !== undefined) throw oaasError('InvalidArgument', problem);
+  const sorter = new PrefaceSorter({
+    ...{ protocols, clock, waitMs: setting.handshakeMs, http2: accept },
+    handedOver: (socket) => sockets.delete(endpointsOf(socket)),
+  });
+  const listener = listenerOf(options, (socket, mayBeHttp2) => {
+    if (protocols.length > 0) sorter.sort(socket, mayBeHttp2);
+    else accept(socket);
+  });
   listener.maxConnections = options.connectionsMax ?? 10_000;
   listener.on('connection', (socket: Socket) => {
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
+    const endpoints = endpointsOf(socket);
+    sockets.set(endpoints, socket);
+    socket.on('close', () => {
+      if (sockets.get(endpoints) === socket) sockets.delete(endpoints);
+    });
   });
 
   const around = aroundOf(options);
@@ -117,7 +139,7 @@ export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
   const stop = (): void => {
     sweep?.cancel();
     listener.close();
-    for (const socket of sockets) socket.destroy();
+    for (const socket of sockets.values()) socket.destroy();
   };
 
   return {
@@ -131,6 +153,7 @@ export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
       sweep = timers.every(1000, () => {
         const nowMs = clock.monotonic();
         for (const connection of connections) connection.tick(nowMs);
+        sorter.tick(nowMs);
       });
       logger.info({ host, port: bound }, 'gRPC server listens');
       return { host, port: bound };
@@ -187,17 +210,29 @@ function tlsOptions(material: TlsMaterial) {
   };
 }
 
-function listenerOf(options: EdgeServerOptions, accept: (socket: Socket) => void): Server | TlsServer {
+/** What tells a socket from all others of a listener; the same for a TCP socket and for the TLS socket around it. */
+function endpointsOf({ localAddress = '', remoteAddress = '', remotePort = 0 }: Socket): string {
+  return `${localAddress} ${remoteAddress} ${remotePort}`;
+}
+
+function listenerOf(
+  options: EdgeServerOptions,
+  accept: (socket: Socket, mayBeHttp2: boolean) => void,
+): Server | TlsServer {
   const socketOptions = { noDelay: true, allowHalfOpen: true };
-  if (options.tls === undefined) return createTcpServer(socketOptions, accept);
+  if (options.tls === undefined) return createTcpServer(socketOptions, (socket) => accept(socket, true));
+  const others = options.otherProtocols ?? [];
+  const names = others.flatMap(({ alpn }) => (alpn === undefined ? [] : [alpn]));
   const server = createTlsServer({
     ...socketOptions,
     ...tlsOptions(options.tls),
-    ALPNProtocols: ['h2'],
-    handshakeTimeout: options.handshakeMs ?? 10_000,
+    ALPNProtocols: ['h2', ...names],
+    handshakeTimeout: options.handshakeMs ?? handshakeDefaultMs,
   });
   server.on('secureConnection', (socket: TLSSocket) => {
-    if (socket.alpnProtocol === 'h2') accept(socket);
+    // A client that offers names of which the server has none does not get here.
+    if (socket.alpnProtocol === 'h2') accept(socket, true);
+    else if (others.length > 0) accept(socket, false);
     else socket.destroy();
   });
   return server;

@@ -44,15 +44,13 @@ export class SocketDriver {
     this.heardAt = options.clock.monotonic();
   }
 
-  start(connection: Http2Connection): void {
+  /** @param head what was read off the socket before. */
+  start(connection: Http2Connection, head?: Uint8Array): void {
     this.connection = connection;
-    const { socket, clock } = this.options;
+    const { socket } = this.options;
     socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => {
-      this.heardAt = clock.monotonic();
-      connection.receive(chunk, this.heardAt);
-      this.flushSoon();
-    });
+    if (head !== undefined) this.receive(head);
+    socket.on('data', (chunk: Buffer) => this.receive(chunk));
     socket.on('drain', () => {
       if (!this.slow) return;
       this.slow = false;
@@ -64,6 +62,12 @@ export class SocketDriver {
     socket.on('error', () => undefined);
     socket.on('end', () => socket.end());
     socket.on('close', () => connection.abort());
+    this.flushSoon();
+  }
+
+  private receive(bytes: Uint8Array): void {
+    this.heardAt = this.options.clock.monotonic();
+    (this.connection as Http2Connection).receive(bytes, this.heardAt);
     this.flushSoon();
   }
 

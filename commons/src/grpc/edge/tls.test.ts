@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect as connectTls, TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { tempDir, type TempDir } from '../../../testkit/index.ts';
 import type { TlsMaterial } from '../../security/index.ts';
@@ -127,5 +128,42 @@ describe.skipIf(!canRun)(`TLS${canRun ? '' : ' (skipped: openssl is not on PATH)
     await expect(call(running.port, tls)).rejects.toMatchObject({ code: 'Unavailable' });
     running.server.reloadTls(material('renewed'));
     expect(await call(running.port, tls)).toBe(100_000);
+  });
+
+  it('another protocol on the port gets its connections behind the handshake, and nothing without one', async () => {
+    const peers: string[] = [];
+    running = await startServer(handlers, {
+      tls: material('server', 'ours.pem'),
+      otherProtocols: [
+        {
+          preface: Buffer.from('OAASMESH1\n'),
+          alpn: 'oaas-mesh/1',
+          accept: (socket, head) => {
+            peers.push(socket instanceof TLSSocket ? String(socket.getPeerCertificate().subject.CN) : 'no TLS');
+            socket.end(head);
+          },
+        },
+      ],
+    });
+    const answer = async (alpn: readonly string[], text: string, own = material('client')): Promise<string> => {
+      const socket = connectTls({
+        ...{ host: '127.0.0.1', port: running?.port ?? 0, ca: pem('ours.pem'), ALPNProtocols: [...alpn] },
+        ...{ cert: own.cert, key: own.key },
+      });
+      socket.on('error', () => undefined);
+      socket.on('secureConnect', () => socket.write(text));
+      let got = '';
+      socket.on('data', (chunk: Buffer) => (got += chunk.toString('latin1')));
+      await new Promise((resolve) => socket.once('close', resolve));
+      return got;
+    };
+    expect(await answer(['oaas-mesh/1'], 'OAASMESH1\n')).toBe('OAASMESH1\n');
+    expect(await answer([], 'OAASMESH1\n')).toBe('OAASMESH1\n');
+    expect(peers).toEqual(['client', 'client']);
+    expect(await answer([], 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')).toBe('');
+    expect(await answer(['something/else'], 'OAASMESH1\n')).toBe('');
+    expect(await answer(['oaas-mesh/1'], 'OAASMESH1\n', material('stranger'))).toBe('');
+    expect(peers).toHaveLength(2);
+    expect(await call(running.port, { ca: pem('ours.pem'), ...material('client') })).toBe(100_000);
   });
 });
