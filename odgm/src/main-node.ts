@@ -1,4 +1,5 @@
-import { createGrpcChannel, createGrpcServer } from '@oaas/commons/grpc';
+import { createGrpcChannel } from '@oaas/commons/grpc';
+import { createEdgeServer } from '@oaas/commons/grpc/edge';
 import { HealthRegistry, LifecycleGroup } from '@oaas/commons/lifecycle';
 import { createMetrics, createOpsHandler, type Logger, newCorrelationId } from '@oaas/commons/telemetry';
 import type { Clock, Random, Timers } from '@oaas/commons/time';
@@ -85,8 +86,10 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     },
   });
 
-  const grpc = createGrpcServer({
+  const grpc = createEdgeServer({
     logger,
+    clock,
+    timers,
     health,
     metrics,
     reflection: config.reflectionEnabled,
