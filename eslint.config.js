@@ -25,6 +25,7 @@ export default defineConfig(
       '**/dist/**',
       '**/.next/**',
       '**/.sandbox/**',
+      '**/.grid/**',
       '**/node_modules/**',
       'proto/src/**',
       'console/next-env.d.ts',

@@ -7,6 +7,7 @@ import path from 'node:path';
 /** Program to its composition root, both from the root of the repository. */
 const programs = {
   sandbox: 'e2e/sandbox/main.ts',
+  grid: 'e2e/grid/main.ts',
   pm: 'reconciler/src/main-pm.ts',
   crm: 'reconciler/src/main-crm.ts',
   odgm: 'odgm/src/main.ts',
@@ -17,7 +18,7 @@ const programs = {
 };
 
 /** Folders whose files are what is built. */
-const programSources = ['proto/src', 'commons', 'reconciler', 'odgm', 'gitops-examples', 'e2e/sandbox'];
+const programSources = ['proto/src', 'commons', 'reconciler', 'odgm', 'gitops-examples', 'e2e/sandbox', 'e2e/grid'];
 const consoleSources = ['console', 'commons/src', 'proto/src'];
 const skipped = new Set(['node_modules', 'dist', '.next', '.sandbox', 'coverage', 'refused', 'test-results']);
 
