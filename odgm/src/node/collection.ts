@@ -1,26 +1,8 @@
 import { oaasError } from '@oaas/commons/errors';
+import type { CollectionSpec } from '../meta/index.ts';
 import { defaultLimits, type ShardLimits } from '../shard/index.ts';
 
-export interface FunctionRoute {
-  readonly url: string;
-  readonly stateless: boolean;
-  readonly functionKey?: string | undefined;
-}
-
-/** A collection as configuration asks for it. */
-export interface CollectionSpec {
-  readonly name: string;
-  readonly classIds: readonly string[];
-  readonly partitionCount: number;
-  readonly replicaCount: number;
-  readonly shardType: 'basic' | 'raft' | 'mst';
-  readonly durability: 'persistent' | 'ephemeral';
-  readonly options: Readonly<Record<string, string>>;
-  readonly invocations: {
-    readonly fnRoutes: Readonly<Record<string, FunctionRoute>>;
-    readonly disabledFn: readonly string[];
-  };
-}
+export type { CollectionSpec, FunctionRoute } from '../meta/index.ts';
 
 /** Why this build cannot serve the collection; `undefined` when it can. */
 export function unsupportedReason(spec: CollectionSpec): string | undefined {

@@ -1,0 +1,175 @@
+import type {
+  Alarm,
+  CheckRecord,
+  CollectionSpec,
+  Finding,
+  MemberState,
+  Settings,
+  ShardReplicaRecord,
+  StopReason,
+  TaskKind,
+  TaskMove,
+  Throttle,
+} from './types.ts';
+
+/** Version of the commands of this build. A new kind of command, or a new field that apply heeds, raises it. */
+export const commandVersion = 1;
+
+export interface JoiningMember {
+  readonly id: string;
+  readonly address: string;
+  readonly admin: string;
+  readonly zone: string;
+  readonly incarnation: string;
+  /** {@link commandVersion} of the build that it runs. */
+  readonly commandVersion: number;
+  readonly capacityBytes?: number | undefined;
+}
+
+/** A move of a plan, as a task begins with it. */
+export type PlannedMove = Pick<
+  TaskMove,
+  'shard' | 'collection' | 'partition' | 'kind' | 'from' | 'to' | 'leaderTo' | 'bytes' | 'why'
+>;
+
+/** What a coordinator says with each command about a task: commands of an older term are refused. */
+interface ByCoordinator {
+  readonly task: number;
+  /** Raft term of the meta group in which the coordinator leads it. */
+  readonly term: number;
+}
+
+/** All changes of the meta state. `at` is the proposer's wall clock in milliseconds: apply reads no clock. */
+export type Command = { readonly at: number } & (
+  | {
+      /** The first command of a cluster. Members get numbers 1.. in the given order, and all vote in the meta group. */
+      readonly type: 'bootstrap';
+      readonly clusterId: string;
+      readonly members: readonly JoiningMember[];
+      readonly settings?: Partial<Settings> | undefined;
+    }
+  | { readonly type: 'joinMember'; readonly clusterId: string; readonly member: JoiningMember }
+  | { readonly type: 'setMemberState'; readonly member: number; readonly state: MemberState }
+  | { readonly type: 'removeMember'; readonly member: number }
+  | { readonly type: 'putCollection'; readonly spec: CollectionSpec }
+  | { readonly type: 'deleteCollection'; readonly name: string }
+  | {
+      /** First places of shards that have none. */
+      readonly type: 'assignShards';
+      readonly assignments: readonly {
+        readonly shard: number;
+        readonly replicas: readonly number[];
+        readonly leader?: number | undefined;
+      }[];
+    }
+  | {
+      readonly type: 'updateShardReplicas';
+      readonly shard: number;
+      readonly expectedEpoch: number;
+      readonly replicas: readonly ShardReplicaRecord[];
+      readonly preferredLeader?: number | undefined;
+      /** The change under way that this belongs to. Without it a shard with a change under way is refused. */
+      readonly change?: { readonly task: number; readonly move: number; readonly term: number } | undefined;
+    }
+  | { readonly type: 'setSettings'; readonly settings: Partial<Settings> }
+  | {
+      readonly type: 'createTask';
+      readonly kind: TaskKind;
+      readonly collection: string;
+      readonly member?: number | undefined;
+      readonly actor: string;
+      readonly moves: readonly PlannedMove[];
+      /** Topology epoch that the plan was made for. */
+      readonly topologyEpoch: number;
+      readonly throttle?: Throttle | undefined;
+      readonly options: Readonly<Record<string, string>>;
+      /** True: runs at once. False: waits for startTask. */
+      readonly start: boolean;
+      readonly message: string;
+    }
+  | { readonly type: 'startTask'; readonly task: number; readonly topologyEpoch?: number | undefined }
+  | { readonly type: 'cancelTask'; readonly task: number; readonly actor: string }
+  | { readonly type: 'setTaskThrottle'; readonly task: number; readonly throttle: Throttle | undefined }
+  | ({ readonly type: 'claimTask'; readonly member: number } & ByCoordinator)
+  | ({ readonly type: 'beginMove'; readonly move: number } & ByCoordinator)
+  | ({
+      readonly type: 'progress';
+      readonly moves: readonly { readonly move: number; readonly bytesDone: number; readonly step: string }[];
+    } & ByCoordinator)
+  | ({
+      readonly type: 'endMove';
+      readonly move: number;
+      readonly outcome: 'done' | 'skipped' | 'cancelled' | 'failed' | 'retry';
+      readonly reason?: StopReason | undefined;
+      readonly bytesDone: number;
+    } & ByCoordinator)
+  | ({
+      readonly type: 'finishTask';
+      readonly state: 'cancelled' | 'succeeded' | 'failed';
+      readonly message: string;
+      readonly findings: readonly Finding[];
+    } & ByCoordinator)
+  | { readonly type: 'recordCheck'; readonly check: CheckRecord }
+  | { readonly type: 'setAlarm'; readonly alarm: Alarm }
+  | { readonly type: 'clearAlarm'; readonly shard: number; readonly member?: number | undefined }
+);
+
+export type CommandType = Command['type'];
+
+/** A command as it was decoded: one that this build does not know keeps its name and version only. */
+export type DecodedCommand =
+  | { readonly known: true; readonly version: number; readonly command: Command }
+  | { readonly known: false; readonly version: number; readonly type: string };
+
+export type RefusalCode =
+  /** The cluster is not bootstrapped, or already is. */
+  | 'NotBootstrapped'
+  | 'AlreadyBootstrapped'
+  /** Two clusters met: ids differ. */
+  | 'OtherCluster'
+  | 'UnsupportedCommand'
+  | 'MemberUnknown'
+  /** The id is in use by a live member with another incarnation. */
+  | 'MemberReplaced'
+  | 'MemberHoldsReplicas'
+  | 'CollectionUnknown'
+  /** Another collection has the name or one of the class ids. */
+  | 'NameTaken'
+  /** Partition count, type and durability stay what they were. */
+  | 'Immutable'
+  | 'ShardUnknown'
+  /** Another change is under way on the shard. */
+  | 'ShardBusy'
+  | 'EpochConflict'
+  | 'AlreadyPlaced'
+  | 'TaskUnknown'
+  | 'TaskState'
+  /** A coordinator of a newer term has the task. */
+  | 'StaleCoordinator'
+  /** The topology changed since the plan was made. */
+  | 'PlanStale'
+  /** Another unfinished task does the same. */
+  | 'TaskExists'
+  | 'TooMany'
+  | 'Invalid';
+
+export interface Refusal {
+  readonly ok: false;
+  readonly code: RefusalCode;
+  /** One sentence. */
+  readonly message: string;
+  /** The epoch that an {@link RefusalCode EpochConflict} found. */
+  readonly epoch?: number | undefined;
+}
+
+export interface Accepted {
+  readonly ok: true;
+  /** False when the state was already so. */
+  readonly changed: boolean;
+  /** Number that the command allocated or found: member, task. */
+  readonly id?: number | undefined;
+  /** Shards that wait for a place or for another number of replicas. */
+  readonly shards?: readonly number[] | undefined;
+}
+
+export type ApplyResult = Accepted | Refusal;
