@@ -5,8 +5,8 @@ export default defineConfig({
     include: [
       '{proto,commons,reconciler,odgm,gitops-examples}/**/*.test.ts',
       'test/{architecture,conformance,simulation}/**/*.test.ts',
-      'e2e/sandbox/**/*.test.ts',
-      'console/src/**/*.test.{ts,tsx}',
+      'e2e/{sandbox,grid}/**/*.test.ts',
+      'console/{src,app}/**/*.test.{ts,tsx}',
     ],
     exclude: ['**/dist/**', '**/node_modules/**', '**/.next/**', '**/.sandbox/**'],
     testTimeout: 30_000,
