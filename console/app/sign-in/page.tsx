@@ -10,9 +10,9 @@ export const metadata: Metadata = { title: 'Sign in' };
 export default async function SignInPage({
   searchParams,
 }: {
-  readonly searchParams: Promise<{ readonly next?: string | string[] }>;
+  readonly searchParams: Promise<{ readonly next?: string | string[]; readonly refused?: string | string[] }>;
 }) {
-  const { next } = await searchParams;
+  const { next, refused } = await searchParams;
   const path = safeNextPath(typeof next === 'string' ? next : null);
   if ((await currentSession()) !== null) redirect(path);
   return (
@@ -26,7 +26,7 @@ export default async function SignInPage({
           </div>
         </div>
         <div className="rounded-lg border bg-surface p-6 shadow-card">
-          <SignInForm next={path} />
+          <SignInForm next={path} refused={typeof refused === 'string' ? refused : null} />
         </div>
       </div>
     </main>

@@ -1,29 +1,20 @@
 'use client';
 
-import { ChevronDown, Search } from 'lucide-react';
+import { ChevronDown } from 'lucide-react';
 import { useId } from 'react';
 import { cn } from './cn.ts';
 
-const box =
+export const boxStyle =
   'h-8 w-full min-w-0 rounded-md border border-line-strong bg-surface px-2.5 text-sm text-ink shadow-card placeholder:text-ink-3 aria-invalid:border-bad max-sm:text-lg';
 
 export function Input({ className, ...rest }: React.ComponentProps<'input'>) {
-  return <input className={cn(box, className)} {...rest} />;
-}
-
-export function SearchInput({ className, label, ...rest }: React.ComponentProps<'input'> & { readonly label: string }) {
-  return (
-    <div className={cn('relative', className)}>
-      <Search className="pointer-events-none absolute top-2 left-2.5 size-4 text-ink-3" aria-hidden="true" />
-      <input type="search" aria-label={label} placeholder={label} className={cn(box, 'pl-8')} data-search {...rest} />
-    </div>
-  );
+  return <input className={cn(boxStyle, className)} {...rest} />;
 }
 
 export function Select({ className, children, ...rest }: React.ComponentProps<'select'>) {
   return (
     <span className={cn('relative inline-flex', className)}>
-      <select className={cn(box, 'appearance-none pr-8')} {...rest}>
+      <select className={cn(boxStyle, 'appearance-none pr-8')} {...rest}>
         {children}
       </select>
       <ChevronDown className="pointer-events-none absolute top-2 right-2 size-4 text-ink-3" aria-hidden="true" />

@@ -2,18 +2,14 @@
 
 import type { AuditRecordView } from '@oaas/commons/client/pm';
 import { ScrollText } from 'lucide-react';
-import { columnsOf, DataTable } from '../../ui/data-table.tsx';
-import { SearchInput, Select } from '../../ui/field.tsx';
-import { withFilter, withQuery } from '../../ui/list-state.ts';
-import { PageHeader } from '../../ui/panel.tsx';
+import { columnsOf } from '../../ui/data-table.tsx';
+import { FilterSelect } from '../../ui/filter-select.tsx';
 import { Empty } from '../../ui/states.tsx';
 import { Status } from '../../ui/status.tsx';
 import { Ago } from '../../ui/time.tsx';
 import type { Tone } from '../../ui/tone.ts';
-import { useListState } from '../../ui/use-search.ts';
 import { keys } from '../data/keys.ts';
-import { usePm } from '../data/provider.tsx';
-import { useList } from '../data/use-list.ts';
+import { ListPage } from '../data/list-page.tsx';
 
 const spec = { filters: ['result'], sort: '-at' };
 const results: Record<AuditRecordView['result'], readonly [Tone, string]> = {
@@ -24,49 +20,31 @@ const results: Record<AuditRecordView['result'], readonly [Tone, string]> = {
 
 /** Who changed what, when, from where, and whether it was allowed. */
 export function AuditPage() {
-  const pm = usePm();
-  const [state, setState] = useListState(spec);
-  const page = useList(state, keys.auditList, (query, signal) => pm.listAudit(query, signal));
   return (
-    <>
-      <PageHeader title="Audit" subtitle="Every call that changed something or tried to." />
-      <DataTable
-        label="Audit"
-        noun="entries"
-        columns={columns}
-        page={page}
-        rowId={(entry) => entry.id}
-        state={state}
-        onState={setState}
-        toolbar={
-          <>
-            <SearchInput
-              label="Search audit"
-              className="w-72 max-sm:w-full"
-              value={state.q}
-              onChange={(event) => setState(withQuery(state, event.target.value))}
-            />
-            <Select
-              aria-label="Result"
-              value={state.filter['result'] ?? ''}
-              onChange={(event) => setState(withFilter(state, 'result', event.target.value))}
-            >
-              <option value="">Every result</option>
-              {Object.entries(results).map(([value, [, word]]) => (
-                <option key={value} value={value}>
-                  {word}
-                </option>
-              ))}
-            </Select>
-          </>
-        }
-        empty={
-          <Empty icon={<ScrollText aria-hidden="true" />} title="Nothing has been changed yet">
-            The first sync, edit or confirmation appears here.
-          </Empty>
-        }
-      />
-    </>
+    <ListPage
+      title="Audit"
+      subtitle="Every call that changed something or tried to."
+      noun="entries"
+      spec={spec}
+      queryKey={keys.auditList}
+      read={(pm, query, signal) => pm.listAudit(query, signal)}
+      columns={columns}
+      rowId={(entry) => entry.id}
+      filters={(filters) => (
+        <FilterSelect
+          label="Result"
+          any="Every result"
+          options={Object.entries(results).map(([value, [, word]]) => [value, word])}
+          value={filters.get('result')}
+          onChange={(value) => filters.set('result', value)}
+        />
+      )}
+      empty={
+        <Empty icon={<ScrollText aria-hidden="true" />} title="Nothing has been changed yet">
+          The first sync, edit or confirmation appears here.
+        </Empty>
+      }
+    />
   );
 }
 

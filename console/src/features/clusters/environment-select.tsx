@@ -1,7 +1,7 @@
 'use client';
 
 import { useQuery } from '@tanstack/react-query';
-import { Select } from '../../ui/field.tsx';
+import { FilterSelect } from '../../ui/filter-select.tsx';
 import { keys } from '../data/keys.ts';
 import { usePm } from '../data/provider.tsx';
 
@@ -23,13 +23,12 @@ export function EnvironmentSelect({
   const names = clusters.data?.items.map((cluster) => cluster.name) ?? [];
   const options = value === '' || names.includes(value) ? names : [value, ...names];
   return (
-    <Select aria-label="Environment" value={value} onChange={(event) => onChange(event.target.value)}>
-      <option value="">Every environment</option>
-      {options.map((name) => (
-        <option key={name} value={name}>
-          {name}
-        </option>
-      ))}
-    </Select>
+    <FilterSelect
+      label="Environment"
+      any="Every environment"
+      options={options.map((name) => [name, name])}
+      value={value}
+      onChange={onChange}
+    />
   );
 }

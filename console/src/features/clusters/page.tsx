@@ -2,65 +2,56 @@
 
 import type { ClusterView } from '@oaas/commons/client/pm';
 import { Boxes } from 'lucide-react';
-import { columnsOf, DataTable } from '../../ui/data-table.tsx';
+import { columnsOf } from '../../ui/data-table.tsx';
 import { Drawer } from '../../ui/dialog.tsx';
-import { SearchInput } from '../../ui/field.tsx';
 import { formatPercent, plural } from '../../ui/format.ts';
-import { withQuery } from '../../ui/list-state.ts';
 import { Meter } from '../../ui/meter.tsx';
 import { PageLink } from '../../ui/page-link.tsx';
-import { Facts, PageHeader } from '../../ui/panel.tsx';
+import { Facts } from '../../ui/panel.tsx';
 import { Banner, Empty } from '../../ui/states.tsx';
 import { Status } from '../../ui/status.tsx';
 import { Ago } from '../../ui/time.tsx';
-import { useListState, useSearchValue } from '../../ui/use-search.ts';
+import { useSearchValue } from '../../ui/use-search.ts';
 import { keys } from '../data/keys.ts';
-import { usePm } from '../data/provider.tsx';
-import { useList } from '../data/use-list.ts';
+import { ListPage } from '../data/list-page.tsx';
 import { clusterHealthView, connectionView, inSyncView } from './cluster.ts';
 
 const spec = { filters: [], sort: 'name' };
 
 export function ClustersPage() {
-  const pm = usePm();
-  const [state, setState] = useListState(spec);
   const [open, setOpen] = useSearchValue('cluster', '');
-  const page = useList(state, keys.clusterList, (query, signal) => pm.listClusters(query, signal));
-  const cluster = page.rows?.find((each) => each.name === open);
   return (
-    <>
-      <PageHeader
-        title="Clusters"
-        subtitle="Where deployments run. Each has a Class Runtime Manager that this platform talks to."
-      />
-      <DataTable
-        label="Clusters"
-        noun="clusters"
-        columns={columns}
-        page={page}
-        rowId={(each) => each.name}
-        state={state}
-        onState={setState}
-        toolbar={
-          <SearchInput
-            label="Search clusters"
-            className="w-72 max-sm:w-full"
-            value={state.q}
-            onChange={(event) => setState(withQuery(state, event.target.value))}
-          />
-        }
-        empty={
-          <Empty icon={<Boxes aria-hidden="true" />} title="No cluster is configured">
-            Clusters are part of the Package Manager's configuration.
-          </Empty>
-        }
-      />
-      {cluster === undefined ? null : (
-        <Drawer open onOpenChange={() => setOpen('')} title={cluster.name} description={cluster.url}>
-          <ClusterDetail cluster={cluster} />
-        </Drawer>
-      )}
-    </>
+    <ListPage
+      title="Clusters"
+      subtitle="Where deployments run. Each has a Class Runtime Manager that this platform talks to."
+      noun="clusters"
+      spec={spec}
+      queryKey={keys.clusterList}
+      read={(pm, query, signal) => pm.listClusters(query, signal)}
+      columns={columns}
+      rowId={(cluster) => cluster.name}
+      empty={
+        <Empty icon={<Boxes aria-hidden="true" />} title="No cluster is configured">
+          Clusters are part of the Package Manager's configuration.
+        </Empty>
+      }
+    >
+      {(rows) =>
+        rows
+          .filter((cluster) => cluster.name === open)
+          .map((cluster) => (
+            <Drawer
+              key={cluster.name}
+              open
+              onOpenChange={() => setOpen('')}
+              title={cluster.name}
+              description={cluster.url}
+            >
+              <ClusterDetail cluster={cluster} />
+            </Drawer>
+          ))
+      }
+    </ListPage>
   );
 }
 

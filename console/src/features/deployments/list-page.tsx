@@ -2,20 +2,16 @@
 
 import type { DeploymentRecordView } from '@oaas/commons/client/pm';
 import { Layers } from 'lucide-react';
-import { columnsOf, DataTable } from '../../ui/data-table.tsx';
-import { SearchInput, Select } from '../../ui/field.tsx';
+import { columnsOf } from '../../ui/data-table.tsx';
+import { FilterSelect } from '../../ui/filter-select.tsx';
 import { formatCompact } from '../../ui/format.ts';
-import { withFilter, withQuery } from '../../ui/list-state.ts';
 import { PageLink } from '../../ui/page-link.tsx';
-import { PageHeader } from '../../ui/panel.tsx';
 import { Empty } from '../../ui/states.tsx';
 import { Tag } from '../../ui/status.tsx';
 import { Ago } from '../../ui/time.tsx';
-import { useListState } from '../../ui/use-search.ts';
 import { EnvironmentSelect } from '../clusters/environment-select.tsx';
 import { keys } from '../data/keys.ts';
-import { usePm } from '../data/provider.tsx';
-import { useList } from '../data/use-list.ts';
+import { ListPage } from '../data/list-page.tsx';
 import { AxisCell } from './axes.tsx';
 import { axisNames, axisWords, type AxisName } from './axes.ts';
 import { recordPath, recordTitle, shortCommit } from './record.ts';
@@ -24,72 +20,56 @@ const spec = { filters: ['environment', 'package', 'source', 'held', ...axisName
 const axisTitles: Record<AxisName, string> = { sync: 'Sync', health: 'Health', data: 'Data', nfr: 'NFR' };
 
 export function DeploymentsPage() {
-  const pm = usePm();
-  const [state, setState] = useListState(spec);
-  const page = useList(state, keys.recordList, (query, signal) => pm.listRecords(query, signal));
   return (
-    <>
-      <PageHeader
-        title="Deployments"
-        subtitle="One class in one environment each, as Git wants it and as its cluster has it."
-      />
-      <DataTable
-        label="Deployments"
-        noun="deployments"
-        columns={columns}
-        page={page}
-        rowId={(record) => record.id}
-        state={state}
-        onState={setState}
-        toolbar={
-          <>
-            <SearchInput
-              label="Search deployments"
-              className="w-64 max-sm:w-full"
-              value={state.q}
-              onChange={(event) => setState(withQuery(state, event.target.value))}
+    <ListPage
+      title="Deployments"
+      subtitle="One class in one environment each, as Git wants it and as its cluster has it."
+      noun="deployments"
+      spec={spec}
+      queryKey={keys.recordList}
+      read={(pm, query, signal) => pm.listRecords(query, signal)}
+      columns={columns}
+      rowId={(record) => record.id}
+      filters={(filters) => (
+        <>
+          <EnvironmentSelect
+            value={filters.get('environment')}
+            onChange={(value) => filters.set('environment', value)}
+          />
+          {axisNames.map((axis) => (
+            <FilterSelect
+              key={axis}
+              label={axisTitles[axis]}
+              any={`${axisTitles[axis]}: any`}
+              options={Object.entries(axisWords[axis]).map(([value, [, word]]) => [
+                value,
+                `${axisTitles[axis]}: ${word.toLowerCase()}`,
+              ])}
+              value={filters.get(axis)}
+              onChange={(value) => filters.set(axis, value)}
             />
-            <EnvironmentSelect
-              value={state.filter['environment'] ?? ''}
-              onChange={(value) => setState(withFilter(state, 'environment', value))}
-            />
-            {axisNames.map((axis) => (
-              <Select
-                key={axis}
-                aria-label={axisTitles[axis]}
-                value={state.filter[axis] ?? ''}
-                onChange={(event) => setState(withFilter(state, axis, event.target.value))}
+          ))}
+          {(['package', 'source', 'held'] as const)
+            .filter((name) => filters.get(name) !== '')
+            .map((name) => (
+              <button
+                key={name}
+                type="button"
+                onClick={() => filters.set(name, '')}
+                aria-label={`Remove the filter ${name} ${filters.get(name)}`}
+                className="h-8 rounded-md bg-accent-soft px-2.5 text-xs font-medium text-accent-strong"
               >
-                <option value="">{axisTitles[axis]}: any</option>
-                {Object.entries(axisWords[axis]).map(([value, [, word]]) => (
-                  <option key={value} value={value}>
-                    {axisTitles[axis]}: {word.toLowerCase()}
-                  </option>
-                ))}
-              </Select>
+                {name === 'held' ? 'waits for a confirmation' : `${name} ${filters.get(name)}`} ×
+              </button>
             ))}
-            {(['package', 'source', 'held'] as const).map((name) =>
-              state.filter[name] === undefined ? null : (
-                <button
-                  key={name}
-                  type="button"
-                  onClick={() => setState(withFilter(state, name, ''))}
-                  aria-label={`Remove the filter ${name} ${state.filter[name]}`}
-                  className="h-8 rounded-md bg-accent-soft px-2.5 text-xs font-medium text-accent-strong"
-                >
-                  {name === 'held' ? 'waits for a confirmation' : `${name} ${state.filter[name]}`} ×
-                </button>
-              ),
-            )}
-          </>
-        }
-        empty={
-          <Empty icon={<Layers aria-hidden="true" />} title="Nothing is deployed yet">
-            A deployment appears when a commit of a source asks for a class in an environment.
-          </Empty>
-        }
-      />
-    </>
+        </>
+      )}
+      empty={
+        <Empty icon={<Layers aria-hidden="true" />} title="Nothing is deployed yet">
+          A deployment appears when a commit of a source asks for a class in an environment.
+        </Empty>
+      }
+    />
   );
 }
 

@@ -2,19 +2,15 @@
 
 import type { DeploymentRecordView } from '@oaas/commons/client/pm';
 import { Grid3x3 } from 'lucide-react';
-import { columnsOf, DataTable } from '../../ui/data-table.tsx';
-import { SearchInput, Select } from '../../ui/field.tsx';
+import { columnsOf } from '../../ui/data-table.tsx';
+import { FilterSelect } from '../../ui/filter-select.tsx';
 import { formatBytes, formatCompact } from '../../ui/format.ts';
-import { withFilter, withQuery } from '../../ui/list-state.ts';
 import { Meter } from '../../ui/meter.tsx';
 import { PageLink } from '../../ui/page-link.tsx';
-import { PageHeader } from '../../ui/panel.tsx';
 import { Empty } from '../../ui/states.tsx';
-import { useListState } from '../../ui/use-search.ts';
 import { EnvironmentSelect } from '../clusters/environment-select.tsx';
 import { keys } from '../data/keys.ts';
-import { usePm } from '../data/provider.tsx';
-import { useList } from '../data/use-list.ts';
+import { ListPage } from '../data/list-page.tsx';
 import { AxisCell } from '../deployments/axes.tsx';
 import { axisWords } from '../deployments/axes.ts';
 import { gridPath, recordTitle } from '../deployments/record.ts';
@@ -23,56 +19,37 @@ const spec = { filters: ['environment', 'data'], sort: 'package_name' };
 
 /** Every deployment has a grid of its own: choose whose. */
 export function GridsPage() {
-  const pm = usePm();
-  const [state, setState] = useListState(spec);
-  const page = useList(state, keys.recordList, (query, signal) => pm.listRecords(query, signal));
   return (
-    <>
-      <PageHeader
-        title="Grid"
-        subtitle="Each deployment keeps its objects in a grid of its own. Choose one to see its members and shards."
-      />
-      <DataTable
-        label="Grids"
-        noun="grids"
-        columns={columns}
-        page={page}
-        rowId={(record) => record.id}
-        state={state}
-        onState={setState}
-        toolbar={
-          <>
-            <SearchInput
-              label="Search grids"
-              className="w-64 max-sm:w-full"
-              value={state.q}
-              onChange={(event) => setState(withQuery(state, event.target.value))}
-            />
-            <EnvironmentSelect
-              value={state.filter['environment'] ?? ''}
-              onChange={(value) => setState(withFilter(state, 'environment', value))}
-            />
-            <Select
-              aria-label="Data"
-              value={state.filter['data'] ?? ''}
-              onChange={(event) => setState(withFilter(state, 'data', event.target.value))}
-            >
-              <option value="">Data: any</option>
-              {Object.entries(axisWords.data).map(([value, [, word]]) => (
-                <option key={value} value={value}>
-                  Data: {word.toLowerCase()}
-                </option>
-              ))}
-            </Select>
-          </>
-        }
-        empty={
-          <Empty icon={<Grid3x3 aria-hidden="true" />} title="No grid yet">
-            A grid is made with the first deployment of a class.
-          </Empty>
-        }
-      />
-    </>
+    <ListPage
+      title="Grid"
+      subtitle="Each deployment keeps its objects in a grid of its own. Choose one to see its members and shards."
+      noun="grids"
+      spec={spec}
+      queryKey={keys.recordList}
+      read={(pm, query, signal) => pm.listRecords(query, signal)}
+      columns={columns}
+      rowId={(record) => record.id}
+      filters={(filters) => (
+        <>
+          <EnvironmentSelect
+            value={filters.get('environment')}
+            onChange={(value) => filters.set('environment', value)}
+          />
+          <FilterSelect
+            label="Data"
+            any="Data: any"
+            options={Object.entries(axisWords.data).map(([value, [, word]]) => [value, `Data: ${word.toLowerCase()}`])}
+            value={filters.get('data')}
+            onChange={(value) => filters.set('data', value)}
+          />
+        </>
+      )}
+      empty={
+        <Empty icon={<Grid3x3 aria-hidden="true" />} title="No grid yet">
+          A grid is made with the first deployment of a class.
+        </Empty>
+      }
+    />
   );
 }
 

@@ -2,54 +2,33 @@
 
 import type { PackageView } from '@oaas/commons/client/pm';
 import { Package } from 'lucide-react';
-import { columnsOf, DataTable } from '../../ui/data-table.tsx';
-import { SearchInput } from '../../ui/field.tsx';
-import { withQuery } from '../../ui/list-state.ts';
+import { columnsOf } from '../../ui/data-table.tsx';
 import { PageLink } from '../../ui/page-link.tsx';
-import { PageHeader } from '../../ui/panel.tsx';
 import { Empty } from '../../ui/states.tsx';
 import { Ago } from '../../ui/time.tsx';
-import { useListState } from '../../ui/use-search.ts';
 import { keys } from '../data/keys.ts';
-import { usePm } from '../data/provider.tsx';
-import { useList } from '../data/use-list.ts';
+import { ListPage } from '../data/list-page.tsx';
 import { originText } from './package.ts';
 
 const spec = { filters: [], sort: 'name' };
 
 export function PackagesPage() {
-  const pm = usePm();
-  const [state, setState] = useListState(spec);
-  const page = useList(state, keys.packageList, (query, signal) => pm.listPackages(query, signal));
   return (
-    <>
-      <PageHeader
-        title="Packages"
-        subtitle="Classes and their functions, as the last accepted commit or the API left them."
-      />
-      <DataTable
-        label="Packages"
-        noun="packages"
-        columns={columns}
-        page={page}
-        rowId={(item) => item.name}
-        state={state}
-        onState={setState}
-        toolbar={
-          <SearchInput
-            label="Search packages"
-            className="w-72 max-sm:w-full"
-            value={state.q}
-            onChange={(event) => setState(withQuery(state, event.target.value))}
-          />
-        }
-        empty={
-          <Empty icon={<Package aria-hidden="true" />} title="No package yet">
-            Packages come with the first commit of a source that PM accepts.
-          </Empty>
-        }
-      />
-    </>
+    <ListPage
+      title="Packages"
+      subtitle="Classes and their functions, as the last accepted commit or the API left them."
+      noun="packages"
+      spec={spec}
+      queryKey={keys.packageList}
+      read={(pm, query, signal) => pm.listPackages(query, signal)}
+      columns={columns}
+      rowId={(item) => item.name}
+      empty={
+        <Empty icon={<Package aria-hidden="true" />} title="No package yet">
+          Packages come with the first commit of a source that PM accepts.
+        </Empty>
+      }
+    />
   );
 }
 

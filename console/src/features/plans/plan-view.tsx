@@ -5,7 +5,7 @@ import { useVirtualizer } from '@tanstack/react-virtual';
 import { ChevronRight } from 'lucide-react';
 import { useRef, useState } from 'react';
 import { cn } from '../../ui/cn.ts';
-import { Select } from '../../ui/field.tsx';
+import { FilterSelect } from '../../ui/filter-select.tsx';
 import { formatCount, plural } from '../../ui/format.ts';
 import { PageLink } from '../../ui/page-link.tsx';
 import { Empty } from '../../ui/states.tsx';
@@ -36,22 +36,20 @@ export function PlanView({ plan }: { readonly plan: Plan }) {
   return (
     <div className="flex flex-col gap-3">
       <div className="flex flex-wrap items-center gap-2">
-        <Select aria-label="Cluster" value={environment} onChange={(event) => setEnvironment(event.target.value)}>
-          <option value="">Every cluster</option>
-          {environments.map((each) => (
-            <option key={each.environment} value={each.environment}>
-              {each.environment} ({each.total})
-            </option>
-          ))}
-        </Select>
-        <Select aria-label="Action" value={action} onChange={(event) => setAction(event.target.value)}>
-          <option value="">Every action</option>
-          {actions.map((each) => (
-            <option key={each} value={each}>
-              {actionView(each).word}
-            </option>
-          ))}
-        </Select>
+        <FilterSelect
+          label="Cluster"
+          any="Every cluster"
+          options={environments.map((each) => [each.environment, `${each.environment} (${each.total})`])}
+          value={environment}
+          onChange={setEnvironment}
+        />
+        <FilterSelect
+          label="Action"
+          any="Every action"
+          options={actions.map((each) => [each, actionView(each).word])}
+          value={action}
+          onChange={setAction}
+        />
         <label className="flex h-8 items-center gap-2 text-ink-2">
           <input
             type="checkbox"

@@ -1,51 +1,76 @@
 'use client';
 
-import { zodResolver } from '@hookform/resolvers/zod';
 import { problemDocumentSchema } from '@oaas/commons/client/pm';
-import { useState } from 'react';
-import { useForm } from 'react-hook-form';
-import { z } from 'zod';
+import { useRef, useState } from 'react';
 import { Button } from '../../ui/button.tsx';
 import { Field, Input } from '../../ui/field.tsx';
 import { Glyph } from '../../ui/status.tsx';
+import { refusalText } from './refusal.ts';
 
-const schema = z.object({
-  user: z.string().min(1, 'Enter the user name.'),
-  password: z.string().min(1, 'Enter the password.'),
-});
+interface Missing {
+  readonly user?: string;
+  readonly password?: string;
+}
 
-export function SignInForm({ next }: { readonly next: string }) {
-  const [refusal, setRefusal] = useState<string | null>(null);
-  const { register, handleSubmit, formState, setFocus } = useForm({
-    resolver: zodResolver(schema),
-    defaultValues: { user: 'admin', password: '' },
-  });
-  const submit = handleSubmit(async (values) => {
+/**
+ * A form that the browser can send by itself: whoever is faster than the page's scripts, or has none, signs in all the same.
+ * The inputs belong to the browser, so what was typed before the scripts ran stays.
+ */
+export function SignInForm({ next, refused }: { readonly next: string; readonly refused: string | null }) {
+  const [refusal, setRefusal] = useState(refusalText(refused));
+  const [missing, setMissing] = useState<Missing>({});
+  const [busy, setBusy] = useState(false);
+  const user = useRef<HTMLInputElement>(null);
+  const password = useRef<HTMLInputElement>(null);
+
+  const submit = async () => {
+    const given = { user: user.current?.value ?? '', password: password.current?.value ?? '' };
     setRefusal(null);
-    const answer = await send(values);
+    setMissing({
+      ...(given.user === '' ? { user: 'Enter the user name.' } : {}),
+      ...(given.password === '' ? { password: 'Enter the password.' } : {}),
+    });
+    if (given.user === '') return user.current?.focus();
+    if (given.password === '') return password.current?.focus();
+    setBusy(true);
+    const answer = await send(given);
     if (answer === null) {
       // A whole page load: nothing of the signed-out page stays behind.
       window.location.assign(next);
-      await new Promise(() => undefined);
-    } else {
-      setRefusal(answer);
-      setFocus('password', { shouldSelect: true });
+      return;
     }
-  });
+    setBusy(false);
+    setRefusal(answer);
+    password.current?.select();
+  };
+
   return (
-    <form method="post" onSubmit={(event) => void submit(event)} className="flex flex-col gap-4" noValidate>
-      <Field label="User" error={formState.errors.user?.message}>
-        {(ids) => <Input {...ids} autoComplete="username" className="h-9" {...register('user')} />}
+    <form
+      method="post"
+      action="/api/session"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void submit();
+      }}
+      className="flex flex-col gap-4"
+      noValidate
+    >
+      <input type="hidden" name="next" value={next} />
+      <Field label="User" error={missing.user}>
+        {(ids) => (
+          <Input {...ids} ref={user} name="user" defaultValue="admin" autoComplete="username" className="h-9" />
+        )}
       </Field>
-      <Field label="Password" error={formState.errors.password?.message}>
+      <Field label="Password" error={missing.password}>
         {(ids) => (
           <Input
             {...ids}
+            ref={password}
+            name="password"
             type="password"
             autoComplete="current-password"
             autoFocus
             className="h-9"
-            {...register('password')}
           />
         )}
       </Field>
@@ -55,7 +80,7 @@ export function SignInForm({ next }: { readonly next: string }) {
           {refusal}
         </p>
       )}
-      <Button type="submit" kind="primary" className="h-9" busy={formState.isSubmitting}>
+      <Button type="submit" kind="primary" className="h-9" busy={busy}>
         Sign in
       </Button>
     </form>

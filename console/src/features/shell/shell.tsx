@@ -9,6 +9,7 @@ import { buttonStyle } from '../../ui/button-style.ts';
 import { IconButton } from '../../ui/button.tsx';
 import { cn } from '../../ui/cn.ts';
 import { Dialog, Drawer } from '../../ui/dialog.tsx';
+import { useEarlyInput } from '../../ui/early-input.tsx';
 import { Kbd } from '../../ui/kbd.tsx';
 import { Menu, MenuChoice, MenuItem, MenuLabel, MenuLine } from '../../ui/menu.tsx';
 import { PageLink } from '../../ui/page-link.tsx';
@@ -25,6 +26,7 @@ export function Shell({ user, children }: { readonly user: string; readonly chil
   const [menu, setMenu] = useState(false);
   const { theme, resolvedTheme, setTheme } = useTheme();
   const toggleTheme = () => setTheme(resolvedTheme === 'dark' ? 'light' : 'dark');
+  useEarlyInput();
   useKeyboard({ openPalette: () => setPalette(true), openHelp: () => setHelp(true), toggleTheme });
 
   return (

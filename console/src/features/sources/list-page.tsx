@@ -4,18 +4,14 @@ import type { Source } from '@oaas/commons/client/pm';
 import { GitBranch, Plus, RefreshCw } from 'lucide-react';
 import { useState } from 'react';
 import { Button, IconButton } from '../../ui/button.tsx';
-import { columnsOf, DataTable } from '../../ui/data-table.tsx';
-import { SearchInput, Select } from '../../ui/field.tsx';
-import { withFilter, withQuery } from '../../ui/list-state.ts';
+import { columnsOf } from '../../ui/data-table.tsx';
+import { FilterSelect } from '../../ui/filter-select.tsx';
 import { PageLink } from '../../ui/page-link.tsx';
-import { PageHeader } from '../../ui/panel.tsx';
 import { Empty } from '../../ui/states.tsx';
 import { Status } from '../../ui/status.tsx';
 import { Ago } from '../../ui/time.tsx';
-import { useListState } from '../../ui/use-search.ts';
 import { keys } from '../data/keys.ts';
-import { usePm } from '../data/provider.tsx';
-import { useList } from '../data/use-list.ts';
+import { ListPage } from '../data/list-page.tsx';
 import { useSyncSource } from './actions.ts';
 import { SourceDialog } from './source-dialog.tsx';
 import { CommitLine, SummaryTags } from './parts.tsx';
@@ -24,61 +20,35 @@ import { phaseView, refText, sourcePhases } from './source.ts';
 const spec = { filters: ['phase'], sort: 'name' };
 
 export function SourcesPage() {
-  const pm = usePm();
-  const [state, setState] = useListState(spec);
   const [adding, setAdding] = useState(false);
-  const page = useList(state, keys.sourceList, (query, signal) => pm.listSources(query, signal));
+  const add = (
+    <Button kind="primary" onClick={() => setAdding(true)}>
+      <Plus aria-hidden="true" /> Add source
+    </Button>
+  );
   return (
     <>
-      <PageHeader
+      <ListPage
         title="Sources"
         subtitle="Git repositories that hold what should run."
-        actions={
-          <Button kind="primary" onClick={() => setAdding(true)}>
-            <Plus aria-hidden="true" /> Add source
-          </Button>
-        }
-      />
-      <DataTable
-        label="Sources"
+        actions={add}
         noun="sources"
+        spec={spec}
+        queryKey={keys.sourceList}
+        read={(pm, query, signal) => pm.listSources(query, signal)}
         columns={columns}
-        page={page}
         rowId={(source) => source.name}
-        state={state}
-        onState={setState}
-        toolbar={
-          <>
-            <SearchInput
-              label="Search sources"
-              className="w-72 max-sm:w-full"
-              value={state.q}
-              onChange={(event) => setState(withQuery(state, event.target.value))}
-            />
-            <Select
-              aria-label="Phase"
-              value={state.filter['phase'] ?? ''}
-              onChange={(event) => setState(withFilter(state, 'phase', event.target.value))}
-            >
-              <option value="">Every phase</option>
-              {sourcePhases.map((phase) => (
-                <option key={phase} value={phase}>
-                  {phaseView(phase).word}
-                </option>
-              ))}
-            </Select>
-          </>
-        }
+        filters={(filters) => (
+          <FilterSelect
+            label="Phase"
+            any="Every phase"
+            options={sourcePhases.map((phase) => [phase, phaseView(phase).word])}
+            value={filters.get('phase')}
+            onChange={(value) => filters.set('phase', value)}
+          />
+        )}
         empty={
-          <Empty
-            icon={<GitBranch aria-hidden="true" />}
-            title="No source yet"
-            action={
-              <Button kind="primary" onClick={() => setAdding(true)}>
-                <Plus aria-hidden="true" /> Add source
-              </Button>
-            }
-          >
+          <Empty icon={<GitBranch aria-hidden="true" />} title="No source yet" action={add}>
             A source is a Git repository with package YAML. From its first commit on, what it says is what runs.
           </Empty>
         }
