@@ -1,16 +1,7 @@
-import type {
-  CallOptions as GrpcCallOptions,
-  ClientDuplexStream,
-  ClientReadableStream,
-  ClientWritableStream,
-  Metadata,
-  ServiceError,
-} from '@grpc/grpc-js';
-import { once } from 'node:events';
-import { oaasError, type OaasError } from '../errors/index.ts';
+import { toOaasError } from '../errors/index.ts';
 import { correlationHeader, currentCorrelationId } from '../telemetry/index.ts';
 import type { Breaker } from './breaker.ts';
-import type { Channel } from './channel.ts';
+import type { Channel, MethodCaller, OutgoingCall } from './channel.ts';
 import {
   type CallOptions,
   type Client,
@@ -18,9 +9,8 @@ import {
   methodPath,
   type ServiceDefinition,
 } from './definition.ts';
-import { type MetadataInput, readMetadata, toBuffer, toMetadata } from './metadata.ts';
+import type { MetadataInput, ReadonlyMetadata } from './metadata.ts';
 import { mayRetry, type RetryOptions, withRetry } from './retry.ts';
-import { receivedError } from './status.ts';
 
 export interface GrpcClientOptions {
   /** Time for a call with one response, retries included. Default 10,000 ms. Streams have none unless a call says so. */
@@ -35,16 +25,6 @@ export interface GrpcClientOptions {
 
 const defaultDeadlineMs = 10_000;
 
-/** What the four kinds of calls share. */
-interface Wire {
-  readonly path: string;
-  readonly method: MethodDefinition;
-  readonly channel: Channel;
-  readonly options: GrpcClientOptions;
-  readonly serialize: (message: unknown) => Buffer;
-  readonly deserialize: (bytes: Buffer) => unknown;
-}
-
 /** A typed client of a service. Its methods reject with OaasErrors only; the correlation id of the caller travels along. */
 export function createGrpcClient<const D extends ServiceDefinition>(
   definition: D,
@@ -52,194 +32,84 @@ export function createGrpcClient<const D extends ServiceDefinition>(
   options: GrpcClientOptions = {},
 ): Client<D> {
   const methods = Object.entries(definition.methods).map(([key, method]) => {
-    const wire: Wire = {
-      path: methodPath(definition, method),
-      method,
-      channel,
-      options,
-      serialize: (message) => toBuffer(method.requestType.encode(method.requestType.fromPartial(message)).finish()),
-      deserialize: (bytes) => method.responseType.decode(bytes),
-    };
-    return [key, callOf(wire)];
+    const caller = channel.caller(methodPath(definition, method), method);
+    return [key, callOf(method, caller, channel, options)];
   });
   return Object.fromEntries(methods) as Client<D>;
 }
 
-function callOf(wire: Wire): (input: never, call?: CallOptions) => unknown {
-  const { requestStream, responseStream } = wire.method;
-  if (requestStream && responseStream)
-    return (requests: AsyncIterable<unknown>, call = {}) => bidi(wire, requests, call);
-  if (requestStream) return (requests: AsyncIterable<unknown>, call = {}) => clientStreaming(wire, requests, call);
-  if (responseStream) return (request: unknown, call = {}) => serverStreaming(wire, request, call);
-  return (request: unknown, call = {}) => unary(wire, request, call);
-}
-
-function unary(wire: Wire, request: unknown, call: CallOptions): Promise<unknown> {
-  const { retry, breaker, deadlineMs = defaultDeadlineMs } = wire.options;
-  // grpc-js measures deadlines by the system's clock, so no other clock would do here.
-  const endsAt = Date.now() + (call.deadlineMs ?? deadlineMs);
-  const send = () => sendUnary(wire, request, call, endsAt);
-  const guarded = breaker === undefined ? send : () => breaker.execute(send);
-  if (retry === undefined || !mayRetry(wire.method, retry.methods)) return guarded();
-  return withRetry(retry, { endsAt, now: Date.now, signal: call.signal }, guarded);
-}
-
-function sendUnary(wire: Wire, request: unknown, call: CallOptions, endsAt: number): Promise<unknown> {
-  if (call.signal?.aborted === true) return Promise.reject(cancelled(wire, call.signal));
-  return new Promise((resolve, reject) => {
-    const sent = wire.channel
-      .pick()
-      .makeUnaryRequest(
-        wire.path,
-        wire.serialize,
-        wire.deserialize,
-        request,
-        metadataOf(wire, call),
-        { deadline: endsAt },
-        answered(wire, call, resolve, reject),
-      );
-    follow(sent, call);
-  });
-}
-
-function clientStreaming(wire: Wire, requests: AsyncIterable<unknown>, call: CallOptions): Promise<unknown> {
-  if (call.signal?.aborted === true) return Promise.reject(cancelled(wire, call.signal));
-  return new Promise((resolve, reject) => {
-    const sent = wire.channel
-      .pick()
-      .makeClientStreamRequest(
-        wire.path,
-        wire.serialize,
-        wire.deserialize,
-        metadataOf(wire, call),
-        streamOptions(call),
-        answered(wire, call, resolve, reject),
-      );
-    follow(sent, call);
-    sendAll(sent, requests).catch((error: unknown) => {
-      sent.cancel();
-      reject(oaasError('Internal', `the requests of ${wire.path} broke off`, { cause: error }));
-    });
-  });
-}
-
-async function* serverStreaming(wire: Wire, request: unknown, call: CallOptions): AsyncGenerator {
-  if (call.signal?.aborted === true) throw cancelled(wire, call.signal);
-  const client = wire.channel.pick();
-  const metadata = metadataOf(wire, call);
-  const sent = client.makeServerStreamRequest(
-    wire.path,
-    wire.serialize,
-    wire.deserialize,
-    request,
-    metadata,
-    streamOptions(call),
-  );
-  follow(sent, call);
-  yield* responsesOf(wire, sent, call);
-}
-
-async function* bidi(wire: Wire, requests: AsyncIterable<unknown>, call: CallOptions): AsyncGenerator {
-  if (call.signal?.aborted === true) throw cancelled(wire, call.signal);
-  const client = wire.channel.pick();
-  const sent = client.makeBidiStreamRequest(
-    wire.path,
-    wire.serialize,
-    wire.deserialize,
-    metadataOf(wire, call),
-    streamOptions(call),
-  );
-  follow(sent, call);
-  let broken: unknown;
-  sendAll(sent, requests).catch((error: unknown) => {
-    broken = error;
-    sent.cancel();
-  });
-  try {
-    yield* responsesOf(wire, sent, call);
-  } catch (error) {
-    if (broken === undefined) throw error;
-    throw oaasError('Internal', `the requests of ${wire.path} broke off`, { cause: broken });
+function callOf(
+  method: MethodDefinition,
+  caller: MethodCaller,
+  channel: Channel,
+  options: GrpcClientOptions,
+): (input: never, call?: CallOptions) => unknown {
+  const { metadata } = options;
+  const { requestStream, responseStream } = method;
+  if (requestStream && responseStream) {
+    return (requests: AsyncIterable<unknown>, call) =>
+      caller.bidirectional(requests, new Outgoing(metadata, call, call?.deadlineMs));
   }
-}
-
-/** The responses of a stream. A caller that leaves the loop cancels the call. */
-async function* responsesOf(
-  wire: Wire,
-  sent: ClientReadableStream<unknown> | ClientDuplexStream<unknown, unknown>,
-  call: CallOptions,
-): AsyncGenerator {
-  // Cancelling makes grpc-js emit an error that nobody waits for any more.
-  sent.on('error', () => undefined);
-  try {
-    for await (const response of sent) yield response;
-  } catch (error) {
-    throw call.signal?.aborted === true ? cancelled(wire, call.signal) : receivedError(error, wire.path);
-  } finally {
-    sent.cancel();
+  if (requestStream) {
+    return (requests: AsyncIterable<unknown>, call) =>
+      caller.clientStreaming(requests, new Outgoing(metadata, call, call?.deadlineMs));
   }
-}
-
-async function sendAll(
-  sent: ClientWritableStream<unknown> | ClientDuplexStream<unknown, unknown>,
-  requests: AsyncIterable<unknown>,
-): Promise<void> {
-  const ended = new AbortController();
-  sent.on('status', () => {
-    ended.abort();
-  });
-  for await (const request of requests) {
-    if (ended.signal.aborted) return;
-    if (!sent.write(request)) await once(sent, 'drain', { signal: ended.signal }).catch(() => undefined);
+  if (responseStream) {
+    return (request: unknown, call) => caller.serverStreaming(request, new Outgoing(metadata, call, call?.deadlineMs));
   }
-  sent.end();
+  return unary(method, caller, channel, options);
 }
 
-function answered(
-  wire: Wire,
-  call: CallOptions,
-  resolve: (response: unknown) => void,
-  reject: (error: OaasError) => void,
-): (error: ServiceError | null, response?: unknown) => void {
-  return (error, response) => {
-    if (error === null) resolve(response);
-    else reject(call.signal?.aborted === true ? cancelled(wire, call.signal) : receivedError(error, wire.path));
+function unary(
+  method: MethodDefinition,
+  caller: MethodCaller,
+  { clock }: Channel,
+  { metadata, retry, breaker, deadlineMs = defaultDeadlineMs }: GrpcClientOptions,
+): (request: unknown, call?: CallOptions) => Promise<unknown> {
+  if (retry === undefined && breaker === undefined) {
+    return (request, call) => caller.unary(request, new Outgoing(metadata, call, call?.deadlineMs ?? deadlineMs));
+  }
+  return (request, call) => {
+    const endsAt = clock.now() + (call?.deadlineMs ?? deadlineMs);
+    const send = () => caller.unary(request, new Outgoing(metadata, call, endsAt - clock.now()));
+    const guarded = breaker === undefined ? send : () => breaker.execute(send);
+    if (retry === undefined || !mayRetry(method, retry.methods)) return guarded();
+    return withRetry(retry, { endsAt, now: () => clock.now(), signal: call?.signal }, guarded);
   };
 }
 
-interface SentCall {
-  cancel(): void;
-  on(event: 'status', listener: (status: { metadata: Metadata }) => void): unknown;
-}
+class Outgoing implements OutgoingCall {
+  readonly timeoutMs: number | undefined;
+  private readonly shared: GrpcClientOptions['metadata'];
+  private readonly call: CallOptions | undefined;
 
-/** Cancels the call with its signal, and hands its trailer on. */
-function follow(sent: SentCall, call: CallOptions): void {
-  const { signal, onTrailer } = call;
-  const cancel = (): void => {
-    sent.cancel();
-  };
-  signal?.addEventListener('abort', cancel, { once: true });
-  if (signal === undefined && onTrailer === undefined) return;
-  sent.on('status', (status) => {
-    signal?.removeEventListener('abort', cancel);
-    onTrailer?.(readMetadata(status.metadata));
-  });
-}
+  constructor(shared: GrpcClientOptions['metadata'], call: CallOptions | undefined, timeoutMs: number | undefined) {
+    this.shared = shared;
+    this.call = call;
+    this.timeoutMs = timeoutMs;
+  }
 
-function streamOptions(call: CallOptions): GrpcCallOptions {
-  return call.deadlineMs === undefined ? {} : { deadline: Date.now() + call.deadlineMs };
-}
+  get signal(): AbortSignal | undefined {
+    return this.call?.signal;
+  }
 
-function metadataOf(wire: Wire, call: CallOptions): Metadata {
-  const { metadata } = wire.options;
-  const correlationId = currentCorrelationId();
-  return toMetadata({
-    ...(correlationId === undefined ? {} : { [correlationHeader]: correlationId }),
-    ...(typeof metadata === 'function' ? metadata() : metadata),
-    ...call.metadata,
-  });
-}
+  get onTrailer(): ((trailer: ReadonlyMetadata) => void) | undefined {
+    return this.call?.onTrailer;
+  }
 
-function cancelled(wire: Wire, signal: AbortSignal): OaasError {
-  return oaasError('Cancelled', `${wire.path} was cancelled by the caller`, { cause: signal.reason });
+  metadata(): MetadataInput | undefined {
+    const { shared } = this;
+    const own = this.call?.metadata;
+    const correlationId = currentCorrelationId();
+    if (shared === undefined && own === undefined && correlationId === undefined) return undefined;
+    try {
+      return {
+        ...(correlationId === undefined ? {} : { [correlationHeader]: correlationId }),
+        ...(typeof shared === 'function' ? shared() : shared),
+        ...own,
+      };
+    } catch (error) {
+      throw toOaasError(error);
+    }
+  }
 }

@@ -14,8 +14,10 @@ export type {
 } from './definition.ts';
 export type { MetadataInput, ReadonlyMetadata } from './metadata.ts';
 export type { Interceptor } from './interceptor.ts';
-export { createGrpcServer, type GrpcServer, type GrpcServerOptions } from './server.ts';
-export { type Channel, type ChannelOptions, type ChannelTls, createGrpcChannel } from './channel.ts';
+export type { GrpcServer, GrpcServerOptions } from './server.ts';
+export type { Channel, ChannelOptions, ChannelTls, MethodCaller, OutgoingCall } from './channel.ts';
+export { createGrpcServer } from './grpc-js/server.ts';
+export { createGrpcChannel } from './grpc-js/channel.ts';
 export { createGrpcClient, type GrpcClientOptions } from './client.ts';
 export { type Breaker, type BreakerOptions, type BreakerState, createBreaker } from './breaker.ts';
 export type { RetryOptions } from './retry.ts';

@@ -1,5 +1,5 @@
 import { type Client, createGrpcChannel, createGrpcClient, createGrpcServer } from '@oaas/commons/grpc';
-import { createEdgeChannel, createEdgeClient, createEdgeServer } from '@oaas/commons/grpc/edge';
+import { createEdgeChannel, createEdgeServer } from '@oaas/commons/grpc/edge';
 import { isOaasError, oaasError } from '@oaas/commons/errors';
 import { createLogger } from '@oaas/commons/telemetry';
 import { systemClock, systemRandom, systemTimers } from '@oaas/commons/time/system';
@@ -44,7 +44,7 @@ const clients = {
   edge: (address: string) => {
     const time = { clock: systemClock, timers: systemTimers, random: systemRandom };
     const channel = createEdgeChannel(address, { ...time, maxMessageBytes: 4_000_000 });
-    return { client: createEdgeClient(definition, channel), close: () => channel.close() };
+    return { client: createGrpcClient(definition, channel), close: () => channel.close() };
   },
   'grpc-js': (address: string) => {
     const channel = createGrpcChannel(address, { maxMessageBytes: 4_000_000 });

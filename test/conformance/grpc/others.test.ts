@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { tempDir, type TempDir } from '@oaas/commons/testkit';
-import { createEdgeChannel, createEdgeClient } from '@oaas/commons/grpc/edge';
+import { createGrpcClient } from '@oaas/commons/grpc';
+import { createEdgeChannel } from '@oaas/commons/grpc/edge';
 import { createLogger } from '@oaas/commons/telemetry';
 import { systemClock, systemRandom, systemTimers } from '@oaas/commons/time/system';
 import { testing } from '@oaas/proto';
@@ -186,7 +187,7 @@ describe.skipIf(!has.grpcio)(needs('our client against a server of grpcio', 'grp
   });
 
   it('makes calls of all kinds', async () => {
-    const client = createEdgeClient(testing.TestServiceDefinition, channel);
+    const client = createGrpcClient(testing.TestServiceDefinition, channel);
     expect(await client.emptyCall({})).toEqual({});
     const large = { responseSize: 314_159, payload: { body: Buffer.alloc(271_828) } };
     expect((await client.unaryCall(large)).payload?.body.length).toBe(314_159);
@@ -208,7 +209,7 @@ describe.skipIf(!has.grpcio)(needs('our client against a server of grpcio', 'grp
   });
 
   it('understands its status, its trailers and that it has no such method', async () => {
-    const client = createEdgeClient(testing.TestServiceDefinition, channel);
+    const client = createGrpcClient(testing.TestServiceDefinition, channel);
     let trailer: string | undefined;
     const call = client.unaryCall(
       { responseStatus: { code: 2, message: 'nö ☃' } },

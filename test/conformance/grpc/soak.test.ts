@@ -3,7 +3,8 @@
 import { connect } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { createEdgeChannel, createEdgeClient, createEdgeServer } from '@oaas/commons/grpc/edge';
+import { createGrpcClient } from '@oaas/commons/grpc';
+import { createEdgeChannel, createEdgeServer } from '@oaas/commons/grpc/edge';
 import { createLogger } from '@oaas/commons/telemetry';
 import { eventually, seededRandom } from '@oaas/commons/testkit';
 import { systemClock, systemRandom, systemTimers } from '@oaas/commons/time/system';
@@ -30,7 +31,7 @@ function heapBytes(): number {
 /** One client's life: calls of all kinds, some of them given up, and an end that is not always orderly. */
 async function visit(port: number): Promise<void> {
   const channel = createEdgeChannel(`127.0.0.1:${port}`, time);
-  const client = createEdgeClient(definition, channel);
+  const client = createGrpcClient(definition, channel);
   const calls = Array.from({ length: 5 + upTo(20) }, async () => {
     const cancel = new AbortController();
     const givesUp = upTo(3) === 0;

@@ -4,8 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../../testkit/index.ts';
 import { createBreaker } from '../breaker.ts';
-import { createEdgeChannel, type EdgeChannel, type EdgeChannelOptions } from './channel.ts';
-import { createEdgeClient } from './client.ts';
+import type { Channel } from '../channel.ts';
+import { createGrpcClient } from '../client.ts';
+import { createEdgeChannel, type EdgeChannelOptions } from './channel.ts';
 import { oaasError } from '../../errors/index.ts';
 import { systemClock, systemRandom, systemTimers } from '../../system/index.ts';
 import type { EdgeServerOptions } from './server.ts';
@@ -17,7 +18,7 @@ const startServer = (
 ): Promise<TestServer> => startOn(time, own, options, port);
 
 const servers: TestServer[] = [];
-const channels: EdgeChannel[] = [];
+const channels: Channel[] = [];
 const others: Server[] = [];
 
 async function serve(...args: Parameters<typeof startServer>): Promise<TestServer> {
@@ -29,7 +30,7 @@ async function serve(...args: Parameters<typeof startServer>): Promise<TestServe
 function open(addresses: string | string[], options: Partial<EdgeChannelOptions> = {}) {
   const channel = createEdgeChannel(addresses, { ...time, ...options });
   channels.push(channel);
-  return { channel, client: createEdgeClient(definition, channel) };
+  return { channel, client: createGrpcClient(definition, channel) };
 }
 
 afterEach(() => {
@@ -194,7 +195,7 @@ describe('a channel', () => {
     const { port } = await serve(own);
     const { channel } = open(`127.0.0.1:${port}`);
     const retry = { attempts: 3, timers: time.timers, random: time.random, methods: 'all' as const };
-    const client = createEdgeClient(definition, channel, {
+    const client = createGrpcClient(definition, channel, {
       retry,
       breaker: createBreaker({ failures: 10, halfOpenAfterMs: 1000 }),
     });

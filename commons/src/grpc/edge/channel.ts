@@ -10,8 +10,11 @@ import {
   type Timer,
   type Timers,
 } from '../../time/index.ts';
-import type { ChannelOptions, ChannelTls } from '../channel.ts';
+import { type Address, authorityOf, parseAddress } from '../address.ts';
+import type { Channel, ChannelOptions, ChannelTls } from '../channel.ts';
+import type { MethodDefinition } from '../definition.ts';
 import { messageBytesMax } from '../limits.ts';
+import { type CallerSetting, EdgeCaller } from './caller.ts';
 import { Codec } from './codec.ts';
 import type { ClientCall } from './client-call.ts';
 import { ClientConnection, type ClientConnectionOwner, type ClientConnectionSetting } from './client-connection.ts';
@@ -33,50 +36,20 @@ export interface EdgeChannelOptions extends ChannelOptions {
   readonly bounds?: Partial<Http2Bounds> | undefined;
 }
 
-/** Connections to one service over the platform's own HTTP/2. Opened by the first call, renewed until closed. */
-export interface EdgeChannel {
-  readonly addresses: readonly string[];
-  /** `:authority` and `:scheme` of its calls. */
-  readonly authority: string;
-  readonly scheme: 'http' | 'https';
-  readonly maxMessageBytes: number;
-  readonly codec: Codec;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  /** Starts the call on the next connection in turn that has room, or when there is one. For clients of this channel. */
-  start(call: ClientCall): void;
-  /** Resolves when one connection is up; rejects with `Unavailable` after `timeoutMs`. */
-  ready(timeoutMs: number): Promise<void>;
-  /** Calls under way are cut off with Unavailable. */
-  close(): void;
-}
-
-/** @param address `host:port`, `http://host:port` or `https://host:port`, or several for the same service. */
-export function createEdgeChannel(address: string | readonly string[], options: EdgeChannelOptions): EdgeChannel {
+/**
+ * Connections to one service over the platform's own HTTP/2, opened by the first call, renewed until closed.
+ *
+ * @param address `host:port`, `http://host:port` or `https://host:port`, or several for the same service.
+ */
+export function createEdgeChannel(address: string | readonly string[], options: EdgeChannelOptions): Channel {
   const addresses = typeof address === 'string' ? [address] : address;
-  const targets = addresses.map(parseAddress);
+  const targets = addresses.map((one) => parseAddress(one));
   const [first] = targets;
   if (first === undefined) throw oaasError('InvalidArgument', 'a channel needs an address');
   return new PooledChannel(addresses, targets, options);
 }
 
-interface Target {
-  readonly host: string;
-  readonly port: number;
-  readonly https: boolean;
-}
-
-function parseAddress(address: string): Target {
-  const match = /^(?:(https?):\/\/)?(?:\[([^\]]+)\]|([^/\s:]+)):(\d+)\/?$/.exec(address);
-  if (match === null) {
-    throw oaasError('InvalidArgument', `"${address}" is not an address`, {
-      remedy: 'Write host:port, http://host:port or https://host:port.',
-    });
-  }
-  return { host: match[2] ?? match[3] ?? '', port: Number(match[4]), https: match[1] === 'https' };
-}
-
-class PooledChannel implements EdgeChannel {
+class PooledChannel implements Channel, CallerSetting {
   readonly addresses: readonly string[];
   readonly authority: string;
   readonly scheme: 'http' | 'https';
@@ -92,11 +65,11 @@ class PooledChannel implements EdgeChannel {
   private turn = 0;
   private isClosed = false;
 
-  constructor(addresses: readonly string[], targets: readonly Target[], options: EdgeChannelOptions) {
-    const [first] = targets as [Target];
+  constructor(addresses: readonly string[], targets: readonly Address[], options: EdgeChannelOptions) {
+    const [first] = targets as [Address];
     this.addresses = addresses;
-    this.authority = `${first.host.includes(':') ? `[${first.host}]` : first.host}:${first.port}`;
-    this.scheme = options.tls !== undefined || first.https ? 'https' : 'http';
+    this.authority = authorityOf(first);
+    this.scheme = options.tls !== undefined || first.isHttps ? 'https' : 'http';
     this.maxMessageBytes = options.maxMessageBytes ?? messageBytesMax;
     this.clock = options.clock;
     this.timers = options.timers;
@@ -117,6 +90,10 @@ class PooledChannel implements EdgeChannel {
       const nowMs = options.clock.monotonic();
       for (const slot of this.slots) slot.tick(nowMs);
     });
+  }
+
+  caller(path: string, method: MethodDefinition): EdgeCaller {
+    return new EdgeCaller(path, method, this);
   }
 
   start(call: ClientCall): void {
@@ -206,7 +183,7 @@ class PooledChannel implements EdgeChannel {
 class Slot implements ClientConnectionOwner {
   /** Why there is no connection, while it waits for the next attempt. */
   failure: OaasError | undefined = undefined;
-  private readonly target: Target;
+  private readonly target: Address;
   private readonly options: EdgeChannelOptions;
   private readonly setting: ClientConnectionSetting;
   private readonly channel: PooledChannel;
@@ -217,7 +194,7 @@ class Slot implements ClientConnectionOwner {
   private failures = 0;
   private isClosed = false;
 
-  constructor(target: Target, options: EdgeChannelOptions, setting: ClientConnectionSetting, channel: PooledChannel) {
+  constructor(target: Address, options: EdgeChannelOptions, setting: ClientConnectionSetting, channel: PooledChannel) {
     this.target = target;
     this.options = options;
     this.setting = setting;
@@ -248,7 +225,7 @@ class Slot implements ClientConnectionOwner {
       return;
     }
     const { options, target } = this;
-    const socket = open(target, options.tls ?? (target.https ? {} : undefined));
+    const socket = open(target, options.tls ?? (target.isHttps ? {} : undefined));
     let reason: unknown;
     const timer = options.timers.after(options.connectMs ?? 10_000, () => {
       reason = oaasError('DeadlineExceeded', 'the connection was not up in time');
@@ -333,7 +310,7 @@ class Slot implements ClientConnectionOwner {
   }
 }
 
-function open(target: Target, tls: ChannelTls | undefined): Socket {
+function open(target: Address, tls: ChannelTls | undefined): Socket {
   const { host, port } = target;
   if (tls === undefined) return connectTcp({ host, port, noDelay: true });
   const servername = tls.serverName ?? host;

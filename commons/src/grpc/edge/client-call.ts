@@ -24,6 +24,11 @@ export interface CallOwner {
   drained(): void;
 }
 
+export interface CallSetting {
+  readonly codec: Codec;
+  readonly maxMessageBytes: number;
+}
+
 /** One call of a client, on at most one stream at a time. */
 export class ClientCall implements MessageSink {
   readonly path: string;
@@ -47,7 +52,7 @@ export class ClientCall implements MessageSink {
     method: MethodDefinition,
     head: FieldBlock,
     owner: CallOwner,
-    { codec, maxMessageBytes: bytesMax }: { readonly codec: Codec; readonly maxMessageBytes: number },
+    { codec, maxMessageBytes: bytesMax }: CallSetting,
   ) {
     this.codec = codec;
     this.path = path;

@@ -2,8 +2,9 @@ import { testing } from '@oaas/proto';
 import { createLogger } from '../../telemetry/index.ts';
 import type { Client, ServiceHandlers } from '../definition.ts';
 import type { Clock, Random, Timers } from '../../time/index.ts';
-import { createEdgeChannel, type EdgeChannel, type EdgeChannelOptions } from './channel.ts';
-import { createEdgeClient } from './client.ts';
+import type { Channel } from '../channel.ts';
+import { createGrpcClient } from '../client.ts';
+import { createEdgeChannel, type EdgeChannelOptions } from './channel.ts';
 import { createEdgeServer, type EdgeServer, type EdgeServerOptions } from './server.ts';
 
 /** For tests: a server of grpc.testing.TestService, and clients of it. */
@@ -31,7 +32,7 @@ export const handlers: TestHandlers = {
 export interface TestServer {
   readonly server: EdgeServer;
   readonly port: number;
-  client(options?: Partial<EdgeChannelOptions>): { client: Client<typeof definition>; channel: EdgeChannel };
+  client(options?: Partial<EdgeChannelOptions>): { client: Client<typeof definition>; channel: Channel };
   stop(): void;
 }
 
@@ -45,14 +46,14 @@ export async function startServer(
   const server = createEdgeServer({ logger, ...time, ...options });
   server.add(definition, own);
   const bound = await server.listen({ host: '127.0.0.1', port });
-  const channels: EdgeChannel[] = [];
+  const channels: Channel[] = [];
   return {
     server,
     port: bound.port,
     client: (channelOptions = {}) => {
       const channel = createEdgeChannel(`127.0.0.1:${bound.port}`, { ...time, ...channelOptions });
       channels.push(channel);
-      return { channel, client: createEdgeClient(definition, channel) };
+      return { channel, client: createGrpcClient(definition, channel) };
     },
     stop: () => {
       for (const channel of channels) channel.close();

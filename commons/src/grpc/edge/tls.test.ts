@@ -8,7 +8,6 @@ import type { TlsMaterial } from '../../security/index.ts';
 import { createLogger } from '../../telemetry/index.ts';
 import { type ChannelTls, createGrpcChannel, createGrpcClient, createGrpcServer } from '../index.ts';
 import { createEdgeChannel } from './channel.ts';
-import { createEdgeClient } from './client.ts';
 import { systemClock, systemRandom, systemTimers } from '../../system/index.ts';
 import type { EdgeServerOptions } from './server.ts';
 import { definition, handlers, startServer as startOn, type TestHandlers, type TestServer } from './testing.ts';
@@ -69,7 +68,7 @@ describe.skipIf(!canRun)(`TLS${canRun ? '' : ' (skipped: openssl is not on PATH)
   async function call(port: number, tls: ChannelTls | undefined, host = '127.0.0.1'): Promise<unknown> {
     const channel = createEdgeChannel(`${host}:${port}`, { ...time, ...(tls === undefined ? {} : { tls }) });
     try {
-      const client = createEdgeClient(definition, channel);
+      const client = createGrpcClient(definition, channel);
       return (await client.unaryCall({ responseSize: 100_000 }, { deadlineMs: 5000 })).payload?.body.length;
     } finally {
       channel.close();

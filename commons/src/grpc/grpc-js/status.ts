@@ -1,5 +1,5 @@
 import { type Metadata, type ServiceError } from '@grpc/grpc-js';
-import { fromGrpcStatus, type OaasError, oaasError, toGrpcStatus } from '../errors/index.ts';
+import { fromGrpcStatus, type OaasError, oaasError, toGrpcStatus } from '../../errors/index.ts';
 
 /** Trailing metadata that carries what a gRPC status cannot say, as a JSON object of texts. */
 const detailsKey = 'oaas-error-bin';

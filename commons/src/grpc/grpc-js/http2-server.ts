@@ -1,7 +1,7 @@
 import type { Server } from '@grpc/grpc-js';
 import type { EventEmitter } from 'node:events';
-import { invariant } from '../errors/index.ts';
-import { flowWindowBytes } from './limits.ts';
+import { invariant } from '../../errors/index.ts';
+import { flowWindowBytes } from '../limits.ts';
 
 interface ServerParts {
   readonly commonServerOptions?: { settings?: Record<string, number> };

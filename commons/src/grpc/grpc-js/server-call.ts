@@ -9,9 +9,9 @@ import {
   type UntypedHandleCall,
 } from '@grpc/grpc-js';
 import { once } from 'node:events';
-import { oaasError } from '../errors/index.ts';
-import type { Logger } from '../telemetry/index.ts';
-import type { CallContext, MethodDefinition } from './definition.ts';
+import { oaasError } from '../../errors/index.ts';
+import type { Logger } from '../../telemetry/index.ts';
+import type { CallContext, MethodDefinition } from '../definition.ts';
 import { readMetadata, setMetadata } from './metadata.ts';
 import { sentStatus } from './status.ts';
 

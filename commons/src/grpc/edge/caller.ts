@@ -1,96 +1,78 @@
-import { type OaasError, oaasError } from '../../errors/index.ts';
+import { type OaasError, oaasError, toOaasError } from '../../errors/index.ts';
 import { FieldBlock } from '../../http2/index.ts';
-import { correlationHeader, currentCorrelationId } from '../../telemetry/index.ts';
-import type { GrpcClientOptions } from '../client.ts';
-import {
-  type CallOptions,
-  type Client,
-  type MethodDefinition,
-  methodPath,
-  type ServiceDefinition,
-} from '../definition.ts';
-import { mayRetry, withRetry } from '../retry.ts';
-import type { EdgeChannel } from './channel.ts';
-import { type CallOwner, ClientCall } from './client-call.ts';
+import type { Timers } from '../../time/index.ts';
+import type { MethodCaller, OutgoingCall } from '../channel.ts';
+import type { MethodDefinition } from '../definition.ts';
+import type { MetadataInput } from '../metadata.ts';
+import { type CallOwner, type CallSetting, ClientCall } from './client-call.ts';
 import { MessageQueue } from './message-queue.ts';
 import { EdgeMetadata, pushAllMetadata } from './metadata.ts';
 import { formatTimeout } from './wire.ts';
 
-const defaultDeadlineMs = 10_000;
 /** Header blocks without metadata that a method keeps, one for each timeout in use; more are made each time. */
 const keptHeads = 16;
 const userAgent = 'grpc-oaas-edge/1';
 
-/**
- * A typed client of a service over an {@link EdgeChannel}: the same methods, options and errors as `createGrpcClient`.
- */
-export function createEdgeClient<const D extends ServiceDefinition>(
-  definition: D,
-  channel: EdgeChannel,
-  options: GrpcClientOptions = {},
-): Client<D> {
-  const methods = Object.entries(definition.methods).map(([key, method]) => {
-    const wire = new Wire(methodPath(definition, method), method, channel, options);
-    return [key, callOf(wire)];
-  });
-  return Object.fromEntries(methods) as Client<D>;
+/** What a channel gives to its callers. */
+export interface CallerSetting extends CallSetting {
+  /** `:authority` and `:scheme` of its calls. */
+  readonly authority: string;
+  readonly scheme: 'http' | 'https';
+  readonly timers: Timers;
+  /** Starts the call on the next connection in turn that has room, or when there is one. */
+  start(call: ClientCall): void;
 }
 
-function callOf(wire: Wire): (input: never, call?: CallOptions) => unknown {
-  const { requestStream, responseStream } = wire.method;
-  if (requestStream && responseStream) {
-    return (requests: AsyncIterable<unknown>, call = {}) => new ResponseStream(wire, call, requests, undefined);
-  }
-  if (requestStream) return (requests: AsyncIterable<unknown>, call = {}) => wire.clientStreaming(requests, call);
-  if (responseStream) return (request: unknown, call = {}) => new ResponseStream(wire, call, undefined, request);
-  return (request: unknown, call = {}) => wire.unary(request, call);
-}
-
-/** A method on a channel: what its calls share. */
-class Wire {
+/** The calls of one method over an edge channel. */
+export class EdgeCaller implements MethodCaller {
   readonly path: string;
-  readonly method: MethodDefinition;
-  readonly channel: EdgeChannel;
-  readonly options: GrpcClientOptions;
+  private readonly method: MethodDefinition;
+  private readonly setting: CallerSetting;
   private readonly heads = new Map<string, FieldBlock>();
 
-  constructor(path: string, method: MethodDefinition, channel: EdgeChannel, options: GrpcClientOptions) {
+  constructor(path: string, method: MethodDefinition, setting: CallerSetting) {
     this.path = path;
     this.method = method;
-    this.channel = channel;
-    this.options = options;
+    this.setting = setting;
   }
 
-  unary(request: unknown, call: CallOptions): Promise<unknown> {
-    const { retry, breaker, deadlineMs = defaultDeadlineMs } = this.options;
-    const { clock } = this.channel;
-    const timeoutMs = call.deadlineMs ?? deadlineMs;
-    if (retry === undefined && breaker === undefined) return this.sendUnary(request, call, timeoutMs);
-    const endsAt = clock.now() + timeoutMs;
-    const send = () => this.sendUnary(request, call, endsAt - clock.now());
-    const guarded = breaker === undefined ? send : () => breaker.execute(send);
-    if (retry === undefined || !mayRetry(this.method, retry.methods)) return guarded();
-    return withRetry(retry, { endsAt, now: () => clock.now(), signal: call.signal }, guarded);
-  }
-
-  clientStreaming(requests: AsyncIterable<unknown>, options: CallOptions): Promise<unknown> {
+  unary(request: unknown, call: OutgoingCall): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const owner = new SingleResponse(this, options, resolve, reject, (call) => {
-        void sendAll(this, call, owner.drains, requests);
-      });
-      this.begin(owner, options, options.deadlineMs);
+      const payload = this.encode(request);
+      this.begin(new SingleResponse(this, call, resolve, reject, (sent) => sent.send(payload, true)), call);
     });
+  }
+
+  clientStreaming(requests: AsyncIterable<unknown>, call: OutgoingCall): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const owner = new SingleResponse(this, call, resolve, reject, (sent) => {
+        void sendAll(this, sent, owner.drains, requests);
+      });
+      this.begin(owner, call);
+    });
+  }
+
+  serverStreaming(request: unknown, call: OutgoingCall): AsyncIterable<unknown> {
+    return new ResponseStream(this, call, undefined, request);
+  }
+
+  bidirectional(requests: AsyncIterable<unknown>, call: OutgoingCall): AsyncIterable<unknown> {
+    return new ResponseStream(this, call, requests, undefined);
   }
 
   /** Encodes one request of the caller. */
   encode(message: unknown): Uint8Array {
     const { requestType } = this.method;
-    return this.channel.codec.encode(requestType, requestType.fromPartial(message));
+    try {
+      return this.setting.codec.encode(requestType, requestType.fromPartial(message));
+    } catch (error) {
+      throw oaasError('Internal', `a request of ${this.path} cannot be encoded`, { cause: error });
+    }
   }
 
   /** Makes the call and hands it to the channel; what is wrong with it goes to the owner as well. */
-  begin(owner: CallOwner, options: CallOptions, timeoutMs: number | undefined): void {
-    const { signal } = options;
+  begin(owner: CallOwner, outgoing: OutgoingCall): void {
+    const { signal, timeoutMs } = outgoing;
     if (signal?.aborted === true) {
       owner.ended(this.cancelled(signal), undefined);
       return;
@@ -99,15 +81,22 @@ class Wire {
       owner.ended(this.late(), undefined);
       return;
     }
-    const { channel } = this;
-    const call = new ClientCall(this.path, this.method, this.head(options, timeoutMs), owner, channel);
+    const { setting } = this;
+    let head: FieldBlock;
+    try {
+      head = this.head(outgoing.metadata(), timeoutMs);
+    } catch (error) {
+      owner.ended(toOaasError(error), undefined);
+      return;
+    }
+    const call = new ClientCall(this.path, this.method, head, owner, setting);
     owner.created(call);
-    if (timeoutMs !== undefined) call.timer = channel.timers.after(timeoutMs, () => call.cancel(this.late()));
-    channel.start(call);
+    if (timeoutMs !== undefined) call.timer = setting.timers.after(timeoutMs, () => call.cancel(this.late()));
+    setting.start(call);
   }
 
   /** Cancels the call with the caller's signal. Returns the listener, to be taken off when the call is over. */
-  followSignal(call: ClientCall, { signal }: CallOptions): (() => void) | undefined {
+  followSignal(call: ClientCall, { signal }: OutgoingCall): (() => void) | undefined {
     if (signal === undefined) return undefined;
     const abort = (): void => call.cancel(this.cancelled(signal));
     signal.addEventListener('abort', abort, { once: true });
@@ -122,23 +111,11 @@ class Wire {
     return oaasError('DeadlineExceeded', `${this.path} took longer than its deadline`);
   }
 
-  private sendUnary(request: unknown, options: CallOptions, timeoutMs: number): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const payload = this.encode(request);
-      const owner = new SingleResponse(this, options, resolve, reject, (call) => call.send(payload, true));
-      this.begin(owner, options, timeoutMs);
-    });
-  }
-
-  private head(options: CallOptions, timeoutMs: number | undefined): FieldBlock {
+  private head(metadata: MetadataInput | undefined, timeoutMs: number | undefined): FieldBlock {
     const timeout = timeoutMs === undefined ? '' : formatTimeout(timeoutMs);
-    const { metadata } = this.options;
-    const correlationId = currentCorrelationId();
-    if (metadata !== undefined || options.metadata !== undefined || correlationId !== undefined) {
+    if (metadata !== undefined) {
       const fields = this.fields(timeout);
-      if (correlationId !== undefined) fields.push(correlationHeader, correlationId);
-      if (metadata !== undefined) pushAllMetadata(fields, typeof metadata === 'function' ? metadata() : metadata);
-      if (options.metadata !== undefined) pushAllMetadata(fields, options.metadata);
+      pushAllMetadata(fields, metadata);
       return new FieldBlock(fields);
     }
     const kept = this.heads.get(timeout);
@@ -150,7 +127,7 @@ class Wire {
   }
 
   private fields(timeout: string): string[] {
-    const { scheme, authority } = this.channel;
+    const { scheme, authority } = this.setting;
     const fields = [':method', 'POST', ':scheme', scheme, ':path', this.path, ':authority', authority];
     fields.push('te', 'trailers', 'content-type', 'application/grpc', 'user-agent', userAgent);
     fields.push('grpc-accept-encoding', 'gzip,identity');
@@ -178,8 +155,8 @@ class Drains {
 /** A call with one response. */
 class SingleResponse implements CallOwner {
   readonly drains = new Drains();
-  private readonly wire: Wire;
-  private readonly options: CallOptions;
+  private readonly caller: EdgeCaller;
+  private readonly options: OutgoingCall;
   private readonly resolve: (response: unknown) => void;
   private readonly reject: (error: OaasError) => void;
   private readonly onStart: (call: ClientCall) => void;
@@ -189,13 +166,13 @@ class SingleResponse implements CallOwner {
   private abort: (() => void) | undefined = undefined;
 
   constructor(
-    wire: Wire,
-    options: CallOptions,
+    caller: EdgeCaller,
+    options: OutgoingCall,
     resolve: (response: unknown) => void,
     reject: (error: OaasError) => void,
     onStart: (call: ClientCall) => void,
   ) {
-    this.wire = wire;
+    this.caller = caller;
     this.options = options;
     this.resolve = resolve;
     this.reject = reject;
@@ -204,7 +181,7 @@ class SingleResponse implements CallOwner {
 
   created(call: ClientCall): void {
     this.call = call;
-    this.abort = this.wire.followSignal(call, this.options);
+    this.abort = this.caller.followSignal(call, this.options);
   }
 
   started(call: ClientCall): void {
@@ -226,7 +203,7 @@ class SingleResponse implements CallOwner {
     this.drains.release();
     if (error !== undefined) this.reject(error);
     else if (this.count === 1) this.resolve(this.response);
-    else this.reject(oaasError('Internal', `${this.wire.path} answered with ${this.count} messages instead of one`));
+    else this.reject(oaasError('Internal', `${this.caller.path} answered with ${this.count} messages instead of one`));
     tell(this.options, trailer);
   }
 
@@ -237,8 +214,8 @@ class SingleResponse implements CallOwner {
 
 /** A call whose responses come as a stream. It starts when the first one is asked for; leaving the loop cancels it. */
 class ResponseStream implements CallOwner, AsyncIterableIterator<unknown> {
-  private readonly wire: Wire;
-  private readonly options: CallOptions;
+  private readonly caller: EdgeCaller;
+  private readonly options: OutgoingCall;
   private readonly requests: AsyncIterable<unknown> | undefined;
   private readonly request: unknown;
   private readonly queue: MessageQueue;
@@ -247,21 +224,26 @@ class ResponseStream implements CallOwner, AsyncIterableIterator<unknown> {
   private hasBegun = false;
   private abort: (() => void) | undefined = undefined;
 
-  constructor(wire: Wire, options: CallOptions, requests: AsyncIterable<unknown> | undefined, request: unknown) {
-    this.wire = wire;
+  constructor(
+    caller: EdgeCaller,
+    options: OutgoingCall,
+    requests: AsyncIterable<unknown> | undefined,
+    request: unknown,
+  ) {
+    this.caller = caller;
     this.options = options;
     this.requests = requests;
     this.request = request;
     this.queue = new MessageQueue(
       (bytes) => this.call?.taken(bytes),
-      () => this.call?.cancel(oaasError('Cancelled', `the caller of ${wire.path} left`)),
+      () => this.call?.cancel(oaasError('Cancelled', `the caller of ${caller.path} left`)),
     );
   }
 
   next(): Promise<IteratorResult<unknown, undefined>> {
     if (!this.hasBegun) {
       this.hasBegun = true;
-      this.wire.begin(this, this.options, this.options.deadlineMs);
+      this.caller.begin(this, this.options);
     }
     return this.queue.next();
   }
@@ -277,15 +259,15 @@ class ResponseStream implements CallOwner, AsyncIterableIterator<unknown> {
 
   created(call: ClientCall): void {
     this.call = call;
-    this.abort = this.wire.followSignal(call, this.options);
+    this.abort = this.caller.followSignal(call, this.options);
   }
 
   started(call: ClientCall): void {
     if (this.requests === undefined) {
-      call.send(this.wire.encode(this.request), true);
+      call.send(this.caller.encode(this.request), true);
       return;
     }
-    void sendAll(this.wire, call, this.drains, this.requests);
+    void sendAll(this.caller, call, this.drains, this.requests);
   }
 
   message(value: unknown, bytes: number): void {
@@ -310,7 +292,7 @@ class ResponseStream implements CallOwner, AsyncIterableIterator<unknown> {
 }
 
 /** Hands the trailer to the caller. What the caller's function throws is its own: it must not end the connection. */
-function tell({ onTrailer }: CallOptions, trailer: FieldBlock | undefined): void {
+function tell({ onTrailer }: OutgoingCall, trailer: FieldBlock | undefined): void {
   if (onTrailer === undefined || trailer === undefined) return;
   try {
     onTrailer(new EdgeMetadata(trailer));
@@ -321,16 +303,21 @@ function tell({ onTrailer }: CallOptions, trailer: FieldBlock | undefined): void
   }
 }
 
-async function sendAll(wire: Wire, call: ClientCall, drains: Drains, requests: AsyncIterable<unknown>): Promise<void> {
+async function sendAll(
+  caller: EdgeCaller,
+  call: ClientCall,
+  drains: Drains,
+  requests: AsyncIterable<unknown>,
+): Promise<void> {
   try {
     for await (const request of requests) {
       if (isOver(call)) return;
-      if (!call.send(wire.encode(request), false)) await drains.wait();
+      if (!call.send(caller.encode(request), false)) await drains.wait();
       if (isOver(call)) return;
     }
     call.sendEnd();
   } catch (error) {
-    call.cancel(oaasError('Internal', `the requests of ${wire.path} broke off`, { cause: error }));
+    call.cancel(oaasError('Internal', `the requests of ${caller.path} broke off`, { cause: error }));
   }
 }
 
