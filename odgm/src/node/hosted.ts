@@ -1,3 +1,4 @@
+import type { Clock } from '@oaas/commons/time';
 import type { peer } from '@oaas/proto';
 import { placePartitions, stableHash } from '../placement/index.ts';
 import { Shard, type ShardCounters } from '../shard/index.ts';
@@ -18,6 +19,7 @@ export class HostedCollection {
   readonly reads: OperationWindow;
   readonly writes: OperationWindow;
   readonly #self: string;
+  readonly #clock: Clock;
   readonly #members: readonly string[];
   readonly #shards = new Map<number, Shard>();
   #store: CollectionStorage | undefined;
@@ -30,6 +32,7 @@ export class HostedCollection {
   constructor(options: {
     readonly spec: CollectionSpec;
     readonly self: string;
+    readonly clock: Clock;
     readonly members: readonly string[];
     readonly reads: OperationWindow;
     readonly writes: OperationWindow;
@@ -38,6 +41,7 @@ export class HostedCollection {
     this.reads = options.reads;
     this.writes = options.writes;
     this.#self = options.self;
+    this.#clock = options.clock;
     this.#members = options.members;
     this.#partitionCount = options.spec.partitionCount;
     this.#reason = unsupportedReason(options.spec);
@@ -159,12 +163,19 @@ export class HostedCollection {
     if (this.#store === undefined) return;
     const shard = new Shard({
       collection: this.spec.name,
-      location: { slot: this.#slot, partition },
+      partition,
+      location: { shard: soleShardId(this.#slot, partition), generation: 0 },
+      clock: this.#clock,
       storage: this.#store.storage,
       limits: limitsOf(this.spec),
     });
     this.#shards.set(partition, shard);
   }
+}
+
+/** Number of a shard that only this node has, by what the node's storage calls its collection: apart from those that a grid gives. */
+function soleShardId(slot: number, partition: number): number {
+  return 2 ** 46 + slot * 2 ** 16 + partition;
 }
 
 /** A number for the shard that is the same on every node; 32 bits, never 0. */

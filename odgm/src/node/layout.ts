@@ -8,8 +8,8 @@ export interface StoredLayout {
   readonly partitionCount: number;
 }
 
-/** Keys of slot 0: u32 zero, then `L` and the collection's name. Values: JSON with a format number. */
-const prefix = Buffer.from([0, 0, 0, 0, 0x4c]);
+/** Keys beside those of all shards: six bytes 0xff, then `L` and the collection's name. Values: JSON with a format number. */
+const prefix = Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x4c]);
 const format = 1;
 
 /** The layouts of all collections that a storage has ever held. */

@@ -71,6 +71,7 @@ export class GridNode {
         new HostedCollection({
           spec,
           self: options.self.id,
+          clock,
           members,
           reads: new OperationWindow(clock),
           writes: new OperationWindow(clock),

@@ -1,16 +1,20 @@
 import { oaasError } from '@oaas/commons/errors';
-import type { Mutation, MutationResult, ObjectMeta, ShardLimits, Value } from './model.ts';
-import type { ShardTransaction } from './transaction.ts';
+import type { ExpiringEntry, Mutation, MutationResult, ObjectMeta, ShardLimits, Value } from './model.ts';
+import type { EntryChange, ShardTransaction } from './transaction.ts';
+
+type Change = Extract<Mutation, { type: 'change' }>;
 
 /**
  * Decides one mutation against the state of the transaction and writes its outcome there. The only place where
  * versions grow and compare-and-set is checked; a function of state and mutation, so that every replica that applies
- * the same mutations in the same order ends with the same state.
+ * the same mutations in the same order ends with the same state. It reads no clock: an entry whose time has come
+ * counts as there until a mutation takes it away.
  *
  * Throws `VersionConflict` (with `currentVersion` in the details), `ResourceExhausted` over a limit; the transaction
  * is then as it was before.
  */
 export function applyMutation(transaction: ShardTransaction, mutation: Mutation, limits: ShardLimits): MutationResult {
+  if (mutation.type === 'expire') return applyExpiry(transaction, mutation.entries);
   const meta = transaction.meta(mutation.objectId);
   const current = meta?.version ?? 0;
   if (mutation.expectedVersion !== undefined && mutation.expectedVersion !== current) {
@@ -26,7 +30,19 @@ export function applyMutation(transaction: ShardTransaction, mutation: Mutation,
   return applyChange(transaction, mutation, meta, limits);
 }
 
-type Change = Extract<Mutation, { type: 'change' }>;
+/** Throws `ResourceExhausted` for a mutation that is over a limit whatever the state is. */
+export function checkMutation(mutation: Mutation, limits: ShardLimits): void {
+  if (mutation.type !== 'change') return;
+  let bytes = mutation.objectId.length;
+  for (const [key, { data }] of mutation.put) {
+    if (data.length > limits.maxValueBytes) throw tooLarge(`the value of ${key}`, 'maxValueBytes', limits);
+    bytes += key.length + data.length;
+  }
+  if (mutation.put.size > limits.maxEntriesPerObject) {
+    throw tooLarge(`object ${mutation.objectId}`, 'maxEntriesPerObject', limits);
+  }
+  if (bytes > limits.maxObjectBytes) throw tooLarge(`object ${mutation.objectId}`, 'maxObjectBytes', limits);
+}
 
 function applyChange(
   transaction: ShardTransaction,
@@ -35,58 +51,94 @@ function applyChange(
   limits: ShardLimits,
 ): MutationResult {
   const { objectId: id } = mutation;
-  const changes = new Map<string, Value | undefined>();
+  const changes: EntryChange[] = [];
   let entryCount = meta?.entryCount ?? 0;
   let bytes = meta?.bytes ?? id.length;
-
+  let kept = 0;
   for (const [key, value] of mutation.put) {
     if (value.data.length > limits.maxValueBytes) throw tooLarge(`the value of ${key}`, 'maxValueBytes', limits);
     const old = meta === undefined ? undefined : transaction.value(id, key);
-    if (old !== undefined && isSame(old, value)) continue;
-    changes.set(key, value);
-    entryCount += old === undefined ? 1 : 0;
-    bytes += value.data.length - (old?.data.length ?? 0) + (old === undefined ? key.length : 0);
+    if (old === undefined) {
+      entryCount += 1;
+      bytes += key.length + value.data.length;
+    } else {
+      kept += 1;
+      if (isSame(old, value)) continue;
+      bytes += value.data.length - old.data.length;
+    }
+    changes.push({ key, value, oldExpiresAt: old?.expiresAt });
   }
-  for (const [key, size] of removals(transaction, mutation, meta)) {
-    changes.set(key, undefined);
-    entryCount -= 1;
-    bytes -= key.length + size;
+  // A replacement has nothing to take away when it names all entries that were there.
+  if (meta !== undefined && (mutation.replace ? kept < meta.entryCount : mutation.remove.length > 0)) {
+    for (const removal of removals(transaction, mutation)) {
+      changes.push(removal);
+      entryCount -= 1;
+      bytes -= removal.key.length + removal.bytes;
+    }
   }
-
   const event = mutation.event ?? (mutation.replace ? undefined : meta?.event);
-  const creates = meta === undefined && (mutation.replace || changes.size > 0 || mutation.event !== undefined);
-  const changed = creates || changes.size > 0 || (meta !== undefined && !isSameBytes(event, meta.event));
+  const creates = meta === undefined && (mutation.replace || changes.length > 0 || mutation.event !== undefined);
+  const changed = creates || changes.length > 0 || (meta !== undefined && !isSameBytes(event, meta.event));
   if (!changed) return { version: meta?.version ?? 0, changed: false };
   if (entryCount > limits.maxEntriesPerObject) throw tooLarge(`object ${id}`, 'maxEntriesPerObject', limits);
   if (bytes > limits.maxObjectBytes) throw tooLarge(`object ${id}`, 'maxObjectBytes', limits);
-
   const version = (meta?.version ?? 0) + 1;
   transaction.change(id, { version, entryCount, bytes, event }, changes);
   return { version, changed: true };
 }
 
-/** Entries that are there and go, with the bytes of their values. */
-function* removals(
-  transaction: ShardTransaction,
-  mutation: Change,
-  meta: ObjectMeta | undefined,
-): Generator<readonly [string, number]> {
-  if (meta === undefined || meta.entryCount === 0) return;
+interface Removal extends EntryChange {
+  /** Length of the value that goes. */
+  readonly bytes: number;
+}
+
+/** Entries that are there and go. */
+function removals(transaction: ShardTransaction, mutation: Change): Removal[] {
+  const found: Removal[] = [];
   if (mutation.replace) {
-    for (const [key, size] of transaction.entrySizes(mutation.objectId)) {
-      if (!mutation.put.has(key)) yield [key, size];
+    for (const [key, { bytes, expiresAt }] of transaction.extents(mutation.objectId)) {
+      if (!mutation.put.has(key)) found.push({ key, value: undefined, oldExpiresAt: expiresAt, bytes });
     }
-    return;
+    return found;
   }
   for (const key of new Set(mutation.remove)) {
     if (mutation.put.has(key)) continue;
     const old = transaction.value(mutation.objectId, key);
-    if (old !== undefined) yield [key, old.data.length];
+    if (old !== undefined) found.push({ key, value: undefined, oldExpiresAt: old.expiresAt, bytes: old.data.length });
   }
+  return found;
+}
+
+/** Each object that loses entries gets one version more. */
+function applyExpiry(transaction: ShardTransaction, entries: readonly ExpiringEntry[]): MutationResult {
+  const byObject = new Map<string, Map<string, number>>();
+  for (const { objectId, key, expiresAt } of entries) {
+    const keys = byObject.get(objectId);
+    if (keys === undefined) byObject.set(objectId, new Map([[key, expiresAt]]));
+    else keys.set(key, expiresAt);
+  }
+  let changed = false;
+  for (const [id, keys] of byObject) {
+    const meta = transaction.meta(id);
+    if (meta === undefined) continue;
+    const changes: EntryChange[] = [];
+    let { bytes } = meta;
+    for (const [key, expiresAt] of keys) {
+      const old = transaction.value(id, key);
+      if (old?.expiresAt !== expiresAt) continue;
+      changes.push({ key, value: undefined, oldExpiresAt: expiresAt });
+      bytes -= key.length + old.data.length;
+    }
+    if (changes.length === 0) continue;
+    changed = true;
+    const entryCount = meta.entryCount - changes.length;
+    transaction.change(id, { version: meta.version + 1, entryCount, bytes, event: meta.event }, changes);
+  }
+  return { version: 0, changed };
 }
 
 function isSame(a: Value, b: Value): boolean {
-  return a.type === b.type && Buffer.compare(a.data, b.data) === 0;
+  return a.type === b.type && a.expiresAt === b.expiresAt && Buffer.compare(a.data, b.data) === 0;
 }
 
 function isSameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {

@@ -1,5 +1,15 @@
 /** One shard: objects, their versions, and the order of their changes. */
 export { defaultLimits } from './model.ts';
-export type { Mutation, MutationResult, ObjectMeta, ShardCounters, ShardLimits, StoredObject, Value } from './model.ts';
-export type { ListQuery } from './reader.ts';
+export type {
+  ExpiringEntry,
+  Mutation,
+  MutationResult,
+  ObjectMeta,
+  ShardCounters,
+  ShardLimits,
+  StoredObject,
+  Value,
+} from './model.ts';
+export type { ListQuery, ShardReader } from './reader.ts';
+export type { Consistency, ReplicaStatus, ShardHandle, ShardStatus } from './handle.ts';
 export { Shard } from './shard.ts';

@@ -4,6 +4,11 @@ export type ValueType = 'bytes' | 'crdt-map';
 export interface Value {
   readonly data: Uint8Array;
   readonly type: ValueType;
+  /**
+   * Wall-clock time in milliseconds from which on readers do not see the entry, 0..2^48-1; absent: never. The writer
+   * computes it once, so that all replicas agree. The entry is taken away soon after, which changes the object.
+   */
+  readonly expiresAt?: number | undefined;
 }
 
 export interface ObjectMeta {
@@ -21,7 +26,7 @@ export interface StoredObject {
   readonly entries: ReadonlyMap<string, Value>;
 }
 
-/** One atomic change of one object. It is decided when it is applied, never before. */
+/** One atomic change: of one object, or of what has expired. It is decided when it is applied, never before. */
 export type Mutation =
   | {
       readonly type: 'change';
@@ -37,10 +42,22 @@ export type Mutation =
       /** Compare-and-set: the version that the object must have; 0 means that it must not exist. */
       readonly expectedVersion?: number | undefined;
     }
-  | { readonly type: 'delete'; readonly objectId: string; readonly expectedVersion?: number | undefined };
+  | { readonly type: 'delete'; readonly objectId: string; readonly expectedVersion?: number | undefined }
+  | {
+      /** Takes away entries whose time has come; one that was written again meanwhile, with another time, stays. */
+      readonly type: 'expire';
+      readonly entries: readonly ExpiringEntry[];
+    };
+
+/** An entry that expires at a time, in wall-clock milliseconds. */
+export interface ExpiringEntry {
+  readonly objectId: string;
+  readonly key: string;
+  readonly expiresAt: number;
+}
 
 export interface MutationResult {
-  /** Version after the mutation; 0 when the object does not exist now. */
+  /** Version after the mutation; 0 when the object does not exist now, and for `expire`. */
   readonly version: number;
   /** False when the mutation found everything as it should be: no version was used up. */
   readonly changed: boolean;

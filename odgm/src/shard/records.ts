@@ -1,37 +1,91 @@
 import { oaasError } from '@oaas/commons/errors';
-import type { ObjectMeta, ShardCounters, Value } from './model.ts';
+import type { ExpiringEntry, ObjectMeta, ShardCounters, Value } from './model.ts';
 
 /**
- * How a shard lies in storage. Keys: slot of the collection (u32), partition (u32), kind (u8), then for a meta the
- * object id, for an entry the object id, 0x00 and the entry's key. Ids have no 0x00, so entries of an object are one
- * range, in key order. Numbers are big-endian. The first byte of each record is its format, never 0: a page of zeros
- * is not mistaken for data.
+ * How a shard lies in storage. Keys: shard id (u48), generation (u32), kind (u8), then for a meta the object id, for an
+ * entry the object id, 0x00 and the entry's key, for an expiry the time (u48 of milliseconds), the object id, 0x00 and
+ * the key. Ids have no 0x00, so entries of an object are one range, in key order. Numbers are big-endian. The first
+ * byte of each record is its format, never 0: a page of zeros is not mistaken for data.
  */
-const kinds = { counters: 1, meta: 2, entry: 3 } as const;
-const headLength = 9;
+const kinds = { counters: 1, meta: 2, entry: 3, expiry: 4 } as const;
+const headLength = 11;
 const format = 1;
 
-/** Identifies a shard within one node's storage. */
+/** Identifies the state of a shard within one node's storage. */
 export interface ShardLocation {
-  /** Number that this node gave the collection, from 1 (0 is the node's own). */
-  readonly slot: number;
-  readonly partition: number;
+  /** Number of the shard, 1..2^48-2. */
+  readonly shard: number;
+  /** Grows when the whole state is replaced by another replica's: the new one is written beside the old one. u32. */
+  readonly generation: number;
 }
 
-function keyOf(location: ShardLocation, kind: number, text: string): Buffer {
-  const key = Buffer.allocUnsafe(headLength + text.length);
-  key.writeUInt32BE(location.slot, 0);
-  key.writeUInt32BE(location.partition, 4);
-  key[8] = kind;
-  key.write(text, headLength, 'latin1');
+/** What all keys of the shard's state begin with. */
+export function shardPrefix(location: ShardLocation): Buffer {
+  const prefix = Buffer.allocUnsafe(headLength - 1);
+  prefix.writeUIntBE(location.shard, 0, 6);
+  prefix.writeUInt32BE(location.generation, 6);
+  return prefix;
+}
+
+/** Latin-1, a byte for each character. Ids and keys are short: a loop beats the call into native code. */
+export function putText(bytes: Uint8Array, text: string, at: number): void {
+  for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
+}
+
+function keyOf(location: ShardLocation, kind: number, length: number): Buffer {
+  const key = Buffer.allocUnsafe(headLength + length);
+  key.writeUIntBE(location.shard, 0, 6);
+  key.writeUInt32BE(location.generation, 6);
+  key[10] = kind;
   return key;
 }
 
-export const countersKey = (location: ShardLocation): Buffer => keyOf(location, kinds.counters, '');
-export const metaKey = (location: ShardLocation, id: string): Buffer => keyOf(location, kinds.meta, id);
+export const countersKey = (location: ShardLocation): Buffer => keyOf(location, kinds.counters, 0);
+
+export function metaKey(location: ShardLocation, id: string): Buffer {
+  const key = keyOf(location, kinds.meta, id.length);
+  putText(key, id, headLength);
+  return key;
+}
+
 /** With the beginning of a key: what all entries of the object whose key begins so have in common. */
-export const entryKey = (location: ShardLocation, id: string, key: string): Buffer =>
-  keyOf(location, kinds.entry, `${id}\u0000${key}`);
+export function entryKey(location: ShardLocation, id: string, key: string): Buffer {
+  const at = keyOf(location, kinds.entry, id.length + 1 + key.length);
+  putText(at, id, headLength);
+  at[headLength + id.length] = 0;
+  putText(at, key, headLength + id.length + 1);
+  return at;
+}
+
+/** An entry of the list of times at which entries expire. Its value says nothing. */
+export function expiryKey(location: ShardLocation, expiresAt: number, id: string, key: string): Buffer {
+  const at = keyOf(location, kinds.expiry, 6 + id.length + 1 + key.length);
+  at.writeUIntBE(expiresAt, headLength, 6);
+  putText(at, id, headLength + 6);
+  at[headLength + 6 + id.length] = 0;
+  putText(at, key, headLength + 7 + id.length);
+  return at;
+}
+
+/** Keys of entries that expire before `until`, as a range: start inclusive, end exclusive. */
+export function expiryRange(location: ShardLocation, until: number): { readonly start: Buffer; readonly end: Buffer } {
+  const start = keyOf(location, kinds.expiry, 0);
+  const end = keyOf(location, kinds.expiry, 6);
+  end.writeUIntBE(until, headLength, 6);
+  return { start, end };
+}
+
+/** Later than any time that an entry can expire at. */
+export const endOfTime = 2 ** 48 - 1;
+
+export const expiryRecord = Uint8Array.of(format);
+
+export function expiringEntryOf(key: Uint8Array): ExpiringEntry {
+  const bytes = Buffer.from(key.buffer, key.byteOffset, key.byteLength);
+  const text = bytes.toString('latin1', headLength + 6);
+  const end = text.indexOf('\u0000');
+  return { objectId: text.slice(0, end), key: text.slice(end + 1), expiresAt: bytes.readUIntBE(headLength, 6) };
+}
 
 export function idOfMetaKey(key: Uint8Array): string {
   return latin1(key, headLength);
@@ -42,7 +96,7 @@ export function keyOfEntryKey(key: Uint8Array, id: string): string {
 }
 
 function latin1(bytes: Uint8Array, from: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + from, bytes.byteLength - from).toString('latin1');
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1', from);
 }
 
 export function encodeMeta(meta: ObjectMeta): Uint8Array {
@@ -61,22 +115,35 @@ export function decodeMeta(bytes: Uint8Array): ObjectMeta {
     version: record.readDoubleBE(1),
     entryCount: record.readUInt32BE(9),
     bytes: record.readDoubleBE(13),
-    ...(record.length > 21 ? { event: record.subarray(21) } : {}),
+    event: record.length > 21 ? record.subarray(21) : undefined,
   };
 }
 
-/** The high half of a value's first byte is the format, the low half the type. */
+const typeBit = 1;
+const expiryBit = 2;
+
+/** The high half of a value's first byte is the format, the low half has the type and whether a time (u48) follows. */
 export function encodeValue(value: Value): Uint8Array {
-  const record = Buffer.allocUnsafe(1 + value.data.length);
-  record[0] = (format << 4) | (value.type === 'bytes' ? 0 : 1);
-  record.set(value.data, 1);
+  const { data, expiresAt } = value;
+  const head = expiresAt === undefined ? 1 : 7;
+  const record = Buffer.allocUnsafe(head + data.length);
+  record[0] = (format << 4) | (value.type === 'bytes' ? 0 : typeBit) | (expiresAt === undefined ? 0 : expiryBit);
+  if (expiresAt !== undefined) record.writeUIntBE(expiresAt, 1, 6);
+  record.set(data, head);
   return record;
 }
 
 export function decodeValue(bytes: Uint8Array): Value {
   const first = bytes[0] ?? 0;
   if (first >> 4 !== format) throw unreadable();
-  return { data: bytes.subarray(1), type: (first & 15) === 0 ? 'bytes' : 'crdt-map' };
+  const type = (first & typeBit) === 0 ? 'bytes' : 'crdt-map';
+  if ((first & expiryBit) === 0) return { data: bytes.subarray(1), type, expiresAt: undefined };
+  return { data: bytes.subarray(7), type, expiresAt: recordOf48(bytes) };
+}
+
+function recordOf48(bytes: Uint8Array): number {
+  if (bytes.length < 7) throw unreadable();
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).readUIntBE(1, 6);
 }
 
 export function encodeCounters(counters: ShardCounters): Uint8Array {

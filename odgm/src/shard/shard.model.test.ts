@@ -1,7 +1,8 @@
 import { isOaasError } from '@oaas/commons/errors';
+import { simulatedTime } from '@oaas/commons/testkit';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { createMemoryStorage } from '../storage/memory.ts';
+import { createMemoryEngine } from '../storage/memory.ts';
 import { defaultLimits, type Mutation, Shard } from './index.ts';
 
 /** The dumbest object store that keeps the rules: plain maps, one mutation after the other. */
@@ -61,9 +62,16 @@ function mutationOf({ kind, id, put, remove, expected }: Step): Mutation {
 it('a shard answers and ends as the model does, however mutations fall into groups', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.array(step, { maxLength: 6 }), { maxLength: 6 }), async (groups) => {
-      const storage = createMemoryStorage();
+      const storage = createMemoryEngine();
       const open = (): Shard =>
-        new Shard({ collection: 'c', location: { slot: 1, partition: 0 }, storage, limits: defaultLimits });
+        new Shard({
+          collection: 'c',
+          partition: 0,
+          location: { shard: 1, generation: 0 },
+          storage,
+          limits: defaultLimits,
+          clock: simulatedTime().clock,
+        });
       const shard = open();
       const model = new Model();
       for (const group of groups) {

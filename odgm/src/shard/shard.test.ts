@@ -1,7 +1,9 @@
 import { oaasError } from '@oaas/commons/errors';
+import type { Clock } from '@oaas/commons/time';
+import { simulatedTime } from '@oaas/commons/testkit';
 import { describe, expect, it } from 'vitest';
 import type { Storage } from '../storage/index.ts';
-import { createMemoryStorage } from '../storage/memory.ts';
+import { createMemoryEngine } from '../storage/memory.ts';
 import { defaultLimits, type Mutation, Shard, type ShardLimits, type Value } from './index.ts';
 
 const value = (text: string): Value => ({ data: Buffer.from(text), type: 'bytes' });
@@ -9,12 +11,20 @@ const textOf = (found: Value | undefined): string | undefined =>
   found === undefined ? undefined : Buffer.from(found.data).toString();
 
 function openShard(
-  options: { storage?: Storage; limits?: Partial<ShardLimits>; partition?: number; maxWaiting?: number } = {},
+  options: {
+    storage?: Storage;
+    limits?: Partial<ShardLimits>;
+    partition?: number;
+    maxWaiting?: number;
+    clock?: Clock;
+  } = {},
 ): Shard {
   return new Shard({
     collection: 'c',
-    location: { slot: 1, partition: options.partition ?? 0 },
-    storage: options.storage ?? createMemoryStorage(),
+    partition: options.partition ?? 0,
+    location: { shard: 1 + (options.partition ?? 0), generation: 0 },
+    clock: options.clock ?? simulatedTime().clock,
+    storage: options.storage ?? createMemoryEngine(),
     limits: { ...defaultLimits, ...options.limits },
     maxWaiting: options.maxWaiting,
   });
@@ -122,7 +132,7 @@ describe('compare-and-set', () => {
 
 describe('groups', () => {
   it('commit many writers with few writes of storage, in the order of their calls', async () => {
-    const memory = createMemoryStorage();
+    const memory = createMemoryEngine();
     let writes = 0;
     const counting: Storage = {
       ...memory,
@@ -141,7 +151,7 @@ describe('groups', () => {
   });
 
   it('leave everything as it was when storage refuses, and go on afterwards', async () => {
-    const memory = createMemoryStorage();
+    const memory = createMemoryEngine();
     let isFull = false;
     const failing: Storage = {
       ...memory,
@@ -268,7 +278,7 @@ describe('lists', () => {
 
 describe('reopening', () => {
   it('finds objects, versions and counters as they were', async () => {
-    const storage = createMemoryStorage();
+    const storage = createMemoryEngine();
     const first = openShard({ storage });
     await first.mutate(set('o', { a: '1', b: '22' }));
     await first.mutate(change('o', { a: '3' }));
@@ -279,7 +289,7 @@ describe('reopening', () => {
   });
 
   it('keeps shards of one storage apart', async () => {
-    const storage = createMemoryStorage();
+    const storage = createMemoryEngine();
     await openShard({ storage, partition: 0 }).mutate(set('o', { a: '1' }));
     expect(openShard({ storage, partition: 1 }).reader.object('o')).toBeUndefined();
     expect(openShard({ storage, partition: 1 }).counters.objects).toBe(0);

@@ -1,16 +1,21 @@
 import { oaasError, toOaasError } from '@oaas/commons/errors';
+import type { Clock } from '@oaas/commons/time';
 import type { Storage } from '../storage/index.ts';
-import { applyMutation } from './apply.ts';
+import { applyMutation, checkMutation } from './apply.ts';
+import type { ShardHandle, ShardStatus } from './handle.ts';
 import type { Mutation, MutationResult, ShardCounters, ShardLimits } from './model.ts';
 import { ShardReader } from './reader.ts';
-import { countersKey, decodeCounters, type ShardLocation } from './records.ts';
+import { countersKey, decodeCounters, endOfTime, type ShardLocation } from './records.ts';
 import { ShardTransaction } from './transaction.ts';
 
 export interface ShardOptions {
   readonly collection: string;
+  readonly partition: number;
   readonly location: ShardLocation;
   readonly storage: Storage;
   readonly limits: ShardLimits;
+  /** Says which entries have expired. */
+  readonly clock: Clock;
   /** Mutations that may wait for a commit; one more is refused with `ResourceExhausted`. Default 8,192. */
   readonly maxWaiting?: number | undefined;
 }
@@ -32,7 +37,9 @@ const maxGroupBytes = 8 * 1024 * 1024;
  * while a group is being written makes up the next one. A mutation is answered when it is on disk, and readers see
  * only what is. When a group cannot be written, all of it is refused and the state stays as it was.
  */
-export class Shard {
+export class Shard implements ShardHandle {
+  readonly type = 'basic';
+  readonly id: number;
   readonly collection: string;
   readonly partition: number;
   readonly reader: ShardReader;
@@ -40,18 +47,22 @@ export class Shard {
   readonly #maxWaiting: number;
   #waiting: Waiting[] = [];
   #counters: ShardCounters;
+  #earliestExpiry: number;
+  #isExpiring = false;
   #committing: Promise<void> | undefined;
   #isClosed = false;
 
   /** Opens what is stored, or an empty shard. Throws `StorageCorrupt`. */
   constructor(options: ShardOptions) {
     const { collection, location, storage } = options;
+    this.id = location.shard;
     this.collection = collection;
-    this.partition = location.partition;
+    this.partition = options.partition;
     this.#options = options;
     this.#maxWaiting = options.maxWaiting ?? 8192;
-    this.reader = new ShardReader(storage, location, `${collection}/${String(location.partition)}`);
+    this.reader = new ShardReader(storage, location, `${collection}/${String(options.partition)}`, options.clock);
     this.#counters = decodeCounters(storage.get(countersKey(location)));
+    this.#earliestExpiry = this.reader.earliestExpiry();
   }
 
   /** Objects, entries and bytes as committed. */
@@ -59,9 +70,38 @@ export class Shard {
     return this.#counters;
   }
 
+  /** Its one replica is as good as all of them. */
+  read(): ShardReader {
+    return this.reader;
+  }
+
+  status(): ShardStatus {
+    return soleReplica;
+  }
+
+  expire(limit: number): void {
+    if (this.#isExpiring || this.#isClosed || this.#earliestExpiry > this.#options.clock.now()) return;
+    const entries = this.reader.expired(limit);
+    if (entries.length === 0) {
+      this.#earliestExpiry = this.reader.earliestExpiry();
+      return;
+    }
+    this.#isExpiring = true;
+    const done = (): void => {
+      this.#isExpiring = false;
+    };
+    // What could not be taken away now is found again by the next call.
+    this.mutate({ type: 'expire', entries }).then(done, done);
+  }
+
   /** Resolves when the mutation is durable. Rejects as {@link applyMutation} throws, or as storage does. */
   mutate(mutation: Mutation): Promise<MutationResult> {
     if (this.#isClosed) return Promise.reject(oaasError('Unavailable', 'the shard is closed', { retryAfterMs: 200 }));
+    try {
+      checkMutation(mutation, this.#options.limits);
+    } catch (error) {
+      return Promise.reject(toOaasError(error));
+    }
     if (this.#waiting.length >= this.#maxWaiting) {
       return Promise.reject(
         oaasError('ResourceExhausted', 'too many writes wait for this shard', {
@@ -119,6 +159,7 @@ export class Shard {
       const operations = transaction.operations();
       if (operations.length > 0) await storage.write(operations);
       this.#counters = transaction.counters;
+      this.#earliestExpiry = Math.min(this.#earliestExpiry, transaction.earliestExpiry);
       for (const { waiting, result } of decided) waiting.resolve(result);
     } catch (thrown) {
       const error = toOaasError(thrown);
@@ -127,8 +168,19 @@ export class Shard {
   }
 }
 
+const soleReplica: ShardStatus = {
+  state: 'serving',
+  role: 'leader',
+  leader: 0,
+  term: 0,
+  commit: 0,
+  applied: 0,
+  lastIndex: 0,
+  replicas: [],
+};
+
 function sizeOf(mutation: Mutation): number {
-  if (mutation.type === 'delete') return 0;
+  if (mutation.type !== 'change') return 0;
   let bytes = 0;
   for (const value of mutation.put.values()) bytes += value.data.length;
   return bytes;

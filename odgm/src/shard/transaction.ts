@@ -7,18 +7,42 @@ import {
   encodeCounters,
   encodeMeta,
   encodeValue,
+  endOfTime,
   entryKey,
+  expiryKey,
+  expiryRecord,
   keyOfEntryKey,
   metaKey,
   type ShardLocation,
 } from './records.ts';
 
+/** What happens to one entry of an object. */
+export interface EntryChange {
+  readonly key: string;
+  /** `undefined`: it goes. */
+  readonly value: Value | undefined;
+  /** Of the value that was there. */
+  readonly oldExpiresAt: number | undefined;
+}
+
+/** What is there, without its bytes. */
+export interface EntryExtent {
+  /** Length of the value. */
+  readonly bytes: number;
+  readonly expiresAt: number | undefined;
+}
+
+interface PendingEntry {
+  value: Value | undefined;
+  readonly storedExpiresAt: number | undefined;
+}
+
 interface PendingObject {
   meta: ObjectMeta | undefined;
   /** True when nothing of the stored entries is left but what `entries` names. */
   isReplaced: boolean;
-  /** Changed entries; `undefined` for one that goes. */
-  readonly entries: Map<string, Value | undefined>;
+  /** Changed entries. */
+  readonly entries: Map<string, PendingEntry>;
 }
 
 /**
@@ -30,6 +54,7 @@ export class ShardTransaction {
   readonly #location: ShardLocation;
   readonly #objects = new Map<string, PendingObject>();
   #counters: ShardCounters;
+  #earliestExpiry = endOfTime;
 
   constructor(storage: StorageReader, location: ShardLocation, counters: ShardCounters) {
     this.#storage = storage;
@@ -41,6 +66,11 @@ export class ShardTransaction {
     return this.#counters;
   }
 
+  /** The earliest time at which an entry that was written here expires; {@link endOfTime} when none does. */
+  get earliestExpiry(): number {
+    return this.#earliestExpiry;
+  }
+
   meta(id: string): ObjectMeta | undefined {
     const pending = this.#objects.get(id);
     return pending === undefined ? this.#storedMeta(id) : pending.meta;
@@ -48,29 +78,40 @@ export class ShardTransaction {
 
   value(id: string, key: string): Value | undefined {
     const pending = this.#objects.get(id);
-    if (pending?.entries.has(key) === true) return pending.entries.get(key);
-    if (pending?.isReplaced === true) return undefined;
+    if (pending !== undefined) {
+      const entry = pending.entries.get(key);
+      if (entry !== undefined) return entry.value;
+      if (pending.isReplaced) return undefined;
+    }
     const stored = this.#storage.get(entryKey(this.#location, id, key));
     return stored === undefined ? undefined : decodeValue(stored);
   }
 
-  /** All entries of the object: key -> bytes of its value. */
-  entrySizes(id: string): Map<string, number> {
+  /** All entries of the object. */
+  extents(id: string): Map<string, EntryExtent> {
     const pending = this.#objects.get(id);
-    const sizes = pending?.isReplaced === true ? new Map<string, number>() : this.#storedSizes(id);
-    for (const [key, value] of pending?.entries ?? []) {
-      if (value === undefined) sizes.delete(key);
-      else sizes.set(key, value.data.length);
+    const extents = pending?.isReplaced === true ? new Map<string, EntryExtent>() : this.#storedExtents(id);
+    if (pending === undefined) return extents;
+    for (const [key, { value }] of pending.entries) {
+      if (value === undefined) extents.delete(key);
+      else extents.set(key, { bytes: value.data.length, expiresAt: value.expiresAt });
     }
-    return sizes;
+    return extents;
   }
 
   /** Writes the meta of an object and those of its entries that changed. */
-  change(id: string, meta: ObjectMeta, entries: Iterable<readonly [string, Value | undefined]>): void {
+  change(id: string, meta: ObjectMeta, changes: readonly EntryChange[]): void {
     const pending = this.#pending(id);
     this.#count(pending.meta, meta);
     pending.meta = meta;
-    for (const [key, value] of entries) pending.entries.set(key, value);
+    for (const { key, value, oldExpiresAt } of changes) {
+      const entry = pending.entries.get(key);
+      if (entry !== undefined) entry.value = value;
+      else pending.entries.set(key, { value, storedExpiresAt: pending.isReplaced ? undefined : oldExpiresAt });
+      if (value?.expiresAt !== undefined && value.expiresAt < this.#earliestExpiry) {
+        this.#earliestExpiry = value.expiresAt;
+      }
+    }
   }
 
   delete(id: string): void {
@@ -89,23 +130,47 @@ export class ShardTransaction {
       operations.push(
         pending.meta === undefined ? { type: 'delete', key } : { type: 'put', key, value: encodeMeta(pending.meta) },
       );
-      if (pending.isReplaced) {
-        for (const old of this.#storedSizes(id).keys()) {
-          if (pending.entries.get(old) === undefined) {
-            operations.push({ type: 'delete', key: entryKey(this.#location, id, old) });
-          }
-        }
-      }
-      for (const [name, value] of pending.entries) {
-        const at = entryKey(this.#location, id, name);
-        if (value !== undefined) operations.push({ type: 'put', key: at, value: encodeValue(value) });
-        else if (!pending.isReplaced) operations.push({ type: 'delete', key: at });
-      }
+      if (pending.isReplaced) this.#deleteStored(id, pending, operations);
+      for (const [name, entry] of pending.entries) this.#writeEntry(id, name, entry, pending.isReplaced, operations);
     }
     if (operations.length > 0) {
       operations.push({ type: 'put', key: countersKey(this.#location), value: encodeCounters(this.#counters) });
     }
     return operations;
+  }
+
+  #deleteStored(id: string, { entries }: PendingObject, operations: WriteOperation[]): void {
+    for (const [name, { expiresAt }] of this.#storedExtents(id)) {
+      if (expiresAt !== undefined) this.#deleteExpiry(id, name, expiresAt, operations);
+      if (entries.get(name)?.value === undefined) {
+        operations.push({ type: 'delete', key: entryKey(this.#location, id, name) });
+      }
+    }
+  }
+
+  #writeEntry(
+    id: string,
+    name: string,
+    { value, storedExpiresAt }: PendingEntry,
+    isReplaced: boolean,
+    operations: WriteOperation[],
+  ): void {
+    if (storedExpiresAt !== undefined && storedExpiresAt !== value?.expiresAt) {
+      this.#deleteExpiry(id, name, storedExpiresAt, operations);
+    }
+    if (value === undefined) {
+      if (!isReplaced) operations.push({ type: 'delete', key: entryKey(this.#location, id, name) });
+      return;
+    }
+    operations.push({ type: 'put', key: entryKey(this.#location, id, name), value: encodeValue(value) });
+    if (value.expiresAt !== undefined) {
+      const key = expiryKey(this.#location, value.expiresAt, id, name);
+      operations.push({ type: 'put', key, value: expiryRecord });
+    }
+  }
+
+  #deleteExpiry(id: string, name: string, expiresAt: number, operations: WriteOperation[]): void {
+    operations.push({ type: 'delete', key: expiryKey(this.#location, expiresAt, id, name) });
   }
 
   #pending(id: string): PendingObject {
@@ -130,12 +195,13 @@ export class ShardTransaction {
     return stored === undefined ? undefined : decodeMeta(stored);
   }
 
-  #storedSizes(id: string): Map<string, number> {
+  #storedExtents(id: string): Map<string, EntryExtent> {
     const start = entryKey(this.#location, id, '');
-    const sizes = new Map<string, number>();
+    const extents = new Map<string, EntryExtent>();
     for (const { key, value } of this.#storage.range({ start, end: prefixEnd(start) })) {
-      sizes.set(keyOfEntryKey(key, id), value.length - 1);
+      const { data, expiresAt } = decodeValue(value);
+      extents.set(keyOfEntryKey(key, id), { bytes: data.length, expiresAt });
     }
-    return sizes;
+    return extents;
   }
 }

@@ -1,0 +1,64 @@
+import type { Mutation, MutationResult, ShardCounters } from './model.ts';
+import type { ShardReader } from './reader.ts';
+
+/**
+ * What a read promises. `linearizable`: it sees every mutation that was answered before it began. `local`: the state of
+ * this replica, which may be older; {@link ShardHandle.status} says by how much.
+ */
+export type Consistency = 'linearizable' | 'local';
+
+/** One replica as its shard's leader, or the replica itself, knows it. */
+export interface ReplicaStatus {
+  /** Member number. */
+  readonly member: number;
+  readonly role: 'voter' | 'learner' | 'outgoing';
+  /** How the leader sends to it; `leader` for itself, `unknown` on replicas that do not lead. */
+  readonly state: 'leader' | 'probe' | 'replicate' | 'snapshot' | 'unknown';
+  /** Its log equals the leader's up to this index; 0 while unknown. */
+  readonly match: number;
+  /** Entries of the leader's log that it does not have yet; 0 while unknown. */
+  readonly lag: number;
+  /** Heard from within the last election timeout. */
+  readonly isActive: boolean;
+}
+
+export interface ShardStatus {
+  /** `failed`: stopped on this node after a fault of its storage or of the program; other replicas go on. */
+  readonly state: 'serving' | 'failed' | 'closed';
+  readonly role: 'leader' | 'candidate' | 'follower' | 'learner';
+  /** Member number of the leader; 0 while unknown, and for a shard without replication. */
+  readonly leader: number;
+  readonly term: number;
+  readonly commit: number;
+  readonly applied: number;
+  readonly lastIndex: number;
+  readonly replicas: readonly ReplicaStatus[];
+  /** Why it failed. */
+  readonly problem?: string | undefined;
+}
+
+/** A shard as its callers see it, however it is replicated. */
+export interface ShardHandle {
+  readonly type: 'basic' | 'raft' | 'mst';
+  /** Number of the shard. */
+  readonly id: number;
+  readonly collection: string;
+  readonly partition: number;
+  /** The state of this replica, as `read('local')` gives it. */
+  readonly reader: ShardReader;
+  /** Objects, entries and bytes as this replica has applied them; entries that expired count until they are taken away. */
+  readonly counters: ShardCounters;
+  /**
+   * Resolves when the mutation is committed and durable. Rejects as `applyMutation` throws, with `ResourceExhausted`
+   * over the bound of waiting mutations, with `NoLeader` (`leader` in the details when another member leads), and with
+   * `Unavailable` and `outcome` in the details when leadership was lost meanwhile: `notApplied`, or `unknown`.
+   */
+  mutate(mutation: Mutation): Promise<MutationResult>;
+  /** A reader that is good for reads in the same turn of the event loop. Not a promise where nothing must be waited for. */
+  read(consistency: Consistency): ShardReader | Promise<ShardReader>;
+  status(): ShardStatus;
+  /** Begins to take away at most `limit` entries whose time has come, where this replica is the one to do so. Cheap when there are none. */
+  expire(limit: number): void;
+  /** Takes no more mutations and waits for those under way. Idempotent. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,120 @@
+import { eventually, simulatedTime } from '@oaas/commons/testkit';
+import { describe, expect, it } from 'vitest';
+import { createMemoryEngine } from '../storage/memory.ts';
+import { defaultLimits, type Mutation, Shard, type Value } from './index.ts';
+
+const put = (objectId: string, entries: Record<string, number | undefined>, replace = false): Mutation => ({
+  type: 'change',
+  objectId,
+  put: new Map(
+    Object.entries(entries).map(([key, expiresAt]): [string, Value] => [
+      key,
+      { data: Buffer.from(key), type: 'bytes', expiresAt },
+    ]),
+  ),
+  remove: [],
+  replace,
+});
+
+function setup() {
+  const time = simulatedTime(1000);
+  const storage = createMemoryEngine();
+  const open = () =>
+    new Shard({
+      collection: 'c',
+      partition: 0,
+      location: { shard: 1, generation: 0 },
+      storage,
+      limits: defaultLimits,
+      clock: time.clock,
+    });
+  return { time, storage, open, shard: open() };
+}
+
+const keysOf = (shard: Shard, id: string) => [...(shard.reader.object(id)?.entries.keys() ?? [])];
+
+describe('an entry with a time to live', () => {
+  it('is not seen from its time on, by any read, before it is taken away', async () => {
+    const { time, shard } = setup();
+    await shard.mutate(put('o', { a: 1010, b: undefined }));
+    expect(keysOf(shard, 'o')).toEqual(['a', 'b']);
+    await time.advance(9);
+    expect(shard.reader.value('o', 'a')).toBeDefined();
+    await time.advance(1);
+    expect(shard.reader.value('o', 'a')).toBeUndefined();
+    expect(keysOf(shard, 'o')).toEqual(['b']);
+    expect(shard.reader.listValues('o', { prefix: '', limit: 0 }).items.map(({ key }) => key)).toEqual(['b']);
+    expect(shard.counters.entries).toBe(2);
+  });
+
+  it('is taken away with its bytes, which changes the object once', async () => {
+    const { time, shard } = setup();
+    await shard.mutate(put('o', { aa: 1010, bbb: 1010, c: undefined }));
+    await time.advance(10);
+    shard.expire(10);
+    await eventually(() => {
+      expect(shard.counters).toEqual({ objects: 1, entries: 1, bytes: 'o'.length + 'cc'.length });
+    });
+    expect(shard.reader.meta('o')).toMatchObject({ version: 2, entryCount: 1 });
+    expect(shard.reader.earliestExpiry()).toBe(2 ** 48 - 1);
+  });
+
+  it('lives on when it is written again, with another time or none', async () => {
+    const { time, storage, shard } = setup();
+    await shard.mutate(put('o', { a: 1010, b: 1010, c: 1010 }));
+    const due = [
+      { objectId: 'o', key: 'a', expiresAt: 1010 },
+      { objectId: 'o', key: 'b', expiresAt: 1010 },
+    ];
+    await shard.mutate(put('o', { a: 5000, b: undefined }));
+    expect(shard.reader.earliestExpiry()).toBe(1010);
+    await time.advance(10);
+    await shard.mutate({ type: 'expire', entries: due });
+    expect(keysOf(shard, 'o')).toEqual(['a', 'b']);
+    shard.expire(10);
+    await eventually(() => {
+      expect(shard.counters.entries).toBe(2);
+    });
+    expect(shard.reader.earliestExpiry()).toBe(5000);
+    // Meta, counters, two entries, one time: nothing is left of what went.
+    expect(storage.usage().entries).toBe(5);
+  });
+
+  it('leaves no time behind when its object is deleted or replaced, also within one group', async () => {
+    const { storage, shard } = setup();
+    await shard.mutate(put('o', { a: 1010 }));
+    await Promise.all([
+      shard.mutate({ type: 'delete', objectId: 'o' }),
+      shard.mutate(put('o', { a: 1020 }, true)),
+      shard.mutate(put('o', { b: undefined }, true)),
+    ]);
+    expect(shard.reader.earliestExpiry()).toBe(2 ** 48 - 1);
+    expect(storage.usage().entries).toBe(3);
+  });
+
+  it('expires also after a restart', async () => {
+    const { time, shard, open } = setup();
+    await shard.mutate(put('o', { a: 1010 }));
+    await shard.close();
+    const reopened = open();
+    await time.advance(10);
+    reopened.expire(10);
+    await eventually(() => {
+      expect(reopened.counters.entries).toBe(0);
+    });
+  });
+
+  it('waits for its turn when there are many', async () => {
+    const { time, shard } = setup();
+    await shard.mutate(put('o', { a: 1001, b: 1002, c: 1003 }));
+    await time.advance(100);
+    shard.expire(2);
+    await eventually(() => {
+      expect(shard.counters.entries).toBe(1);
+    });
+    await eventually(() => {
+      shard.expire(2);
+      expect(shard.counters.entries).toBe(0);
+    });
+  });
+});
