@@ -1,4 +1,4 @@
-/** The storage port. The engines (`./memory.ts`, `./lmdb.ts`) are chosen by the composition root only. */
+/** The ports of storage. The engines (`./memory.ts`, `./durable.ts`) are chosen by the composition root only. */
 export type {
   RangeQuery,
   Storage,
@@ -8,5 +8,18 @@ export type {
   StoredEntry,
   WriteOperation,
 } from './port.ts';
+export type {
+  Engine,
+  EngineStatus,
+  GroupLog,
+  HardState,
+  LogEntry,
+  LogEntryType,
+  LogPosition,
+  LogWrite,
+  ScrubQuery,
+  ScrubResult,
+} from './engine.ts';
+export { noHardState, noPosition } from './engine.ts';
 export { maxKeyBytes } from './port.ts';
 export { prefixEnd } from './prefix.ts';

@@ -1,7 +1,7 @@
 import { tempDir } from '@oaas/commons/testkit';
 import { prefixEnd, type Storage, type WriteOperation } from '@oaas/odgm/storage';
 import { openLmdbStorage } from '@oaas/odgm/storage/lmdb';
-import { createMemoryStorage } from '@oaas/odgm/storage/memory';
+import { createMemoryEngine } from '@oaas/odgm/storage/memory';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 
@@ -14,7 +14,7 @@ const engines: Engine[] = [
   {
     name: 'memory',
     open: () => {
-      const storage = createMemoryStorage();
+      const storage = createMemoryEngine();
       return Promise.resolve({ storage, release: () => storage.close() });
     },
   },

@@ -1,0 +1,48 @@
+import { oaasError } from '@oaas/commons/errors';
+import type { LogEntry, LogWrite } from './engine.ts';
+import type { Log } from './group-log.ts';
+import { maxKeyBytes, type WriteOperation } from './port.ts';
+
+/** Throws `InvalidArgument` for writes that do not fit the logs; gives back nothing but the right to go on. */
+export function checkWrites(writes: readonly LogWrite[], logOf: (group: number) => Log): void {
+  const lasts = new Map<number, number>();
+  for (const write of writes) {
+    const { group, reset, entries } = write;
+    checkGroup(group);
+    const log = logOf(group);
+    const last = reset?.index ?? lasts.get(group) ?? log.expectedLast;
+    const first = reset === undefined ? log.firstIndex : reset.index + 1;
+    lasts.set(group, entries === undefined || entries.length === 0 ? last : checkEntries(group, first, last, entries));
+  }
+}
+
+export function checkGroup(group: number): void {
+  if (!Number.isSafeInteger(group) || group < 0) throw invalid(`"${String(group)}" is no number of a group`, group);
+}
+
+function checkEntries(group: number, first: number, last: number, entries: readonly LogEntry[]): number {
+  let next = entries[0]?.index ?? 0;
+  if (next < first || next > last + 1) {
+    throw invalid(`entry ${String(next)} does not fit a log of ${String(first)}..${String(last)}`, group);
+  }
+  for (const { index } of entries) {
+    if (index !== next) throw invalid(`entry ${String(index)} follows ${String(next - 1)}`, group);
+    next += 1;
+  }
+  return next - 1;
+}
+
+/** Throws `InvalidArgument` for a key that the engines cannot hold. */
+export function checkOperations(operations: readonly WriteOperation[]): void {
+  for (const { key } of operations) {
+    if (key.length === 0 || key.length > maxKeyBytes) {
+      throw oaasError('InvalidArgument', `a key of ${String(key.length)} bytes cannot be stored`, {
+        details: { maxKeyBytes },
+      });
+    }
+  }
+}
+
+function invalid(message: string, group: number): Error {
+  return oaasError('InvalidArgument', message, { details: { group } });
+}
