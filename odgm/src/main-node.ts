@@ -1,5 +1,4 @@
-import { createGrpcChannel } from '@oaas/commons/grpc';
-import { createEdgeServer } from '@oaas/commons/grpc/edge';
+import { createEdgeChannel, createEdgeServer } from '@oaas/commons/grpc/edge';
 import { HealthRegistry, LifecycleGroup } from '@oaas/commons/lifecycle';
 import { createMetrics, createOpsHandler, type Logger, newCorrelationId } from '@oaas/commons/telemetry';
 import type { Clock, Random, Timers } from '@oaas/commons/time';
@@ -11,7 +10,7 @@ import { ClientPool, createFunctions, Invoker } from './invocation/index.ts';
 import { createNodeMetrics, GridNode, hostAndPort, type Member, parseMembers, withSelf } from './node/index.ts';
 import { createPeers, dataService, functionService, peerService } from './rpc/index.ts';
 import { openLmdbStorage } from './storage/lmdb.ts';
-import { createMemoryStorage } from './storage/memory.ts';
+import { createMemoryEngine } from './storage/memory.ts';
 
 export interface NodeDependencies {
   readonly clock: Clock;
@@ -40,10 +39,11 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
   const nodeMetrics = createNodeMetrics(metrics);
   const health = new HealthRegistry({ timers });
 
-  const openChannel = (address: string) => createGrpcChannel(address, { reconnectMaxMs: 1000 });
-  const dataClients = new ClientPool(data.DataServiceDefinition, { size: config.maxSessions, openChannel });
-  const peerClients = new ClientPool(peer.GridPeerDefinition, { size: 1, openChannel });
-  const functions = createFunctions({ size: config.maxSessions, openChannel });
+  const channelsOf = (connectionsPerAddress: number) => (address: string) =>
+    createEdgeChannel(address, { clock, timers, random, connectionsPerAddress, reconnectMaxMs: 1000 });
+  const dataClients = new ClientPool(data.DataServiceDefinition, channelsOf(config.maxSessions));
+  const peerClients = new ClientPool(peer.GridPeerDefinition, channelsOf(1));
+  const functions = createFunctions(channelsOf(config.maxSessions));
 
   const node = new GridNode({
     clusterId: config.clusterId,
@@ -54,7 +54,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     openStorage: (durability) =>
       durability === 'persistent'
         ? openLmdbStorage({ directory: config.dataDir, owner: `ODGM node ${self.id} (pid ${String(process.pid)})` })
-        : Promise.resolve(createMemoryStorage()),
+        : Promise.resolve(createMemoryEngine()),
     peers: createPeers({
       clusterId: config.clusterId,
       self: self.id,

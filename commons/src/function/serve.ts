@@ -1,7 +1,8 @@
 import { invoke } from '@oaas/proto';
 import { createDataClient, createFunctionClient } from '../client/index.ts';
 import { oaasError } from '../errors/index.ts';
-import { type Channel, createGrpcChannel, createGrpcServer } from '../grpc/index.ts';
+import { createEdgeChannel, createEdgeServer } from '../grpc/edge/index.ts';
+import type { Channel } from '../grpc/index.ts';
 import { HealthRegistry, LifecycleGroup, runMain } from '../lifecycle/index.ts';
 import { systemClock, systemRandom, systemTimers } from '../system/index.ts';
 import { createLogger, type Logger, newCorrelationId } from '../telemetry/index.ts';
@@ -50,8 +51,8 @@ export function createFunctionProgram(
   const logger = dependencies.logger.child({ function_key: config.key, deployment: config.deploymentId });
   const health = new HealthRegistry({ timers });
   const serving = health.gate('readiness', 'functions', 'starting');
-  const connection = gridConnection(config.endpoint);
-  const grpc = createGrpcServer({ logger, health, newCorrelationId: () => newCorrelationId(random) });
+  const connection = gridConnection(config.endpoint, { clock, timers, random });
+  const grpc = createEdgeServer({ logger, clock, timers, health, newCorrelationId: () => newCorrelationId(random) });
   grpc.add(
     invoke.OprcFunctionDefinition,
     functionHandlers({
@@ -81,7 +82,10 @@ export function createFunctionProgram(
 }
 
 /** Connects with the first call that needs the grid: a stateless function needs none. */
-function gridConnection(endpoint: string | undefined): { grid: () => Grid; close: () => void } {
+function gridConnection(
+  endpoint: string | undefined,
+  time: Pick<FunctionDependencies, 'clock' | 'timers' | 'random'>,
+): { grid: () => Grid; close: () => void } {
   let open: { grid: Grid; channel: Channel } | undefined;
   return {
     grid: () => {
@@ -91,7 +95,7 @@ function gridConnection(endpoint: string | undefined): { grid: () => Grid; close
         });
       }
       if (open === undefined) {
-        const channel = createGrpcChannel(endpoint);
+        const channel = createEdgeChannel(endpoint, time);
         open = { channel, grid: { data: createDataClient(channel), functions: createFunctionClient(channel) } };
       }
       return open.grid;

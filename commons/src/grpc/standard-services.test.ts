@@ -6,18 +6,26 @@ import { data, grpcHealth, reflection, reflectionAlpha } from '@oaas/proto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../testkit/index.ts';
 import { HealthRegistry } from '../lifecycle/index.ts';
-import { systemTimers } from '../system/index.ts';
+import { systemClock, systemTimers } from '../system/index.ts';
 import { createLogger } from '../telemetry/index.ts';
-import { createGrpcChannel, createGrpcClient, createGrpcServer } from './index.ts';
+import { createEdgeServer } from './edge/index.ts';
+import { createGrpcChannel, createGrpcClient, createGrpcServer, type GrpcServerOptions } from './index.ts';
 
 const ends: (() => void)[] = [];
 afterEach(() => {
   for (const end of ends.splice(0)) end();
 });
 
-async function start() {
+const servers = {
+  'grpc-js': (options: GrpcServerOptions) => createGrpcServer(options),
+  edge: (options: GrpcServerOptions) => createEdgeServer({ ...options, clock: systemClock, timers: systemTimers }),
+};
+type Carrier = keyof typeof servers;
+const carriers = ['grpc-js', 'edge'] as const satisfies readonly Carrier[];
+
+async function start(carrier: Carrier) {
   const health = new HealthRegistry({ timers: systemTimers });
-  const server = createGrpcServer({
+  const server = servers[carrier]({
     logger: createLogger({ service: 'test', level: 'silent' }),
     health,
     reflection: true,
@@ -39,9 +47,9 @@ async function start() {
 
 const { SERVING, NOT_SERVING, SERVICE_UNKNOWN } = grpcHealth.HealthCheckResponse_ServingStatus;
 
-describe('the health service', () => {
+describe.each(carriers)('the health service over %s', (carrier) => {
   it('serves while the program is ready, under its own name and that of each service', async () => {
-    const { health, channel } = await start();
+    const { health, channel } = await start(carrier);
     const client = createGrpcClient(grpcHealth.HealthDefinition, channel);
     expect(await client.check({})).toEqual({ status: SERVING });
     const gate = health.gate('readiness', 'store', 'opens');
@@ -52,7 +60,7 @@ describe('the health service', () => {
   });
 
   it('tells a watcher the state and each change', async () => {
-    const { health, channel } = await start();
+    const { health, channel } = await start(carrier);
     const gate = health.gate('readiness', 'store', 'opens');
     const abort = new AbortController();
     const seen: number[] = [];
@@ -72,7 +80,7 @@ describe('the health service', () => {
   });
 
   it('tells a watcher of an unknown service so, and keeps the stream open', async () => {
-    const { channel } = await start();
+    const { channel } = await start(carrier);
     const client = createGrpcClient(grpcHealth.HealthDefinition, channel);
     const stream = client.watch({ service: 'unknown' })[Symbol.asyncIterator]();
     expect((await stream.next()).value).toEqual({ status: SERVICE_UNKNOWN });
@@ -80,12 +88,17 @@ describe('the health service', () => {
   });
 });
 
+const v1 = reflection.ServerReflectionDefinition;
+const v1alpha = reflectionAlpha.ServerReflectionDefinition as unknown as typeof v1;
+
 describe.each([
-  ['v1', reflection.ServerReflectionDefinition],
-  ['v1alpha', reflectionAlpha.ServerReflectionDefinition as unknown as typeof reflection.ServerReflectionDefinition],
-] as const)('reflection %s', (_, definition) => {
+  ['v1', 'grpc-js', v1],
+  ['v1', 'edge', v1],
+  ['v1alpha', 'grpc-js', v1alpha],
+  ['v1alpha', 'edge', v1alpha],
+] as const)('reflection %s over %s', (_, carrier, definition) => {
   async function ask(...requests: Partial<reflection.ServerReflectionRequest>[]) {
-    const { channel } = await start();
+    const { channel } = await start(carrier);
     async function* stream() {
       await Promise.resolve();
       yield* requests;
@@ -149,7 +162,9 @@ function isOnPath(program: string): boolean {
 
 const hasGrpcurl = isOnPath('grpcurl');
 
-describe.skipIf(!hasGrpcurl)(`grpcurl${hasGrpcurl ? '' : ' (skipped: it is not on PATH)'}`, () => {
+const grpcurlNote = hasGrpcurl ? '' : ' (skipped: it is not on PATH)';
+
+describe.skipIf(!hasGrpcurl).each(carriers)(`grpcurl and a server of %s${grpcurlNote}`, (carrier) => {
   const grpcurl = async (port: number, ...args: string[]): Promise<string> =>
     (
       await promisify(execFile)('grpcurl', [
@@ -161,7 +176,7 @@ describe.skipIf(!hasGrpcurl)(`grpcurl${hasGrpcurl ? '' : ' (skipped: it is not o
     ).stdout;
 
   it('lists, describes and calls by reflection', async () => {
-    const { port } = await start();
+    const { port } = await start(carrier);
     expect(await grpcurl(port, 'list')).toContain('oprc.DataService');
     const described = await promisify(execFile)('grpcurl', [
       '-plaintext',

@@ -6,9 +6,9 @@ export interface Functions extends FunctionPort {
   close(): void;
 }
 
-/** Calls functions over gRPC, `size` connections to each program. */
-export function createFunctions(options: { readonly size: number; readonly openChannel: OpenChannel }): Functions {
-  const pool = new ClientPool(invoke.OprcFunctionDefinition, options);
+/** Calls functions over gRPC. */
+export function createFunctions(openChannel: OpenChannel): Functions {
+  const pool = new ClientPool(invoke.OprcFunctionDefinition, openChannel);
   return {
     invokeFn: (url, request, call) => pool.client(url).invokeFn(request, call),
     invokeObj: (url, request, call) => pool.client(url).invokeObj(request, call),

@@ -62,7 +62,7 @@ class PooledChannel implements Channel, CallerSetting {
   private waiting: ClientCall[] = [];
   private readonly readyWaiters = new Set<() => void>();
   private readonly sweep: Timer;
-  private turn = 0;
+  private turn = -1;
   private isClosed = false;
 
   constructor(addresses: readonly string[], targets: readonly Address[], options: EdgeChannelOptions) {
