@@ -25,7 +25,7 @@ export interface MeshPeer {
 
 /** Who is at the other end of a link. */
 export interface MeshIdentity {
-  /** Member number; 0 for a caller that has none yet. */
+  /** Member number. */
   readonly number: number;
   readonly id: string;
   /** Grows with every start of the member's process: a peer with another incarnation has restarted. Safe integer. */
@@ -111,9 +111,10 @@ export interface StreamOptions {
 /** The writing end of a stream. */
 export interface MeshStream {
   /**
-   * Sends a chunk of at most 1 MiB; the reader gets chunks as they were written. Resolves when the next one may come:
-   * the reader's window (1 MiB that it has not yet consumed) has room and so has the link's queue. Rejects when the
-   * stream is over: `Unavailable` (link lost), `Cancelled`, or the error of the reader. One write at a time.
+   * Sends a chunk of at most 1 MiB; the reader gets chunks as they were written. Resolves once the chunk is queued, which
+   * waits for the rate limit, for the reader's window (1 MiB that it has not dealt with yet) and for room in the link's
+   * queue. Rejects when the stream is over: `Unavailable` (link lost), `Cancelled`, or the error of the reader. One
+   * write at a time.
    */
   write(chunk: Uint8Array): Promise<void>;
   /** Says that all was sent. Resolves with what the reader's handler returned, rejects with what it threw. */
@@ -181,10 +182,4 @@ export interface Mesh {
   isUp(to: number): boolean;
   /** Tells the peers, and closes all links. Idempotent. */
   close(): Promise<void>;
-}
-
-/** Asks a member by its address: for a node that has no number yet, or does not know the members. */
-export interface MeshCaller {
-  /** Opens a link of its own for this request, as {@link Mesh.request} otherwise. A refusal is `FailedPrecondition`. */
-  call(address: string, channel: Channel, payload: MeshPayload, options?: RequestOptions): Promise<Uint8Array>;
 }
