@@ -9,4 +9,9 @@ export {
   type PageHash,
   type PageStore,
 } from './types.ts';
-export { hashKeyBytes, KeyedHash } from './keyed-hash.ts';
+export { hashKeyBytes } from './keyed-hash.ts';
+export { MemoryPageStore } from './memory-store.ts';
+export { Pages, type PagesOptions } from './pages.ts';
+export { type Entry, MerkleSearchTree } from './tree.ts';
+export { diffTrees } from './diff.ts';
+export { diffThreeWay, isConflict, type Triple } from './three-way.ts';
