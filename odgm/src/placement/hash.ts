@@ -8,7 +8,7 @@ function fnv1a(text: string): number {
 }
 
 /** Final mix of MurmurHash3 (Appleby): spreads FNV's weak high bits, so that near-equal ids get unrelated values. */
-function mix(hash: number): number {
+export function mixBits(hash: number): number {
   let h = hash;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
@@ -17,5 +17,5 @@ function mix(hash: number): number {
 
 /** A stable 32-bit value for the parts, the same on every node and in every version. */
 export function stableHash(...parts: readonly string[]): number {
-  return mix(fnv1a(parts.join('\u0000')));
+  return mixBits(fnv1a(parts.join('\u0000')));
 }

@@ -1,4 +1,5 @@
-/** Pure: object -> partition -> replicas. */
+/** Pure: which member holds which replica, and what to move so that the goals hold. */
 export type * from './types.ts';
+export { planPlacement } from './plan.ts';
 export { byNaturalOrder, placePartitions } from './placement.ts';
 export { stableHash } from './hash.ts';
