@@ -19,7 +19,8 @@ export class RefusalLog {
     const { peer, reason, message, byPeer, clusterId } = refusal;
     const key = keyOf(peer);
     const told = this.told.get(key) ?? new Set<string>();
-    const what = `${reason} ${byPeer} ${clusterId ?? ''}`;
+    // Either end may dial: which one refused is no news.
+    const what = `${reason} ${clusterId ?? ''}`;
     if (told.has(what)) return;
     if (this.told.size >= toldMax) this.told.clear();
     this.told.set(key, told.add(what));

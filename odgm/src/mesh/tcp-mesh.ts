@@ -89,8 +89,10 @@ class SocketMesh implements TcpMesh {
   private readonly expectation: Expectation;
   private readonly ticker: Timer;
   private strangers = 0;
-  private closing: Promise<void> | undefined = undefined;
-  private onEmpty: (() => void) | undefined = undefined;
+  private isClosing = false;
+  /** Resolves when the last socket is gone. */
+  private readonly gone: Promise<void>;
+  private onGone: () => void = () => undefined;
 
   constructor(options: TcpMeshOptions) {
     const { clusterId, self, timers } = options;
@@ -107,6 +109,7 @@ class SocketMesh implements TcpMesh {
       peerOf: (number) => this.states.get(number)?.peer,
       incarnationOf: (number) => this.states.get(number)?.incarnation,
     };
+    this.gone = new Promise((resolve) => (this.onGone = resolve));
     this.ticker = timers.every(options.pingMs ?? 1000, () => {
       for (const { link } of this.states.values()) link?.tick(options.silentPingsMax ?? 4);
     });
@@ -152,7 +155,7 @@ class SocketMesh implements TcpMesh {
   }
 
   setPeers(peers: readonly MeshPeer[]): void {
-    if (this.closing !== undefined) return;
+    if (this.isClosing) return;
     const wanted = new Map(
       peers.filter(({ number }) => number !== this.self.number).map((peer) => [peer.number, peer]),
     );
@@ -178,7 +181,7 @@ class SocketMesh implements TcpMesh {
   }
 
   accept(socket: Duplex, head: Uint8Array): void {
-    if (this.closing !== undefined || this.strangers >= strangersMax) {
+    if (this.isClosing || this.strangers >= strangersMax) {
       socket.on('error', () => undefined);
       socket.destroy();
       return;
@@ -195,14 +198,13 @@ class SocketMesh implements TcpMesh {
   }
 
   close(): Promise<void> {
-    this.closing ??= new Promise((resolve) => {
-      this.ticker.cancel();
-      this.onEmpty = resolve;
-      for (const state of this.states.values()) state.stop();
-      for (const wire of this.wires) wire.close('the member stops');
-      if (this.wires.size === 0) resolve();
-    });
-    return this.closing;
+    if (this.isClosing) return this.gone;
+    this.isClosing = true;
+    this.ticker.cancel();
+    for (const state of this.states.values()) state.stop();
+    for (const wire of this.wires) wire.close('the member stops');
+    if (this.wires.size === 0) this.onGone();
+    return this.gone;
   }
 
   private setPeer(peer: MeshPeer): void {
@@ -228,7 +230,7 @@ class SocketMesh implements TcpMesh {
   }
 
   private dialLater(state: PeerState): void {
-    if (this.closing !== undefined || this.states.get(state.peer.number) !== state) return;
+    if (this.isClosing || this.states.get(state.peer.number) !== state) return;
     const { random, timers, reconnectMaxMs = 2000, dialAnywayMs = 3000 } = this.options;
     const backoff = backoffDelay(
       state.failures,
@@ -319,7 +321,7 @@ class SocketMesh implements TcpMesh {
       ...{ socket, expectsPreface, events, timers, pool: this.pool, flushes: this.flushes, limits: this.wireLimits },
       gone: (gone) => {
         this.wires.delete(gone);
-        if (this.wires.size === 0) this.onEmpty?.();
+        if (this.isClosing && this.wires.size === 0) this.onGone();
       },
     });
     const timer = timers.after(dialTimeoutMs, () => {
@@ -430,7 +432,7 @@ class SocketMesh implements TcpMesh {
     const now = clock.monotonic();
     state.linkDown(link, reason, now);
     state.failures = now - link.since >= stableMs ? 0 : state.failures + 1;
-    if (this.closing === undefined) logger.warn({ peer: link.peer.id, number: link.peer.number, reason }, 'link down');
+    if (!this.isClosing) logger.warn({ peer: link.peer.id, number: link.peer.number, reason }, 'link down');
     this.linkListeners.emit({ state: 'down', peer: link.peer, reason });
     this.dialLater(state);
   }

@@ -2,10 +2,12 @@ import type { Logger } from '@oaas/commons/telemetry';
 import { createLogger } from '@oaas/commons/telemetry';
 import { eventually } from '@oaas/commons/testkit';
 import { systemClock, systemRandom, systemTimers } from '@oaas/commons/time/system';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { dialTcp } from './dial.ts';
-import type { LinkEvent, MeshPeer, Refusal } from './port.ts';
-import { createTcpMesh, type TcpMesh, type TcpMeshOptions } from './tcp-mesh.ts';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { crc32 } from 'node:zlib';
+import { dialTcp } from '../src/mesh/dial.ts';
+import { headerBytes } from '../src/mesh/frames.ts';
+import type { LinkEvent, MeshPeer, Refusal } from '../src/mesh/port.ts';
+import { createTcpMesh, type TcpMesh, type TcpMeshOptions } from '../src/mesh/tcp-mesh.ts';
 
 export interface TestMember extends MeshPeer {
   readonly mesh: TcpMesh;
@@ -13,7 +15,8 @@ export interface TestMember extends MeshPeer {
   readonly refusals: Refusal[];
   /** Constant messages of the log, in order. */
   readonly lines: string[];
-  readonly server: Server;
+  /** Connections that it accepted. */
+  readonly sockets: ReadonlySet<Socket>;
   stop(): Promise<void>;
 }
 
@@ -51,7 +54,7 @@ export async function startMember(number: number, options: TestMemberOptions = {
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
   const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
-    ...{ number, id, address, mesh, links, refusals, lines, server },
+    ...{ number, id, address, mesh, links, refusals, lines, sockets },
     stop: async () => {
       await mesh.close();
       for (const socket of sockets) socket.destroy();
@@ -70,4 +73,16 @@ export async function untilLinked(...members: readonly TestMember[]): Promise<vo
   await eventually(() =>
     members.every(({ mesh, number }) => members.every((other) => other.number === number || mesh.isUp(other.number))),
   );
+}
+
+/** A frame written by hand, to hold the real writer against it. */
+export function frameBytes(kind: number, channel: number, id: number, payload: Uint8Array): Buffer {
+  const frame = Buffer.alloc(headerBytes + payload.length);
+  frame.writeUInt32BE(8 + payload.length, 0);
+  frame.writeUInt8(kind, 8);
+  frame.writeUInt16BE(channel, 10);
+  frame.writeUInt32BE(id, 12);
+  frame.set(payload, headerBytes);
+  frame.writeUInt32BE(crc32(frame.subarray(8)), 4);
+  return frame;
 }
