@@ -250,6 +250,7 @@ export const layers = [
       'reconciler-store',
       'odgm-testkit',
       'odgm-storage',
+      'odgm-raft',
       'e2e',
     ],
   },

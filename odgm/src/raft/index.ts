@@ -1,4 +1,10 @@
 export * from './types.ts';
 export type { LogMiss, RaftStorage } from './storage.ts';
 export type { RaftConfig, RaftLogger, ReadOnlyOption } from './config.ts';
-export { RawNode } from './raw-node.ts';
+export { isLocalThread, RawNode } from './raw-node.ts';
+export * from './quorum/index.ts';
+export { emptyConfiguration } from './tracker/index.ts';
+export * from './confchange/index.ts';
+export { entriesSize, entrySize } from './size.ts';
+export { MemoryStorage } from './memory-storage.ts';
+export * from './describe.ts';

@@ -12,7 +12,7 @@ export const localApplyThread = Number.MAX_SAFE_INTEGER - 1;
 /** No bound, where a bound in bytes is asked for. */
 export const noLimit = Infinity;
 /** The one empty byte string. */
-export const noBytes = new Uint8Array(0);
+export const noBytes: Uint8Array = new Uint8Array(0);
 
 export const EntryType = { EntryNormal: 0, EntryConfChange: 1, EntryConfChangeV2: 2 } as const;
 export type EntryType = (typeof EntryType)[keyof typeof EntryType];

@@ -1,0 +1,3 @@
+export * from './majority.ts';
+export * from './joint.ts';
+export * from './describe.ts';
