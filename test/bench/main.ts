@@ -1,5 +1,7 @@
 // npm run bench -- loop [--api embedded|real|both] [--runs N] [--packages N] [--list N] [--only part,…]
-// Figures of whole programs on this machine. Nothing here passes or fails; the bars stand beside the figures.
+// npm run bench -- edge [--runs N] [--seconds S] [--only part,…] [--json FILE]
+// Figures of whole programs on this machine, with the bars beside them.
+import { runEdge } from './edge/edge.ts';
 import { runLoop } from './loop/loop.ts';
 
 const [name, ...args] = process.argv.slice(2);
@@ -7,5 +9,8 @@ if (name === 'loop') {
   await runLoop(args);
   process.exit(0);
 }
-console.error(`npm run bench -- NAME: no benchmark is called ${name ?? 'nothing'}; there is: loop`);
+if (name === 'edge') {
+  process.exit((await runEdge(args)) ? 0 : 1);
+}
+console.error(`npm run bench -- NAME: no benchmark is called ${name ?? 'nothing'}; there are: loop, edge`);
 process.exit(1);

@@ -39,6 +39,12 @@ const { port, stop } = await serve({
   logger: createLogger({ service: 'edge', level: 'warn' }),
 });
 console.log(JSON.stringify({ impl, host: values.host, port }));
+// A program that starts this one with a channel to it is told the port, and what has been used so far when it asks.
+process.send?.({ port });
+process.on('message', () => {
+  const { user, system } = process.cpuUsage();
+  process.send?.({ cpuMs: (user + system) / 1000, rssBytes: process.memoryUsage.rss() });
+});
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
     stop();
