@@ -2,4 +2,10 @@
 export const channels = {
   /** Who leads which shard. */
   leaders: 1,
+  /** Messages of consensus groups. */
+  raft: 2,
+  /** Request: whether and from where on a snapshot of a group is wanted. */
+  snapshotOffer: 3,
+  /** Stream: the state of a group. */
+  snapshot: 4,
 } as const;

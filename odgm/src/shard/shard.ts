@@ -5,7 +5,7 @@ import { applyMutation, checkMutation } from './apply.ts';
 import type { ShardHandle, ShardStatus } from './handle.ts';
 import type { Mutation, MutationResult, ShardCounters, ShardLimits } from './model.ts';
 import { ShardReader } from './reader.ts';
-import { countersKey, decodeCounters, endOfTime, type ShardLocation } from './records.ts';
+import { countersKey, decodeCounters, type ShardLocation } from './records.ts';
 import { ShardTransaction } from './transaction.ts';
 
 export interface ShardOptions {

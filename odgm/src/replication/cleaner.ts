@@ -1,0 +1,88 @@
+import type { Timers } from '@oaas/commons/time';
+import { type Engine, prefixEnd, type WriteOperation } from '../storage/index.ts';
+import { garbageKey, statePrefix } from './keys.ts';
+
+/** Keys deleted between two looks at the event loop. */
+const batchKeys = 512;
+const pauseMs = 5;
+
+interface Garbage {
+  readonly group: number;
+  readonly generation: number;
+}
+
+/**
+ * Deletes states that are not used any more, in the background. Each has a mark in storage that says so until it is
+ * gone: after a crash the work goes on. One state at a time.
+ */
+export class Cleaner {
+  readonly #engine: Engine;
+  readonly #timers: Timers;
+  readonly #onError: (error: unknown) => void;
+  readonly #queue: Garbage[] = [];
+  #isRunning = false;
+  #isClosed = false;
+
+  constructor(engine: Engine, timers: Timers, onError: (error: unknown) => void) {
+    this.#engine = engine;
+    this.#timers = timers;
+    this.#onError = onError;
+  }
+
+  /** States that wait to be deleted, the one being deleted among them. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  /** The state must have its mark. */
+  add(group: number, generation: number): void {
+    this.#queue.push({ group, generation });
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    this.#later(undefined);
+  }
+
+  /** Highest generation of the group that is still being deleted; 0 for none. */
+  highest(group: number): number {
+    return this.#queue.reduce(
+      (most, garbage) => (garbage.group === group ? Math.max(most, garbage.generation) : most),
+      0,
+    );
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  #later(from: Uint8Array | undefined): void {
+    this.#timers.after(pauseMs, () => {
+      if (this.#isClosed) return;
+      try {
+        this.#step(from);
+      } catch (error) {
+        this.#isRunning = false;
+        this.#onError(error);
+      }
+    });
+  }
+
+  #step(from: Uint8Array | undefined): void {
+    const garbage = this.#queue[0];
+    if (garbage === undefined) {
+      this.#isRunning = false;
+      return;
+    }
+    const prefix = statePrefix(garbage.group, garbage.generation);
+    const operations: WriteOperation[] = [];
+    let last: Uint8Array | undefined;
+    for (const { key } of this.#engine.range({ start: from ?? prefix, end: prefixEnd(prefix), limit: batchKeys })) {
+      operations.push({ type: 'delete', key });
+      last = key;
+    }
+    const isDone = operations.length < batchKeys;
+    if (isDone) operations.push({ type: 'delete', key: garbageKey(garbage.group, garbage.generation) });
+    this.#engine.apply(operations);
+    if (isDone) this.#queue.shift();
+    this.#later(isDone ? undefined : last);
+  }
+}

@@ -1,0 +1,18 @@
+/** Consensus groups of one node, and what they replicate. */
+export { RaftHost, type StoredGroup } from './host.ts';
+export type { RaftGroup } from './group.ts';
+export { statePrefix } from './keys.ts';
+export type { SnapshotStatus } from './snapshot-sender.ts';
+export {
+  type CommittedEntry,
+  defaultTuning,
+  type FirstMembers,
+  type GroupConfig,
+  type GroupStatus,
+  type HostEvents,
+  type HostOptions,
+  type MemberChange,
+  type PeerProgress,
+  type StateMachine,
+  type Tuning,
+} from './types.ts';

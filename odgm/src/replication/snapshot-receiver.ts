@@ -1,0 +1,180 @@
+import { oaasError } from '@oaas/commons/errors';
+import type { Timer, Timers } from '@oaas/commons/time';
+import { makeMessage, type Message, MessageType, noBytes } from '../raft/index.ts';
+import type { Engine, LogPosition, WriteOperation } from '../storage/index.ts';
+import type { AppendBatch } from './append-queue.ts';
+import type { Cleaner } from './cleaner.ts';
+import type { Install, RaftGroup } from './group.ts';
+import { garbageKey, recordKey, statePrefix } from './keys.ts';
+import { type OfferAnswer, type SnapshotOffer, StateDecoder } from './snapshot-codec.ts';
+
+/** A state that is being received, or waits to be installed. */
+interface Staging {
+  readonly offer: SnapshotOffer;
+  readonly from: number;
+  readonly generation: number;
+  /** Key of the last record that is stored, without prefix. */
+  last: Uint8Array | undefined;
+  isStreaming: boolean;
+  isComplete: boolean;
+  /** Gives it up when nobody goes on sending. */
+  timer: Timer | undefined;
+}
+
+export interface ReceiverOptions {
+  readonly engine: Engine;
+  readonly timers: Timers;
+  readonly cleaner: Cleaner;
+  readonly self: number;
+  readonly maxSnapshots: number;
+  readonly resumeMs: number;
+  /** Runs something after the next pass over the groups. */
+  readonly afterPass: (run: () => void) => void;
+}
+
+/**
+ * Takes states of groups from other members. A state is written as a new generation beside the present one, which goes
+ * on to be served, and takes its place together with the applied index when the core says so. A crash before that leaves
+ * the present generation as it is; what was written has its mark as garbage from the beginning.
+ */
+export class SnapshotReceiver {
+  readonly #options: ReceiverOptions;
+  readonly #stagings = new Map<number, Staging>();
+  #isClosed = false;
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options;
+  }
+
+  get active(): number {
+    return this.#stagings.size;
+  }
+
+  /** Answers an offer: from which key on the sender should send. */
+  async offered(group: RaftGroup, from: number, offer: SnapshotOffer): Promise<OfferAnswer> {
+    const known = this.#stagings.get(group.group);
+    if (known?.offer.transfer === offer.transfer && !known.isComplete) return { kind: 'go', after: known.last };
+    // An older leader may still be sending: what comes from a newer one counts.
+    if (known !== undefined && (known.isComplete || known.offer.term > offer.term)) return { kind: 'busy' };
+    if (known === undefined && this.#stagings.size >= this.#options.maxSnapshots) return { kind: 'busy' };
+    const generation = this.#nextGeneration(group);
+    if (known !== undefined) this.#discard(known);
+    const staging: Staging = {
+      ...{ offer, from, generation, last: undefined },
+      ...{ isStreaming: false, isComplete: false, timer: undefined },
+    };
+    this.#stagings.set(group.group, staging);
+    this.#watch(staging);
+    const mark: WriteOperation = { type: 'put', key: garbageKey(group.group, generation), value: Uint8Array.of(1) };
+    await this.#options.engine.write([mark]);
+    return { kind: 'go', after: undefined };
+  }
+
+  /** Stores what comes; offers the whole to the group's core. */
+  async receive(group: RaftGroup, transfer: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const staging = this.#stagings.get(group.group);
+    if (staging?.offer.transfer !== transfer || staging.isStreaming || staging.isComplete) {
+      throw oaasError('FailedPrecondition', 'this snapshot is not expected', { retryAfterMs: 200 });
+    }
+    staging.isStreaming = true;
+    staging.timer?.cancel();
+    try {
+      await this.#store(staging, chunks);
+    } finally {
+      staging.isStreaming = false;
+      if (!staging.isComplete) this.#watch(staging);
+    }
+    group.takeSnapshot(messageOf(staging.offer, staging.from, this.#options.self));
+    this.#options.afterPass(() => {
+      // The core has what the snapshot has, or has seen a newer leader.
+      if (this.#stagings.get(group.group) === staging) this.#discard(staging);
+    });
+  }
+
+  /** The complete state for this position, to be installed now. */
+  installOf(group: RaftGroup, position: LogPosition): Install | undefined {
+    const staging = this.#stagings.get(group.group);
+    if (staging?.isComplete !== true) return undefined;
+    if (staging.offer.index !== position.index || staging.offer.indexTerm !== position.term) return undefined;
+    this.#stagings.delete(group.group);
+    const old = group.generation;
+    return {
+      generation: staging.generation,
+      members: staging.offer.members,
+      addTo: (batch: AppendBatch, record: Uint8Array) => {
+        batch.operations.push(
+          { type: 'put', key: recordKey(group.group), value: record },
+          { type: 'delete', key: garbageKey(group.group, staging.generation) },
+          { type: 'put', key: garbageKey(group.group, old), value: Uint8Array.of(1) },
+        );
+      },
+      done: () => {
+        this.#options.cleaner.add(group.group, old);
+      },
+    };
+  }
+
+  /** The group is gone. */
+  forget(group: number): void {
+    const staging = this.#stagings.get(group);
+    if (staging !== undefined) this.#discard(staging);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const { timer } of this.#stagings.values()) timer?.cancel();
+    this.#stagings.clear();
+  }
+
+  async #store(staging: Staging, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const { engine } = this.#options;
+    const prefix = statePrefix(staging.offer.group, staging.generation);
+    const decoder = new StateDecoder();
+    for await (const chunk of chunks) {
+      const records = decoder.take(chunk);
+      if (records.length > 0) {
+        await engine.write(
+          records.map(({ key, value }) => ({
+            type: 'put',
+            key: Buffer.concat([prefix, key]),
+            // Storage may keep it by reference, and the chunk is larger.
+            value: Uint8Array.from(value),
+          })),
+        );
+        if (this.#isClosed || this.#stagings.get(staging.offer.group) !== staging) {
+          throw oaasError('Cancelled', 'the snapshot is no longer wanted');
+        }
+        staging.last = Uint8Array.from(records.at(-1)?.key ?? noBytes);
+      }
+    }
+    if (!decoder.isComplete) throw oaasError('DataLoss', 'a snapshot ended too early');
+    staging.isComplete = true;
+  }
+
+  #watch(staging: Staging): void {
+    staging.timer?.cancel();
+    if (this.#isClosed) return;
+    staging.timer = this.#options.timers.after(this.#options.resumeMs, () => {
+      if (this.#stagings.get(staging.offer.group) === staging && !staging.isStreaming) this.#discard(staging);
+    });
+  }
+
+  #discard(staging: Staging): void {
+    staging.timer?.cancel();
+    const { group } = staging.offer;
+    if (this.#stagings.get(group) === staging) this.#stagings.delete(group);
+    this.#options.cleaner.add(group, staging.generation);
+  }
+
+  #nextGeneration(group: RaftGroup): number {
+    const staged = this.#stagings.get(group.group)?.generation ?? 0;
+    return Math.max(group.generation, staged, this.#options.cleaner.highest(group.group)) + 1;
+  }
+}
+
+function messageOf(offer: SnapshotOffer, from: number, to: number): Message {
+  const message = makeMessage(MessageType.MsgSnap, to, from, offer.term);
+  const metadata = { index: offer.index, term: offer.indexTerm, confState: offer.members.confState };
+  message.snapshot = { metadata, data: noBytes };
+  return message;
+}
