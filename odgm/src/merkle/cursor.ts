@@ -56,18 +56,12 @@ export class TreeCursor {
       (below !== undefined && last !== undefined && last >= below);
     if (isOutside || page.level >= parent.page.level) throw misplaced(page);
     parent.at++;
-    const { start, end } = this.#range;
-    this.#frames.push({
-      page,
-      at: start === undefined ? 0 : 2 * indexOf(page, start),
-      end: end === undefined ? page.children.length + page.keys.length : 2 * indexOf(page, end) + 1,
-      above,
-      below,
-    });
+    const { first: at, end } = childrenWithin(page, this.#range);
+    this.#frames.push({ page, at: 2 * at, end: 2 * end - 1, above, below });
     this.#settle();
   }
 
-  /** Subtrees that come after this point, nearest first, as far as their pages are here. For fetching ahead. */
+  /** Subtrees from here on that lie beside the way down, nearest first. For fetching ahead. */
   *subtreesAhead(): Generator<Child> {
     for (let i = this.#frames.length - 1; i >= 0; i--) {
       const frame = this.#frames[i];
@@ -95,6 +89,14 @@ export class TreeCursor {
     }
     this.kind = 'end';
   }
+}
+
+/** Which children can hold keys of the range: from `first` up to and without `end`. */
+export function childrenWithin(page: Page, { start, end }: KeyRange): { first: number; end: number } {
+  return {
+    first: start === undefined ? 0 : indexOf(page, start),
+    end: end === undefined ? page.children.length : indexOf(page, end) + 1,
+  };
 }
 
 function misplaced(page: Page): Error {

@@ -5,7 +5,12 @@ import { diffThreeWay, diffTrees, isConflict, MemoryPageStore, type PageHash, Pa
 
 const keys = deepKeys(12);
 const someKey = fc.constantFrom(...keys);
-const content = fc.dictionary(someKey, fc.nat({ max: 2 })).map((entries) => new Map(Object.entries(entries)));
+const sparse = fc.dictionary(someKey, fc.nat({ max: 2 })).map((entries) => new Map(Object.entries(entries)));
+/** Most keys, most of them with the same value. */
+const dense = fc
+  .array(fc.constantFrom(0, 0, 0, 0, 1, 2, undefined), { minLength: keys.length, maxLength: keys.length })
+  .map((values) => new Map(keys.flatMap((key, i) => (values[i] === undefined ? [] : [[key, values[i]]]))));
+const content = fc.oneof(sparse, dense);
 type Content = ReadonlyMap<string, number>;
 
 const leaf = (value: number | undefined): Uint8Array | undefined => (value === undefined ? undefined : leafOf(value));

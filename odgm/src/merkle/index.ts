@@ -15,3 +15,30 @@ export { Pages, type PagesOptions } from './pages.ts';
 export { type Entry, MerkleSearchTree } from './tree.ts';
 export { diffTrees } from './diff.ts';
 export { diffThreeWay, isConflict, type Triple } from './three-way.ts';
+export {
+  decodePageRequest,
+  decodePageResponse,
+  encodePageRequest,
+  encodePageResponse,
+  type PageRequest,
+  type PageResponse,
+} from './messages.ts';
+export { answerPageRequest } from './responder.ts';
+export {
+  defaultExchangeLimits,
+  type ExchangeCounters,
+  ExchangeInitiator,
+  type ExchangeLimits,
+  type ExchangeOptions,
+  type ExchangeStep,
+} from './initiator.ts';
+export {
+  type Branch,
+  defaultHistoryLimits,
+  type HistoryLimits,
+  type HistoryState,
+  type Version,
+  VersionHistory,
+} from './history.ts';
+export { type CollectorOptions, type CollectorProgress, PageCollector } from './collector.ts';
+export { bucketCount, BucketHash, bucketHashBytes } from './bucket-hash.ts';
