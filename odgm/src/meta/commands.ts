@@ -87,7 +87,8 @@ export type Command = { readonly at: number } & (
       readonly start: boolean;
       readonly message: string;
     }
-  | { readonly type: 'startTask'; readonly task: number; readonly topologyEpoch?: number | undefined }
+  /** Refused when the topology is no longer the one that the plan was made for. */
+  | { readonly type: 'startTask'; readonly task: number }
   | { readonly type: 'cancelTask'; readonly task: number; readonly actor: string }
   | { readonly type: 'setTaskThrottle'; readonly task: number; readonly throttle: Throttle | undefined }
   | ({ readonly type: 'claimTask'; readonly member: number } & ByCoordinator)

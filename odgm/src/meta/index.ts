@@ -2,3 +2,7 @@
 export type * from './types.ts';
 export * from './commands.ts';
 export { createMetaState, defaultSettings, metaCollection, metaShard } from './state.ts';
+export { apply } from './apply.ts';
+export { isFinished } from './apply-tasks.ts';
+export { decodeCommand, decodeState, encodeCommand, encodeState } from './codec.ts';
+export { ownersOf, placementSnapshot, refusalError, replicasOf, type ShardLoad, shardsOfMember } from './view.ts';

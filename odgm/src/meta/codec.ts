@@ -1,0 +1,116 @@
+import { oaasError } from '@oaas/commons/errors';
+import { type Command, type CommandType, commandVersion, type DecodedCommand } from './commands.ts';
+import { defaultSettings } from './state.ts';
+import type { MetaState } from './types.ts';
+
+/** Kinds of commands, with the command version that brought them. */
+const introducedIn: Readonly<Record<CommandType, number>> = {
+  bootstrap: 1,
+  joinMember: 1,
+  setMemberState: 1,
+  removeMember: 1,
+  putCollection: 1,
+  deleteCollection: 1,
+  assignShards: 1,
+  updateShardReplicas: 1,
+  setSettings: 1,
+  createTask: 1,
+  startTask: 1,
+  cancelTask: 1,
+  setTaskThrottle: 1,
+  claimTask: 1,
+  beginMove: 1,
+  progress: 1,
+  endMove: 1,
+  finishTask: 1,
+  recordCheck: 1,
+  setAlarm: 1,
+  clearAlarm: 1,
+};
+
+const snapshotVersion = 1;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+/** A command as an entry of the meta group's log: JSON with its version. */
+export function encodeCommand(command: Command): Uint8Array {
+  return encoder.encode(JSON.stringify({ version: introducedIn[command.type], command }));
+}
+
+/** Throws `DataLoss` for bytes that are no command at all; one of a newer version is no error here. */
+export function decodeCommand(data: Uint8Array): DecodedCommand {
+  const { version, command } = parse(data, 'command') as { version?: unknown; command?: { type?: unknown } };
+  if (typeof version !== 'number' || typeof command?.type !== 'string') throw unreadable('command');
+  const isKnown = version <= commandVersion && Object.hasOwn(introducedIn, command.type);
+  return isKnown
+    ? { known: true, version, command: command as Command }
+    : { known: false, version, type: command.type };
+}
+
+/** The whole state, for a snapshot of the meta group. The same state gives the same bytes on every member. */
+export function encodeState(state: MetaState): Uint8Array {
+  const byKey = <K extends number | string, V>(map: ReadonlyMap<K, V>): V[] =>
+    [...map].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);
+  const stored = {
+    ...state,
+    version: snapshotVersion,
+    members: byKey(state.members),
+    collections: byKey(state.collections),
+    shards: byKey(state.shards),
+    tasks: byKey(state.tasks),
+  };
+  return encoder.encode(JSON.stringify(stored, sortKeys));
+}
+
+/** Throws `DataLoss` for bytes that are no state, `FailedPrecondition` for a state of a newer version. */
+export function decodeState(data: Uint8Array): MetaState {
+  const stored = parse(data, 'state') as StoredState;
+  if (typeof stored.version !== 'number' || !Array.isArray(stored.members)) throw unreadable('state');
+  if (stored.version > snapshotVersion) {
+    throw oaasError('FailedPrecondition', 'the meta state was written by a newer version', {
+      remedy: 'Run the version of the other members.',
+      details: { version: stored.version },
+    });
+  }
+  return {
+    cluster: stored.cluster,
+    members: new Map(stored.members.map((one) => [one.number, one])),
+    collections: new Map(stored.collections.map((one) => [one.spec.name, one])),
+    shards: new Map(stored.shards.map((one) => [one.id, one])),
+    tasks: new Map(stored.tasks.map((one) => [one.id, one])),
+    settings: { ...defaultSettings, ...stored.settings },
+    alarms: stored.alarms,
+    checks: stored.checks,
+    next: stored.next,
+  };
+}
+
+type Values<M> = M extends ReadonlyMap<unknown, infer V> ? V[] : never;
+
+type StoredState = { readonly version: unknown } & {
+  readonly [K in keyof MetaState]: MetaState[K] extends ReadonlyMap<unknown, unknown>
+    ? Values<MetaState[K]>
+    : MetaState[K];
+};
+
+/** For JSON.stringify. Restored objects have other orders of keys than those that grew command by command. */
+function sortKeys(_key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function parse(data: Uint8Array, what: string): object {
+  try {
+    const value = JSON.parse(decoder.decode(data)) as unknown;
+    if (typeof value === 'object' && value !== null) return value;
+  } catch {
+    // Reported below.
+  }
+  throw unreadable(what);
+}
+
+function unreadable(what: string): Error {
+  return oaasError('DataLoss', `a ${what} of the meta group is unreadable`, {
+    remedy: 'Replace this member: remove its data directory and let it join again.',
+  });
+}

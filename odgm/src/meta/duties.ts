@@ -1,0 +1,208 @@
+import { toOaasError } from '@oaas/commons/errors';
+import type { Logger } from '@oaas/commons/telemetry';
+import type { Clock, Timer, Timers } from '@oaas/commons/time';
+import type { Mesh } from '../mesh/index.ts';
+import { planPlacement } from '../placement/index.ts';
+import type { MemberChange } from '../replication/index.ts';
+import type { MetaGroup } from './group.ts';
+import { metaShard } from './state.ts';
+import type { MemberRecord } from './types.ts';
+import { placementSnapshot, type ShardLoad } from './view.ts';
+
+export interface DutiesOptions {
+  readonly meta: MetaGroup;
+  readonly mesh: Mesh;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  /** Nodes that configuration lists: first places are given when so many members are up, or after `settleMs`. */
+  readonly expectedMembers: number;
+  /** What is known of the load of shards. */
+  readonly loads: () => ReadonlyMap<number, ShardLoad>;
+  /** Default 3,000 ms. */
+  readonly silenceMs?: number | undefined;
+  /** Default 5,000 ms. */
+  readonly settleMs?: number | undefined;
+}
+
+const lookMs = 200;
+/** Shards that get their first place by one command. */
+const assignmentsMax = 1000;
+
+/**
+ * What the leader of the meta group does all the time: notes who is up and who is down, keeps the meta group itself
+ * replicated, and gives new shards their first place. Each look does what the state asks for, so it does not matter
+ * where an earlier leader stopped.
+ */
+export class MetaDuties {
+  readonly #options: DutiesOptions;
+  readonly #silenceMs: number;
+  readonly #settleMs: number;
+  readonly #timer: Timer;
+  readonly #unsubscribe: () => void;
+  #isLooking = false;
+  #lookAgain = false;
+  #isClosed = false;
+  /** When this member began to lead; silence before does not count. */
+  #leadsSince: number | undefined;
+  #problem = '';
+
+  constructor(options: DutiesOptions) {
+    this.#options = options;
+    this.#silenceMs = options.silenceMs ?? 3000;
+    this.#settleMs = options.settleMs ?? 5000;
+    this.#timer = options.timers.every(lookMs, () => void this.#look());
+    this.#unsubscribe = options.meta.onChange(() => void this.#look());
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#timer.cancel();
+    this.#unsubscribe();
+  }
+
+  async #look(): Promise<void> {
+    const { meta, clock, logger } = this.#options;
+    if (this.#isLooking) {
+      this.#lookAgain = true;
+      return;
+    }
+    this.#isLooking = true;
+    try {
+      do {
+        this.#lookAgain = false;
+        this.#leadsSince = meta.isLeader ? (this.#leadsSince ?? clock.monotonic()) : undefined;
+        if (this.#leadsSince === undefined || this.#isClosed || meta.state.cluster === undefined) return;
+        await this.#noteStates();
+        await this.#keepReplicated();
+        await this.#giveFirstPlaces();
+        this.#problem = '';
+      } while (this.#lookAgain);
+    } catch (thrown) {
+      const error = toOaasError(thrown);
+      // The next look tries again; one line per problem is enough.
+      if (error.message !== this.#problem) logger.warn({ err: error }, 'a duty of the meta group has to wait');
+      this.#problem = error.message;
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  async #noteStates(): Promise<void> {
+    const { meta, mesh, clock, logger } = this.#options;
+    const now = clock.monotonic();
+    const downSince = new Map(
+      mesh.peers().flatMap(({ number, state, since }) => (state === 'up' ? [] : [[number, since] as const])),
+    );
+    for (const member of [...meta.state.members.values()]) {
+      if (member.replacedBy !== undefined) continue;
+      const since = downSince.get(member.number);
+      const silentSince = since === undefined ? undefined : Math.max(since, this.#leadsSince ?? now);
+      if (silentSince === undefined) {
+        if (member.state !== 'down') continue;
+        logger.info({ member: member.id }, 'member is back');
+        await meta.propose({ type: 'setMemberState', member: member.number, state: 'up' });
+      } else if (member.state !== 'down' && now - silentSince >= this.#silenceMs) {
+        logger.warn({ member: member.id, silentMs: Math.round(now - silentSince) }, 'member is down');
+        await meta.propose({ type: 'setMemberState', member: member.number, state: 'down' });
+      }
+    }
+  }
+
+  /** All members have the meta state; `metaReplicas` of them vote on it. One change at a time. */
+  async #keepReplicated(): Promise<void> {
+    const { meta, logger } = this.#options;
+    const { voters, learners, votersOutgoing } = meta.group.confState;
+    if (votersOutgoing.length > 0) return;
+    const wanted = this.#wantedVoters(voters);
+    const members = [...meta.state.members.values()].filter(({ replacedBy }) => replacedBy === undefined);
+    const present = new Set([...voters, ...learners]);
+    const changes: MemberChange[] = [];
+    for (const { number } of members) {
+      if (!present.has(number)) changes.push({ type: 'learner', member: number });
+    }
+    if (changes.length === 0) {
+      for (const member of wanted) if (!voters.includes(member)) changes.push({ type: 'voter', member });
+      for (const member of voters) {
+        if (!wanted.includes(member)) changes.push({ type: 'learner', member });
+      }
+    }
+    if (changes.length === 0) {
+      const known = new Set(members.map(({ number }) => number));
+      for (const member of learners) if (!known.has(member)) changes.push({ type: 'remove', member });
+    }
+    if (changes.length > 0) {
+      logger.info({ changes: changes.map(({ type, member }) => `${type} ${String(member)}`) }, 'meta group changes');
+      await meta.group.changeMembers(changes, new Uint8Array(0));
+    }
+    await this.#recordReplicas();
+  }
+
+  /** Those who vote now, as long as they are up; others take the place of those that have been down for too long. */
+  #wantedVoters(voters: readonly number[]): number[] {
+    const { meta, mesh, clock } = this.#options;
+    const { members, settings, shards } = meta.state;
+    const count = shards.get(metaShard)?.wanted ?? 1;
+    const isGone = (member: MemberRecord): boolean =>
+      member.replacedBy !== undefined ||
+      (member.state === 'down' && clock.now() - member.stateSince >= settings.nodeDownMs);
+    const staying = voters.filter((number) => {
+      const member = members.get(number);
+      return member !== undefined && !isGone(member);
+    });
+    const self = mesh.self.number;
+    const candidates = [...members.values()]
+      .filter(({ number, state }) => state === 'up' && !staying.includes(number))
+      .filter(({ number }) => this.#hasCaughtUp(number))
+      .map(({ number }) => number)
+      .sort((a, b) => a - b);
+    // Superfluous ones go from the end, but never the leader.
+    const ordered = [...staying.filter((number) => number === self), ...staying.filter((number) => number !== self)];
+    const wanted = [...ordered, ...candidates].slice(0, count);
+    // A voter that is gone stays until somebody can take its place.
+    const gone = voters.filter((number) => !staying.includes(number));
+    return wanted.length >= Math.min(count, voters.length) ? wanted : [...wanted, ...gone].slice(0, voters.length);
+  }
+
+  #hasCaughtUp(member: number): boolean {
+    const progress = this.#options.meta.group.status().progress.find((one) => one.member === member);
+    return progress !== undefined && progress.state === 'replicate' && progress.lag < 64;
+  }
+
+  async #recordReplicas(): Promise<void> {
+    const { meta } = this.#options;
+    const record = meta.state.shards.get(metaShard);
+    const { voters, votersOutgoing } = meta.group.confState;
+    if (record === undefined || votersOutgoing.length > 0) return;
+    const recorded = record.replicas.map(({ member }) => member);
+    if (recorded.length === voters.length && voters.every((voter) => recorded.includes(voter))) return;
+    await meta.propose({
+      type: 'updateShardReplicas',
+      shard: metaShard,
+      expectedEpoch: record.epoch,
+      replicas: voters.map((member) => ({ member, role: 'voter' })),
+    });
+  }
+
+  async #giveFirstPlaces(): Promise<void> {
+    const { meta, loads, clock, logger } = this.#options;
+    const unplaced = [...meta.state.shards.values()].filter(({ replicas }) => replicas.length === 0);
+    if (unplaced.length === 0 || !this.#isSettled()) return;
+    const { targets, blocked } = planPlacement(
+      placementSnapshot(meta.state, loads(), { kind: 'initial' }, clock.now()),
+    );
+    if (blocked.length > 0) logger.warn({ shards: blocked.length, reason: blocked[0]?.reason }, 'shards have no place');
+    for (let from = 0; from < targets.length; from += assignmentsMax) {
+      await meta.propose({ type: 'assignShards', assignments: targets.slice(from, from + assignmentsMax) });
+    }
+  }
+
+  /** New shards wait for the members that are expected, so that the first one does not get them all. */
+  #isSettled(): boolean {
+    const { meta, expectedMembers, clock } = this.#options;
+    const up = [...meta.state.members.values()].filter(({ state }) => state === 'up').length;
+    if (up >= expectedMembers) return true;
+    const createdAt = meta.state.cluster?.createdAt ?? 0;
+    return clock.now() - createdAt >= this.#settleMs;
+  }
+}

@@ -1,0 +1,109 @@
+import { type ErrorCode, type OaasError, oaasError } from '@oaas/commons/errors';
+import type { PendingMove, PlacementMember, PlacementOptions, PlacementSnapshot } from '../placement/index.ts';
+import type { Refusal, RefusalCode } from './commands.ts';
+import type { MemberRecord, MetaState, ShardRecord } from './types.ts';
+
+/** What replicas report of a shard; the meta state does not have it. */
+export interface ShardLoad {
+  readonly leader?: number | undefined;
+  readonly bytes: number;
+  readonly ops: number;
+}
+
+/** Shards of which the member holds a replica, voter or learner. */
+export function shardsOfMember(state: MetaState, member: number): ShardRecord[] {
+  return [...state.shards.values()].filter(({ replicas }) => replicas.some((replica) => replica.member === member));
+}
+
+/** Holders of each partition of a collection, the preferred leader first; undefined when there is no such collection. */
+export function ownersOf(state: MetaState, collection: string): (readonly MemberRecord[])[] | undefined {
+  return state.collections.get(collection)?.shards.map((id) => replicasOf(state, id));
+}
+
+/** Members that hold the shard with a vote, the preferred leader first. */
+export function replicasOf(state: MetaState, shard: number): MemberRecord[] {
+  const record = state.shards.get(shard);
+  const members = (record?.replicas ?? [])
+    .filter(({ role }) => role === 'voter')
+    .flatMap(({ member }) => state.members.get(member) ?? []);
+  const first = members.findIndex(({ number }) => number === record?.preferredLeader);
+  return first > 0 ? [...members.splice(first, 1), ...members] : members;
+}
+
+/** How the planner sees a member: one that is down for less than the bound is only away. */
+function placementState(state: MetaState, member: MemberRecord, now: number): PlacementMember['state'] {
+  if (member.state !== 'down') return member.state;
+  const isGone = member.replacedBy !== undefined || now - member.stateSince >= state.settings.nodeDownMs;
+  return isGone ? 'down' : 'away';
+}
+
+/** What the planner needs. Shards without a load count as empty. */
+export function placementSnapshot(
+  state: MetaState,
+  loads: ReadonlyMap<number, ShardLoad>,
+  options: PlacementOptions,
+  now: number,
+): PlacementSnapshot {
+  return {
+    members: [...state.members.values()].map((member) => ({
+      number: member.number,
+      id: member.id,
+      zone: member.zone,
+      state: placementState(state, member, now),
+      capacityBytes: member.capacityBytes,
+    })),
+    shards: [...state.shards.values()].map((shard) => {
+      const load = loads.get(shard.id);
+      return {
+        id: shard.id,
+        collection: shard.collection,
+        partition: shard.partition,
+        wantedReplicas: shard.wanted,
+        replicas: shard.replicas,
+        leader: load?.leader ?? (shard.type === 'basic' ? shard.preferredLeader : undefined),
+        leaderless: shard.type === 'mst',
+        needsQuorum: shard.type === 'raft',
+        bytes: load?.bytes ?? 0,
+        ops: load?.ops ?? 0,
+      };
+    }),
+    pending: [...state.shards.values()].flatMap((shard) => pendingOf(state, shard)),
+    options,
+  };
+}
+
+function pendingOf(state: MetaState, shard: ShardRecord): PendingMove[] {
+  const { change } = shard;
+  const move = change === undefined ? undefined : state.tasks.get(change.task)?.moves[change.move];
+  if (move === undefined) return [];
+  return [move.kind === 'replica' ? { shard: shard.id, from: move.from, to: move.to } : { shard: shard.id }];
+}
+
+const errorCodes: Readonly<Record<RefusalCode, ErrorCode>> = {
+  NotBootstrapped: 'Unavailable',
+  AlreadyBootstrapped: 'AlreadyExists',
+  OtherCluster: 'FailedPrecondition',
+  UnsupportedCommand: 'FailedPrecondition',
+  MemberUnknown: 'NotFound',
+  MemberReplaced: 'FailedPrecondition',
+  MemberHoldsReplicas: 'FailedPrecondition',
+  CollectionUnknown: 'NotFound',
+  NameTaken: 'AlreadyExists',
+  Immutable: 'FailedPrecondition',
+  ShardUnknown: 'NotFound',
+  ShardBusy: 'Conflict',
+  EpochConflict: 'Conflict',
+  AlreadyPlaced: 'Conflict',
+  TaskUnknown: 'NotFound',
+  TaskState: 'FailedPrecondition',
+  StaleCoordinator: 'Conflict',
+  PlanStale: 'Conflict',
+  TaskExists: 'AlreadyExists',
+  TooMany: 'ResourceExhausted',
+  Invalid: 'InvalidArgument',
+};
+
+/** A refusal as the error that a caller of the admin API gets. */
+export function refusalError({ code, message, epoch }: Refusal): OaasError {
+  return oaasError(errorCodes[code], message, { details: epoch === undefined ? { code } : { code, epoch } });
+}
