@@ -11,7 +11,7 @@ describe('metrics', () => {
     expect(body).toContain('a_total{result="ok",kind="x",service="pm"} 0');
     expect(body).toContain('a_total{result="failed",kind="x",service="pm"} 0');
     expect(body).toContain('b{service="pm"} 0');
-    expect(body).toContain('c_seconds_count{service="pm",phase="apply"} 0');
+    expect(body).toContain('c_seconds_count{phase="apply",service="pm"} 0');
   });
 
   it('count undeclared values, and those over the cap, as other', async () => {
@@ -25,6 +25,26 @@ describe('metrics', () => {
     expect(body).toContain('b_total{repo="one",service="pm"} 2');
     expect(body).toContain('b_total{repo="other",service="pm"} 2');
     expect(body).not.toContain('three');
+  });
+
+  it('count the same by what is bound to labels, and keep its labels bounded', async () => {
+    const metrics = createMetrics({ service: 'pm' });
+    const calls = metrics.counter({ name: 'a_total', help: 'A.', labels: { repo: 1 } });
+    const seconds = metrics.histogram({ name: 'b_seconds', help: 'B.', labels: { repo: 1 }, buckets: [1] });
+    for (const repo of ['one', 'two']) {
+      const [inc, observe] = [calls.bind({ repo }), seconds.bind({ repo })];
+      inc();
+      calls.inc({ repo }, 2);
+      observe(0.5);
+      seconds.observe({ repo }, 2);
+    }
+    await metrics.render();
+    const { body } = await metrics.render();
+    for (const repo of ['one', 'other']) {
+      expect(body).toContain(`a_total{repo="${repo}",service="pm"} 3`);
+      expect(body).toContain(`b_seconds_bucket{le="1",repo="${repo}",service="pm"} 1`);
+      expect(body).toContain(`b_seconds_count{repo="${repo}",service="pm"} 2`);
+    }
   });
 
   it('ask for the value of a gauge at each scrape, and forget what is gone', async () => {

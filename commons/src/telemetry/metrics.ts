@@ -1,4 +1,5 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import { Histogram } from './histogram.ts';
 
 /**
  * How a label is kept from growing without end. A list: only these values, each registered at zero. A number: the first
@@ -26,6 +27,8 @@ export interface MetricOptions<L extends LabelBounds> {
 export interface CounterMetric<L extends LabelBounds> {
   /** Adds `by` (default 1, never negative). */
   inc(labels: LabelValues<L>, by?: number): void;
+  /** What adds one with these labels, for those who count often: some nanoseconds instead of half a microsecond. */
+  bind(labels: LabelValues<L>): () => void;
 }
 
 export interface GaugeMetric<L extends LabelBounds> {
@@ -38,6 +41,8 @@ export interface GaugeMetric<L extends LabelBounds> {
 
 export interface HistogramMetric<L extends LabelBounds> {
   observe(labels: LabelValues<L>, value: number): void;
+  /** What counts a value with these labels, for those who count often. */
+  bind(labels: LabelValues<L>): (value: number) => void;
 }
 
 export interface Metrics {
@@ -77,11 +82,28 @@ export function createMetrics(options: MetricsOptions): Metrics {
     registry,
     counter(metric) {
       const bounds = new LabelBounder(metric.labels ?? {});
-      const counter = new Counter({ ...definition(metric, bounds), registers: [registry] });
+      const bound: { readonly labels: Record<string, string>; count: number }[] = [];
+      const counter = new Counter({
+        ...definition(metric, bounds),
+        registers: [registry],
+        collect: () => {
+          for (const one of bound) {
+            if (one.count > 0) counter.inc(one.labels, one.count);
+            one.count = 0;
+          }
+        },
+      });
       for (const labels of bounds.initial()) counter.inc(labels, 0);
       return {
         inc: (labels, by = 1) => {
           counter.inc(bounds.apply(labels), by);
+        },
+        bind: (labels) => {
+          const one = { labels: bounds.apply(labels), count: 0 };
+          bound.push(one);
+          return () => {
+            one.count += 1;
+          };
         },
       };
     },
@@ -112,15 +134,18 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     histogram(metric) {
       const bounds = new LabelBounder(metric.labels ?? {});
-      const histogram = new Histogram({
-        ...definition(metric, bounds),
-        registers: [registry],
-        buckets: [...(metric.buckets ?? durationBuckets)],
-      });
-      for (const labels of bounds.initial()) histogram.zero(labels);
+      const { name, help, buckets = durationBuckets } = metric;
+      const histogram = new Histogram({ name, help, labelNames: bounds.names, buckets }, registry);
+      for (const labels of bounds.initial()) histogram.series(labels);
       return {
         observe: (labels, value) => {
-          histogram.observe(bounds.apply(labels), value);
+          histogram.series(bounds.apply(labels)).observe(value);
+        },
+        bind: (labels) => {
+          const series = histogram.series(bounds.apply(labels));
+          return (value) => {
+            series.observe(value);
+          };
         },
       };
     },
