@@ -12,6 +12,7 @@ it('a registry writes the same about ours and about its own, whatever was counte
   await fc.assert(
     fc.asyncProperty(fc.array(sample, { maxLength: 40 }), async (samples) => {
       const [ours, theirs] = [new Registry(), new Registry()];
+      for (const registry of [ours, theirs]) registry.setDefaultLabels({ service: 'test' });
       const own = new Histogram({ ...options, buckets }, ours);
       const reference = new PromHistogram({ ...options, buckets, registers: [theirs] });
       for (const { method, code, value: seconds } of samples) {

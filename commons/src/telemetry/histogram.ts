@@ -64,19 +64,29 @@ export class Histogram {
     return found;
   }
 
-  /** What the registry writes down: the buckets of each series, cumulated, and its sum and count. */
+  /** What the registry gives as JSON. */
   get(): Promise<object> {
+    return Promise.resolve(this.#describe((own, shared) => ({ labels: { ...own, ...shared } })));
+  }
+
+  /** What the registry writes as text; it puts its own labels between the two. */
+  getForPromString(): Promise<object> {
+    return Promise.resolve(this.#describe((labels, sharedLabels) => ({ labels, sharedLabels })));
+  }
+
+  /** The buckets of each series, cumulated, and its sum and count. */
+  #describe(labelled: (own: object, shared: object) => object): object {
     const { name, help, buckets } = this.#options;
     const values: object[] = [];
     for (const { labels, counts, sum } of this.#series.values()) {
       let count = 0;
       for (const [i, le] of [...buckets, '+Inf'].entries()) {
         count += counts[i] as number;
-        values.push({ metricName: `${name}_bucket`, labels: { le, ...labels }, value: count });
+        values.push({ metricName: `${name}_bucket`, ...labelled({ le }, labels), value: count });
       }
-      values.push({ metricName: `${name}_sum`, labels, value: sum });
-      values.push({ metricName: `${name}_count`, labels, value: count });
+      values.push({ metricName: `${name}_sum`, ...labelled({}, labels), value: sum });
+      values.push({ metricName: `${name}_count`, ...labelled({}, labels), value: count });
     }
-    return Promise.resolve({ name, help, type: 'histogram', values, aggregator: 'sum' });
+    return { name, help, type: 'histogram', values, aggregator: 'sum' };
   }
 }

@@ -11,7 +11,7 @@ describe('metrics', () => {
     expect(body).toContain('a_total{result="ok",kind="x",service="pm"} 0');
     expect(body).toContain('a_total{result="failed",kind="x",service="pm"} 0');
     expect(body).toContain('b{service="pm"} 0');
-    expect(body).toContain('c_seconds_count{phase="apply",service="pm"} 0');
+    expect(body).toContain('c_seconds_count{service="pm",phase="apply"} 0');
   });
 
   it('count undeclared values, and those over the cap, as other', async () => {
@@ -42,8 +42,8 @@ describe('metrics', () => {
     const { body } = await metrics.render();
     for (const repo of ['one', 'other']) {
       expect(body).toContain(`a_total{repo="${repo}",service="pm"} 3`);
-      expect(body).toContain(`b_seconds_bucket{le="1",repo="${repo}",service="pm"} 1`);
-      expect(body).toContain(`b_seconds_count{repo="${repo}",service="pm"} 2`);
+      expect(body).toContain(`b_seconds_bucket{le="1",service="pm",repo="${repo}"} 1`);
+      expect(body).toContain(`b_seconds_count{service="pm",repo="${repo}"} 2`);
     }
   });
 
