@@ -213,6 +213,11 @@ export class RaftGroup implements AppendOwner {
     return this.#state === 'running';
   }
 
+  /** Why this replica serves nothing; undefined while it does. */
+  problem(): Error | undefined {
+    return this.#state === 'running' ? undefined : this.#stopped();
+  }
+
   get confState(): ConfState {
     return this.#members.confState;
   }
@@ -371,6 +376,12 @@ export class RaftGroup implements AppendOwner {
       this.#node.campaign();
     });
     this.#host.wake(this);
+  }
+
+  /** Forgets entries of the log up to this index, as far as they are applied: their space is needed. */
+  compactUntil(index: number): void {
+    const until = Math.min(index, this.#applied);
+    if (this.#state === 'running' && until >= this.#log.firstIndex) this.#host.engine.compact(this.group, until);
   }
 
   reportUnreachable(member: number): void {

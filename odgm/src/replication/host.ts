@@ -1,8 +1,8 @@
 import { oaasError, toOaasError } from '@oaas/commons/errors';
-import type { CallContext, LinkEvent } from '../mesh/index.ts';
+import type { LinkEvent } from '../mesh/index.ts';
 import { channels } from '../mesh/index.ts';
 import { ByteRate } from '../mesh/rate.ts';
-import type { ConfState, Message, RaftLogger } from '../raft/index.ts';
+import type { ConfState, Message } from '../raft/index.ts';
 import { type HardState, type LogPosition, prefixEnd } from '../storage/index.ts';
 import { AppendBatch, AppendQueue } from './append-queue.ts';
 import { Cleaner } from './cleaner.ts';
@@ -190,12 +190,17 @@ export class RaftHost {
     return opened;
   }
 
-  /** Takes a replica away with all its data; resolves when that is durable. Its epoch is remembered. Idempotent. */
-  async remove(group: number): Promise<void> {
-    const { engine } = this.#options;
+  /** Stops a replica; its data stays. Does nothing when it is not open. */
+  close(group: number): void {
     this.#receiver.forget(group);
     this.#groups.get(group)?.close();
     this.#groups.delete(group);
+  }
+
+  /** Takes a replica away with all its data; resolves when that is durable. Its epoch is remembered. Idempotent. */
+  async remove(group: number): Promise<void> {
+    const { engine } = this.#options;
+    this.close(group);
     const record = this.#record(group);
     if (record?.state !== 'present') return;
     await this.#appends.idle();
@@ -212,6 +217,11 @@ export class RaftHost {
   /** Bytes a second that all snapshots of this node may take; 0: no bound. Counts at once. */
   setSnapshotRate(bytesPerSecond: number): void {
     this.#rate.bytesPerSecond = bytesPerSecond === 0 ? Infinity : bytesPerSecond;
+  }
+
+  /** Storage needs the space of old entries: for `onRetention` of the engine. Followers that still need them get a snapshot. */
+  relieve(hints: readonly { readonly group: number; readonly index: number }[]): void {
+    for (const { group, index } of hints) this.#groups.get(group)?.compactUntil(index);
   }
 
   snapshots(): { readonly sending: readonly SnapshotStatus[]; readonly receiving: number } {
@@ -285,7 +295,7 @@ export class RaftHost {
       self,
       engine,
       tuning: this.#tuning,
-      coreLogger: logger as RaftLogger,
+      coreLogger: logger,
       random: () => random.next(),
       now: () => clock.monotonic(),
       wake: (group) => {
@@ -365,7 +375,7 @@ export class RaftHost {
       const group = this.#receiverOf(offer.group, offer.toEpoch);
       return encodeAnswer(await this.#receiver.offered(group, context.peer.number, offer));
     });
-    mesh.onStream(channels.snapshot, async (header, chunks, _: CallContext) => {
+    mesh.onStream(channels.snapshot, async (header, chunks) => {
       const offer = decodeOffer(header);
       await this.#receiver.receive(this.#receiverOf(offer.group, offer.toEpoch), offer.transfer, chunks);
       return noContext;

@@ -82,7 +82,7 @@ export class SnapshotReceiver {
       await this.#store(staging, chunks);
     } finally {
       staging.isStreaming = false;
-      if (!staging.isComplete) this.#watch(staging);
+      this.#watch(staging);
     }
     group.takeSnapshot(messageOf(staging.offer, staging.from, this.#options.self));
     this.#options.afterPass(() => {
@@ -153,7 +153,7 @@ export class SnapshotReceiver {
 
   #watch(staging: Staging): void {
     staging.timer?.cancel();
-    if (this.#isClosed) return;
+    if (this.#isClosed || staging.isComplete) return;
     staging.timer = this.#options.timers.after(this.#options.resumeMs, () => {
       if (this.#stagings.get(staging.offer.group) === staging && !staging.isStreaming) this.#discard(staging);
     });

@@ -13,3 +13,4 @@ export type {
 export type { ListQuery, ShardReader } from './reader.ts';
 export type { Consistency, ReplicaStatus, ShardHandle, ShardStatus } from './handle.ts';
 export { Shard } from './shard.ts';
+export { openRaftShard, RaftShard, type RaftShardOptions } from './raft-shard.ts';

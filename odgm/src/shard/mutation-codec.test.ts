@@ -3,7 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { defaultLimits, type Mutation, type Value } from './model.ts';
 import { decodeMutation, encodeMutation } from './mutation-codec.ts';
 
-const name = fc.string({ unit: fc.constantFrom('a', 'b', 'z', '0', '9', '.', '_', ':', '-'), minLength: 1, maxLength: 160 });
+const name = fc.string({
+  unit: fc.constantFrom('a', 'b', 'z', '0', '9', '.', '_', ':', '-'),
+  minLength: 1,
+  maxLength: 160,
+});
 const bytes = fc.uint8Array({ maxLength: 300 });
 const time = fc.integer({ min: 0, max: 2 ** 48 - 1 });
 const version = fc.option(fc.maxSafeNat(), { nil: undefined });

@@ -2,7 +2,7 @@ import { oaasError } from '@oaas/commons/errors';
 import type { ExpiringEntry, ObjectMeta, ShardCounters, Value } from './model.ts';
 
 /**
- * How a shard lies in storage. Keys: shard id (u48), generation (u32), kind (u8), then for a meta the object id, for an
+ * How a shard lies in storage. Keys: shard id (u48) and generation (u32), as all replicated state has them, kind (u8), then for a meta the object id, for an
  * entry the object id, 0x00 and the entry's key, for an expiry the time (u48 of milliseconds), the object id, 0x00 and
  * the key. Ids have no 0x00, so entries of an object are one range, in key order. Numbers are big-endian. The first
  * byte of each record is its format, never 0: a page of zeros is not mistaken for data.
@@ -17,14 +17,6 @@ export interface ShardLocation {
   readonly shard: number;
   /** Grows when the whole state is replaced by another replica's: the new one is written beside the old one. u32. */
   readonly generation: number;
-}
-
-/** What all keys of the shard's state begin with. */
-export function shardPrefix(location: ShardLocation): Buffer {
-  const prefix = Buffer.allocUnsafe(headLength - 1);
-  prefix.writeUIntBE(location.shard, 0, 6);
-  prefix.writeUInt32BE(location.generation, 6);
-  return prefix;
 }
 
 /** Latin-1, a byte for each character. Ids and keys are short: a loop beats the call into native code. */
