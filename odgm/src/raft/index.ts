@@ -8,3 +8,4 @@ export * from './confchange/index.ts';
 export { entriesSize, entrySize } from './size.ts';
 export { MemoryStorage } from './memory-storage.ts';
 export * from './describe.ts';
+export { type Guarantee, GuaranteeChecker, type NodeView } from './invariants.ts';

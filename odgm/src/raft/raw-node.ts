@@ -2,6 +2,7 @@ import { invariant } from '@oaas/commons/errors';
 import { completeConfig, type RaftConfig } from './config.ts';
 import { Raft } from './raft.ts';
 import { entriesSize } from './size.ts';
+import type { LogMiss } from './storage.ts';
 import {
   type BasicStatus,
   type ConfChange,
@@ -15,6 +16,7 @@ import {
   makeMessage,
   type Message,
   MessageType,
+  noLimit,
   noNode,
   type ProgressView,
   type ReadState,
@@ -116,6 +118,16 @@ export class RawNode {
    */
   get lastIndex(): number {
     return this.#raft.log.lastIndex();
+  }
+
+  /** Term of an entry, from `firstIndex - 1` to `lastIndex`. */
+  termAt(index: number): number | LogMiss {
+    return this.#raft.log.term(index);
+  }
+
+  /** All entries from `index` on, stable or not: for checks and diagnosis. */
+  entriesFrom(index: number): readonly Entry[] | 'compacted' {
+    return this.#raft.log.entries(index, noLimit);
   }
 
   /** One step of logical time. */
