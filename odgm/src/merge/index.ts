@@ -21,3 +21,49 @@ export {
   vectorTotal,
   type VersionVector,
 } from './vector.ts';
+export { type CrdtMap, decodeMap, encodeMap, type MapElement } from './crdt-map.ts';
+export {
+  compareRegisters,
+  decodeRegister,
+  encodeRegister,
+  mapOf,
+  mergeRegisters,
+  type RegisterWrite,
+  writeRegister,
+} from './register.ts';
+export {
+  changeHeader,
+  decodeHeader,
+  deleteHeader,
+  emptyHeader,
+  encodeHeader,
+  type HeaderChange,
+  headerStamp,
+  isAlive,
+  mergeHeaders,
+  survives,
+  versionOf,
+} from './header.ts';
+export { decodeLeaf, directionOf, encodeLeaf, type Leaf, type LeafKind } from './leaf.ts';
+export {
+  admitRegister,
+  admitsHeader,
+  adoptCut,
+  advanceReaping,
+  defaultGraceMs,
+  initialReaping,
+  isHeaderReapable,
+  isReapable,
+  type ReapingState,
+  reapMap,
+  type ReplicaProgress,
+} from './reaping.ts';
+export {
+  type MergeConflict,
+  type MergedValue,
+  mergeObject,
+  type MergePolicy,
+  type ObjectMerge,
+  type ObjectThreeWay,
+  type ThreeWay,
+} from './three-way.ts';
