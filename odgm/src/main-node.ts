@@ -9,7 +9,7 @@ import type { OdgmConfig } from './config.ts';
 import { ClientPool, createFunctions, Invoker } from './invocation/index.ts';
 import { createNodeMetrics, GridNode, hostAndPort, type Member, parseMembers, withSelf } from './node/index.ts';
 import { createPeers, dataService, functionService, peerService } from './rpc/index.ts';
-import { openLmdbStorage } from './storage/lmdb.ts';
+import { openDurableEngine } from './storage/durable.ts';
 import { createMemoryEngine } from './storage/memory.ts';
 
 export interface NodeDependencies {
@@ -38,6 +38,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
   const metrics = createMetrics({ service: 'odgm', processMetrics: true });
   const nodeMetrics = createNodeMetrics(metrics);
   const health = new HealthRegistry({ timers });
+  let storageFailure: Error | undefined;
 
   const channelsOf = (connectionsPerAddress: number) => (address: string) =>
     createEdgeChannel(address, { clock, timers, random, connectionsPerAddress, reconnectMaxMs: 1000 });
@@ -53,7 +54,18 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     collections: config.collections,
     openStorage: (durability) =>
       durability === 'persistent'
-        ? openLmdbStorage({ directory: config.dataDir, owner: `ODGM node ${self.id} (pid ${String(process.pid)})` })
+        ? openDurableEngine({
+            directory: config.dataDir,
+            owner: `ODGM node ${self.id} (pid ${String(process.pid)})`,
+            timers,
+            logger,
+            onCorruption: (error) => {
+              logger.error({ err: error }, 'stored data is damaged');
+            },
+            onFailure: (error) => {
+              storageFailure = error;
+            },
+          })
         : Promise.resolve(createMemoryEngine()),
     peers: createPeers({
       clusterId: config.clusterId,
@@ -70,6 +82,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     joinTimeoutMs: config.joinTimeout,
     memoryBytes: dependencies.memoryBytes,
   });
+  health.register('liveness', 'storage', () => ({ ok: storageFailure === undefined, reason: storageFailure?.message }));
   health.register('readiness', 'node', () => ({ ok: node.isReady, reason: node.phase }));
 
   const invoker = new Invoker({

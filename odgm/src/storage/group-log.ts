@@ -56,8 +56,8 @@ export class Log implements GroupLog {
   expectedLast = 0;
   /** Writes that wait. */
   waiting = 0;
-  /** Changed since the last checkpoint. */
-  isDirty = false;
+  /** False for a log that was only asked for. */
+  isStored = false;
 
   constructor(group: number, store: RunStore) {
     this.group = group;
@@ -130,10 +130,7 @@ export class Log implements GroupLog {
   /** Adds a run, in place of everything from its first index on. Throws `StorageCorrupt` when it leaves a gap. */
   add(run: Run): void {
     if (run.first > this.#last + 1 || run.first < this.firstIndex) {
-      throw oaasError('StorageCorrupt', `the log of group ${String(this.group)} has a gap`, {
-        remedy: 'Remove this replica and let it be made anew from the others.',
-        details: { group: this.group, first: this.firstIndex, last: this.#last, next: run.first },
-      });
+      throw this.#gap(run.first);
     }
     if (run.first <= this.#last) this.#cutFrom(run.first);
     if (this.#runs === nothing) this.#runs = [];
@@ -165,6 +162,36 @@ export class Log implements GroupLog {
       this.#head = 0;
     }
     return true;
+  }
+
+  /** Makes the log what a checkpoint says of it. Throws `StorageCorrupt` when entries are missing. */
+  restore(truncated: LogPosition, hardState: HardState, last: number): void {
+    if (this.#last < truncated.index || last === truncated.index) this.reset(truncated);
+    if (this.firstIndex > truncated.index + 1 || this.#last !== last) throw this.#gap(truncated.index + 1);
+    this.compact(truncated.index);
+    this.#truncated = truncated;
+    this.#hardState = hardState;
+  }
+
+  /** Forgets everything but what waits to be written. */
+  clear(): void {
+    this.reset(noPosition);
+    this.#hardState = noHardState;
+    if (this.waiting === 0) this.expectedLast = 0;
+    this.isStored = false;
+  }
+
+  /** A write that waited was given up, and so are all others. */
+  cancelled(): void {
+    this.waiting -= 1;
+    this.expectedLast = this.#last;
+  }
+
+  #gap(next: number): Error {
+    return oaasError('StorageCorrupt', `the log of group ${String(this.group)} has a gap`, {
+      remedy: 'Move the directory away and let the node be filled from its replicas.',
+      details: { group: this.group, first: this.firstIndex, last: this.#last, next },
+    });
   }
 
   #cutFrom(index: number): void {

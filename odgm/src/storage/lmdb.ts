@@ -1,143 +1,126 @@
-import { mkdir, statfs } from 'node:fs/promises';
 import { statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { open, type RootDatabase, type Transaction } from 'lmdb';
+import { mkdir, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
 import { oaasError } from '@oaas/commons/errors';
-import { lockDirectory } from './directory-lock.ts';
+import type { Base, BaseChange, BaseReader } from './base.ts';
+import { bufferOf } from './bytes.ts';
 import { checkDataFile, corrupt } from './lmdb-file.ts';
-import type { RangeQuery, Storage, StorageReader, StoredEntry } from './port.ts';
-
-export interface LmdbOptions {
-  /** Made if it is not there. */
-  readonly directory: string;
-  /** Names this process to another one that wants the same directory. */
-  readonly owner: string;
-}
+import type { RangeQuery, StoredEntry } from './port.ts';
 
 /**
- * Durable storage: one LMDB environment in a directory of its own. `write` resolves after the commit's fdatasync; all
- * writes that arrive while a commit is under way share the next one. Reads are memory-mapped and synchronous.
- * Rejects with `StorageLocked` when another process has the directory, `StorageCorrupt` when it cannot be read.
+ * A base in an LMDB environment. A commit counts when it is on disk (LMDB's default: data, then the meta page, each
+ * flushed), so that no loss of power can leave a damaged file. Reads are memory-mapped and synchronous.
+ * Rejects with `StorageCorrupt` when the file cannot be used.
  */
-export async function openLmdbStorage(options: LmdbOptions): Promise<Storage> {
-  const directory = resolve(options.directory);
-  await mkdir(directory, { recursive: true }).catch((error: unknown) => {
-    throw corrupt(directory, 'the directory cannot be made', error);
-  });
-  const lock = await lockDirectory(directory, options.owner);
+export async function openLmdbBase(directory: string): Promise<Base> {
+  await mkdir(directory, { recursive: true });
+  await checkDataFile(directory);
   try {
-    await checkDataFile(directory);
-    const database = openDatabase(directory);
-    return storageOf(database, directory, () => lock.release());
-  } catch (error) {
-    await lock.release();
-    throw error;
-  }
-}
-
-type Bytes = RootDatabase<Uint8Array, Buffer>;
-
-function openDatabase(directory: string): Bytes {
-  try {
-    return open<Uint8Array, Buffer>({
-      path: directory,
-      noSubdir: false,
-      keyEncoding: 'binary',
-      encoding: 'binary',
-      // A commit counts when it is on disk: no overlap of the flush with later commits.
-      overlappingSync: false,
-      // Every write here is an explicit batch. The implicit ones would reject a promise that nobody can see.
-      eventTurnBatching: false,
-      maxDbs: 1,
-    });
+    const environment = openEnvironment(directory);
+    return baseOf(environment, environment.openDB('data', bytes), environment.openDB('meta', bytes), directory);
   } catch (error) {
     throw corrupt(directory, error instanceof Error ? error.message : String(error), error);
   }
 }
 
-function storageOf(database: Bytes, directory: string, release: () => Promise<void>): Storage {
-  const reader = readerOf(database, undefined);
-  let closing: Promise<void> | undefined;
-  const assertOpen = (): void => {
-    if (closing !== undefined) throw oaasError('Unavailable', 'the storage is closed');
-  };
+type Bytes = Database<Buffer, Buffer>;
+const bytes = { keyEncoding: 'binary', encoding: 'binary' } as const;
 
+function openEnvironment(directory: string): RootDatabase<Buffer, Buffer> {
+  return open<Buffer, Buffer>({
+    path: directory,
+    noSubdir: false,
+    // A commit counts when it is on disk: no overlap of the flush with later commits.
+    overlappingSync: false,
+    // Every write here is an explicit batch. The implicit ones would reject a promise that nobody can see.
+    eventTurnBatching: false,
+    maxDbs: 2,
+    // One for each snapshot that is open.
+    maxReaders: 1024,
+  });
+}
+
+function baseOf(environment: RootDatabase<Buffer, Buffer>, data: Bytes, meta: Bytes, directory: string): Base {
   return {
-    isDurable: true,
-    get: (key) => {
-      assertOpen();
-      return reader.get(key);
-    },
-    range: (query) => {
-      assertOpen();
-      return reader.range(query);
-    },
+    ...readerOf(data, undefined, directory),
+    meta: () => entriesOf(meta, { start: Buffer.alloc(1), end: Buffer.alloc(64, 0xff) }, {}, directory),
     snapshot: () => {
-      assertOpen();
-      const transaction = database.useReadTransaction();
+      const transaction = data.useReadTransaction();
       return {
-        ...readerOf(database, transaction),
+        ...readerOf(data, transaction, directory),
         close: () => {
           transaction.done();
         },
       };
     },
-    usage: () => {
-      assertOpen();
-      const { entryCount } = database.getStats() as { entryCount: number };
-      return { entries: entryCount, bytes: statSync(join(directory, 'data.mdb')).size };
-    },
-    write: async (operations) => {
-      assertOpen();
-      if (operations.length === 0) return;
+    commit: async (changes, metaChanges) => {
       try {
-        await database.batch(() => {
-          for (const operation of operations) {
-            const key = bufferOf(operation.key);
-            const written = operation.type === 'put' ? database.put(key, operation.value) : database.remove(key);
-            // The batch reports the failure; each operation in it would report it a second time.
-            written.catch(() => undefined);
-          }
+        await environment.batch(() => {
+          putAll(data, changes);
+          putAll(meta, metaChanges);
         });
       } catch (error) {
-        throw await writeFailure(error, directory);
+        throw await commitFailure(error, directory);
       }
     },
-    close: () => (closing ??= closeAll(database, release)),
+    usage: () => {
+      const { entryCount } = data.getStats() as { entryCount: number };
+      return { entries: entryCount, bytes: statSync(join(directory, 'data.mdb')).size };
+    },
+    close: () => environment.close(),
   };
 }
 
-async function closeAll(database: Bytes, release: () => Promise<void>): Promise<void> {
-  await database.close();
-  await release();
+function putAll(database: Bytes, changes: readonly BaseChange[]): void {
+  for (const { key, value } of changes) {
+    // Within a batch these promises say nothing: the batch reports how it went.
+    if (value === undefined) void database.remove(key);
+    else void database.put(key, value);
+  }
 }
 
-function readerOf(database: Bytes, transaction: Transaction | undefined): StorageReader {
+function readerOf(database: Bytes, transaction: Transaction | undefined, directory: string): BaseReader {
   const within = transaction === undefined ? {} : { transaction };
   return {
-    get: (key) => database.get(bufferOf(key), within),
-    range: (query) => entriesOf(database, query, within),
+    get: (key) => {
+      const found = rawValue(database, bufferOf(key), within, directory);
+      if (found === undefined) return undefined;
+      // The engine's buffer is larger than what it says of itself, and the next read reuses it.
+      const copy = Buffer.allocUnsafe(found.length);
+      copy.set(new Uint8Array(found.buffer, found.byteOffset, found.length));
+      return copy;
+    },
+    range: (query) => entriesOf(database, query, within, directory),
   };
 }
 
-function* entriesOf(
-  database: Bytes,
-  query: RangeQuery,
-  within: { readonly transaction?: Transaction },
-): Generator<StoredEntry> {
-  const { start, end, limit } = query;
-  if (limit !== undefined && limit <= 0) return;
-  yield* database.getRange({
-    start: bufferOf(start),
-    end: bufferOf(end),
-    ...(limit === undefined ? {} : { limit }),
-    ...within,
-  });
+interface Within {
+  readonly transaction?: Transaction;
 }
 
-/** LMDB's binding takes keys as Buffers only. No copy. */
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+function rawValue(database: Bytes, key: Buffer, within: Within, directory: string): Buffer | undefined {
+  try {
+    // The types of the package leave the second argument out.
+    return (database as { getBinaryFast(key: Buffer, options: Within): Buffer | undefined }).getBinaryFast(key, within);
+  } catch (error) {
+    throw readFailure(error, directory);
+  }
+}
+
+function* entriesOf(database: Bytes, query: RangeQuery, within: Within, directory: string): Generator<StoredEntry> {
+  const { start, end, limit } = query;
+  if (limit !== undefined && limit <= 0) return;
+  try {
+    const options = { start: bufferOf(start), end: bufferOf(end), ...within };
+    yield* database.getRange(limit === undefined ? options : { ...options, limit });
+  } catch (error) {
+    throw readFailure(error, directory);
+  }
+}
+
+function readFailure(error: unknown, directory: string): Error {
+  return corrupt(join(directory, 'data.mdb'), error instanceof Error ? error.message : String(error), error);
 }
 
 /** Error numbers: EFBIG, ENOSPC, EDQUOT (Linux, macOS). */
@@ -145,22 +128,21 @@ const noSpaceNumbers = new Set([27, 28, 122, 69]);
 const ioErrorNumber = 5;
 const leastFreeBytes = 1024 * 1024;
 
-/** The engine reports a failed commit with its reason in a second promise, and a half-written page on a full disk as EIO. */
-async function writeFailure(error: unknown, directory: string): Promise<Error> {
+/** A failed commit comes with its reason in a second promise, and a half-written page on a full disk as EIO. */
+async function commitFailure(error: unknown, directory: string): Promise<Error> {
   const reason = await reasonOf(error);
   const number = (reason as { code?: unknown }).code;
   const isFull =
     (typeof number === 'number' && noSpaceNumbers.has(number)) ||
     (number === ioErrorNumber && (await freeBytes(directory)) < leastFreeBytes);
-  const message = reason instanceof Error ? reason.message : String(reason);
   if (isFull) {
-    return oaasError('StorageFull', `there is no space left in ${directory}; nothing of the write was applied`, {
+    return oaasError('StorageFull', `there is no space left in ${directory}`, {
       remedy: 'Free or add disk space, or delete objects.',
       details: { directory },
       cause: reason,
     });
   }
-  return corrupt(directory, `a write failed: ${message}`, reason);
+  return corrupt(directory, `a commit failed: ${reason instanceof Error ? reason.message : String(reason)}`, reason);
 }
 
 async function reasonOf(error: unknown): Promise<unknown> {

@@ -53,7 +53,7 @@ export function createMemoryEngine(options: { readonly maxBytes?: number } = {})
     if (write.hardState !== undefined) log.setHardState(write.hardState);
     for (const entries of runsOf(write.entries)) log.add(runOf(entries));
     log.expectedLast = log.lastIndex;
-    log.isDirty = true;
+    log.isStored = true;
   };
 
   return {
@@ -98,7 +98,7 @@ export function createMemoryEngine(options: { readonly maxBytes?: number } = {})
     },
     groups: () =>
       [...logs.values()]
-        .filter(({ isDirty }) => isDirty)
+        .filter(({ isStored }) => isStored)
         .map(({ group }) => group)
         .sort((a, b) => a - b),
     // eslint-disable-next-line @typescript-eslint/require-await -- as above
@@ -113,7 +113,7 @@ export function createMemoryEngine(options: { readonly maxBytes?: number } = {})
       logs.get(group)?.compact(index);
     },
     dropGroup: (group) => {
-      logs.get(group)?.reset({ index: 0, term: 0 });
+      logs.get(group)?.clear();
       logs.delete(group);
       return Promise.resolve();
     },

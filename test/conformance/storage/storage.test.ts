@@ -1,16 +1,24 @@
-import { tempDir } from '@oaas/commons/testkit';
-import { prefixEnd, type Storage, type WriteOperation } from '@oaas/odgm/storage';
-import { openLmdbStorage } from '@oaas/odgm/storage/lmdb';
+import { createLogger } from '@oaas/commons/telemetry';
+import { seededRandom, simulatedTime, tempDir } from '@oaas/commons/testkit';
+import { systemTimers } from '@oaas/commons/time/system';
+import { type Engine, prefixEnd, type Storage, type WriteOperation } from '@oaas/odgm/storage';
+import { openDurableEngine } from '@oaas/odgm/storage/durable';
+import { openJournalEngine } from '@oaas/odgm/storage/journal';
 import { createMemoryEngine } from '@oaas/odgm/storage/memory';
+import { SimulatedDisk } from '@oaas/odgm/testkit/disk';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 
-interface Engine {
+interface Candidate {
   readonly name: string;
-  open(): Promise<{ storage: Storage; release: () => Promise<void> }>;
+  open(): Promise<{ storage: Engine; release: () => Promise<void> }>;
 }
 
-const engines: Engine[] = [
+const logger = createLogger({ service: 'test', level: 'silent' });
+/** Small, so that segments are left behind, changes reach the base, and entries leave the memory. */
+const small = { segmentBytes: 64 * 1024, flushBytes: 32 * 1024, flushKeys: 64, cacheBytes: 4096 };
+
+const candidates: Candidate[] = [
   {
     name: 'memory',
     open: () => {
@@ -18,11 +26,12 @@ const engines: Engine[] = [
       return Promise.resolve({ storage, release: () => storage.close() });
     },
   },
-  {
-    name: 'lmdb',
+  ...[{}, small].map((sizes, i) => ({
+    name: i === 0 ? 'journal over LMDB' : 'journal over LMDB, small',
     open: async () => {
       const directory = await tempDir();
-      const storage = await openLmdbStorage({ directory: directory.path, owner: 'the test' });
+      const options = { directory: directory.path, owner: 'the test', timers: systemTimers, logger, ...sizes };
+      const storage = await openDurableEngine(options);
       return {
         storage,
         release: async () => {
@@ -30,6 +39,23 @@ const engines: Engine[] = [
           await directory.remove();
         },
       };
+    },
+  })),
+  {
+    name: 'journal on a simulated disk',
+    open: async () => {
+      const disk = new SimulatedDisk({ random: seededRandom(1) });
+      const { timers } = simulatedTime();
+      const turn = () => Promise.resolve();
+      const storage = await openJournalEngine({
+        files: disk.files(),
+        base: disk.base(),
+        timers,
+        logger,
+        turn,
+        ...small,
+      });
+      return { storage, release: () => storage.close() };
     },
   },
 ];
@@ -45,10 +71,10 @@ function list(storage: Pick<Storage, 'range'>, start: string, end: string, limit
   return [...storage.range(query)].map(({ key, value }) => `${text(key) ?? ''}=${text(value) ?? ''}`);
 }
 
-describe.each(engines)('storage: $name', (engine) => {
+describe.each(candidates)('storage: $name', (candidate) => {
   let release = (): Promise<void> => Promise.resolve();
-  const open = async (): Promise<Storage> => {
-    const opened = await engine.open();
+  const open = async (): Promise<Engine> => {
+    const opened = await candidate.open();
     release = opened.release;
     return opened.storage;
   };
@@ -71,6 +97,7 @@ describe.each(engines)('storage: $name', (engine) => {
   it('takes the deletion of a missing key as done', async () => {
     const storage = await open();
     await storage.write([del('nothing')]);
+    await storage.checkpoint();
     expect(storage.usage().entries).toBe(0);
   });
 
@@ -142,6 +169,7 @@ describe.each(engines)('storage: $name', (engine) => {
     const storage = await open();
     await storage.write([put('a', '1'), put('b', '2')]);
     await storage.write([put('a', '3'), del('b'), put('c', '4')]);
+    await storage.checkpoint();
     expect(storage.usage().entries).toBe(2);
     expect(storage.usage().bytes).toBeGreaterThan(0);
   });

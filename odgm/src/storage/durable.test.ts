@@ -1,8 +1,10 @@
 import { mkdir, open, readdir, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createLogger } from '@oaas/commons/telemetry';
 import { tempDir, type TempDir } from '@oaas/commons/testkit';
+import { systemTimers } from '@oaas/commons/time/system';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openLmdbStorage } from './lmdb.ts';
+import { openDurableEngine } from './durable.ts';
 
 let directory: TempDir;
 beforeEach(async () => {
@@ -10,14 +12,16 @@ beforeEach(async () => {
 });
 afterEach(() => directory.remove());
 
-const openAs = (owner: string, path = directory.path) => openLmdbStorage({ directory: path, owner });
+const logger = createLogger({ service: 'test', level: 'silent' });
+const openAs = (owner: string, path = directory.path) =>
+  openDurableEngine({ directory: path, owner, timers: systemTimers, logger, segmentBytes: 256 * 1024 });
 const key = (n: number): Buffer => Buffer.from(`key-${String(n).padStart(4, '0')}`);
 
 async function fill(): Promise<string> {
   const storage = await openAs('the writer');
   for (let n = 0; n < 50; n++) await storage.write([{ type: 'put', key: key(n), value: Buffer.alloc(4096, 1) }]);
   await storage.close();
-  return join(directory.path, 'data.mdb');
+  return join(directory.path, 'base', 'data.mdb');
 }
 
 describe('a directory', () => {
@@ -56,6 +60,15 @@ describe('a directory', () => {
     expect((await readdir(directory.path)).filter((name) => name.includes('sock'))).toEqual([]);
   });
 
+  it('of the format of an unreleased version is refused, and says what to do', async () => {
+    await writeFile(join(directory.path, 'data.mdb'), Buffer.alloc(8192));
+    await expect(openAs('A')).rejects.toMatchObject({
+      code: 'FailedPrecondition',
+      message: expect.stringContaining(directory.path) as string,
+      remedy: expect.stringContaining('Move the directory away') as string,
+    });
+  });
+
   it('that cannot be made is named', async () => {
     await writeFile(join(directory.path, 'file'), '');
     await expect(openAs('A', join(directory.path, 'file', 'sub'))).rejects.toMatchObject({
@@ -88,8 +101,8 @@ describe('the data file', () => {
     expect(storage.usage().entries).toBe(50);
     expect(storage.get(key(49))).toHaveLength(4096);
     await storage.close();
-    await mkdir(join(directory.path, 'new'));
-    await writeFile(join(directory.path, 'new', 'data.mdb'), '');
+    await mkdir(join(directory.path, 'new', 'base'), { recursive: true });
+    await writeFile(join(directory.path, 'new', 'base', 'data.mdb'), '');
     const empty = await openAs('the reader', join(directory.path, 'new'));
     expect(empty.usage().entries).toBe(0);
     await empty.close();

@@ -1,0 +1,617 @@
+import type { Logger } from '@oaas/commons/telemetry';
+import type { Timers } from '@oaas/commons/time';
+import { oaasError, toOaasError } from '@oaas/commons/errors';
+import type { Base } from './base.ts';
+import { copyOf, textOf } from './bytes.ts';
+import { checkpointChange, type GroupRecord, groupChange, groupRemoval, readState } from './checkpoint.ts';
+import type { Engine, LogEntry, LogWrite } from './engine.ts';
+import { EntryCache } from './entry-cache.ts';
+import { corruptAt } from './failures.ts';
+import type { FileSystem } from './file-system.ts';
+import { Log, type Run, type StoredRun } from './group-log.ts';
+import type { FrameBuilder, Span } from './journal/frame-builder.ts';
+import { readRun } from './journal/frame-reader.ts';
+import { Journal, type Pending } from './journal/journal.ts';
+import { type Segment, Segments } from './journal/segments.ts';
+import { checkGroup, checkOperations, checkWrites } from './log-checks.ts';
+import { Memtables } from './memtables.ts';
+import { readerOf } from './reader.ts';
+import { recover } from './recovery.ts';
+import { runsOf } from './runs.ts';
+import { scrub } from './scrub.ts';
+
+/** A group whose oldest entries keep old journal segments from being cleared away. */
+export interface RetentionHint {
+  readonly group: number;
+  /** Forgetting entries up to this index would free them. */
+  readonly index: number;
+}
+
+export interface JournalEngineOptions {
+  /** The directory of the journal. */
+  readonly files: FileSystem;
+  readonly base: Base;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  /** Bytes of a journal segment. Default 64 MiB. */
+  readonly segmentBytes?: number | undefined;
+  /** Journal above this: owners of old entries are asked to compact, small logs are moved. Default 256 MiB. */
+  readonly retentionBytes?: number | undefined;
+  /** Log entries kept in memory, bytes of data. Default 64 MiB. */
+  readonly cacheBytes?: number | undefined;
+  /** Changes that are not in the base: with more in memory, writes wait. Default 64 MiB. */
+  readonly memtableBytes?: number | undefined;
+  /** Changes go to the base when there are this many bytes, keys, or milliseconds. Default 16 MiB, 8,192, 1,000. */
+  readonly flushBytes?: number | undefined;
+  readonly flushKeys?: number | undefined;
+  readonly flushAgeMs?: number | undefined;
+  /** Bytes that may wait for the disk; more is refused with `ResourceExhausted`. Default 256 MiB. */
+  readonly maxWaitingBytes?: number | undefined;
+  /** Lets the event loop turn between pieces of longer work. Default: one turn. */
+  readonly turn?: (() => Promise<void>) | undefined;
+  /** Told about every damaged value or entry, when it is read. That read fails, nothing else. */
+  readonly onCorruption?: ((error: Error) => void) | undefined;
+  /** Told once when the engine takes no more writes. */
+  readonly onFailure?: ((error: Error) => void) | undefined;
+  /** Told after a checkpoint, while the journal has more than `retentionBytes`. */
+  readonly onRetention?: ((hints: readonly RetentionHint[]) => void) | undefined;
+}
+
+const mebibyte = 1024 * 1024;
+/** A log of at most this size is moved to the head of the journal rather than keep an old segment. */
+const movedLogBytes = mebibyte;
+/** Bytes moved after one checkpoint, at most. */
+const movedBytes = 16 * mebibyte;
+
+/**
+ * The durable engine: a write-ahead journal, memtables, and a base that they are brought into in the background.
+ * Rejects with `StorageCorrupt` when what is stored cannot be used.
+ */
+export async function openJournalEngine(options: JournalEngineOptions): Promise<Engine> {
+  const engine = new JournalEngine(options);
+  await engine.open();
+  return engine;
+}
+
+class JournalEngine implements Engine {
+  readonly isDurable = true;
+  readonly #options: JournalEngineOptions;
+  readonly #retentionBytes: number;
+  readonly #segments: Segments;
+  readonly #memtables: Memtables;
+  readonly #cache: EntryCache;
+  readonly #logs = new Map<number, Log>();
+  /** Changed, or gone, since the last checkpoint was begun. */
+  #dirty = new Set<Log>();
+  #dropped = new Set<number>();
+  #journal: Journal | undefined;
+  /** The last frame that a checkpoint was begun for. */
+  #captured = 0;
+  #closing: Promise<void> | undefined;
+  readonly #reader = readerOf(() => {
+    this.#assertOpen();
+    return { layers: this.#memtables.layers, base: this.#options.base, corrupt: this.#corrupt };
+  });
+
+  constructor(options: JournalEngineOptions) {
+    this.#options = options;
+    this.#retentionBytes = options.retentionBytes ?? 256 * mebibyte;
+    const { files, logger, base, timers } = options;
+    this.#segments = new Segments({ files, logger, segmentBytes: options.segmentBytes ?? 64 * mebibyte });
+    this.#cache = new EntryCache(options.cacheBytes ?? 64 * mebibyte);
+    this.#memtables = new Memtables({
+      base,
+      timers,
+      maxBytes: options.memtableBytes ?? 64 * mebibyte,
+      flushBytes: options.flushBytes ?? 16 * mebibyte,
+      flushKeys: options.flushKeys ?? 8192,
+      maxAgeMs: options.flushAgeMs ?? 1000,
+      turn: options.turn ?? turnOfTheLoop,
+      hasNews: () => this.#dirty.size > 0 || this.#dropped.size > 0 || this.#journal?.sequence !== this.#captured,
+      capture: () => this.#capture(),
+      failed: (error) => this.#journal?.fail(error),
+    });
+  }
+
+  async open(): Promise<void> {
+    const { base, files, logger } = this.#options;
+    const state = readState(base.meta());
+    if (state.foreignFormat !== undefined) throw foreign(files.path, state.foreignFormat);
+    const target = {
+      log: (group: number) => this.#logOf(group),
+      logs: () => this.#logs.values(),
+      drop: (group: number) => {
+        this.#forget(group);
+      },
+      set: (key: string, value: Uint8Array | undefined) => {
+        this.#memtables.set(key, value);
+      },
+    };
+    const { sequence, frames } = await recover(this.#segments, state, target, logger);
+    for (const log of this.#logs.values()) {
+      log.expectedLast = log.lastIndex;
+      this.#markDirty(log);
+    }
+    for (const group of state.groups.keys()) if (!this.#logs.has(group)) this.#dropped.add(group);
+    const first = await this.#segments.place(0, sequence + 1);
+    // What a killed process wrote may still be in the system's memory only.
+    await first.file.datasync();
+    this.#journal = new Journal({
+      segments: this.#segments,
+      path: files.path,
+      sequence,
+      maxWaitingBytes: this.#options.maxWaitingBytes ?? 256 * mebibyte,
+      room: () => this.#memtables.room(),
+      landed: () => {
+        this.#memtables.changed();
+      },
+      failed: (error) => {
+        logger.error({ err: error }, 'the storage failed and takes no more writes');
+        this.#options.onFailure?.(error);
+      },
+    });
+    this.#memtables.changed();
+    logger.info({ path: files.path, frames, groups: this.#logs.size }, 'the storage is open');
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    return this.#reader.get(key);
+  }
+
+  range(query: Parameters<Engine['range']>[0]): ReturnType<Engine['range']> {
+    return this.#reader.range(query);
+  }
+
+  snapshot(): ReturnType<Engine['snapshot']> {
+    this.#assertOpen();
+    const layers = this.#memtables.pin();
+    const base = this.#options.base.snapshot();
+    const view = { layers, base, corrupt: this.#corrupt };
+    let isClosed = false;
+    return {
+      ...readerOf(() => view),
+      close: () => {
+        if (isClosed) return;
+        isClosed = true;
+        this.#memtables.unpin(layers);
+        base.close();
+      },
+    };
+  }
+
+  usage(): ReturnType<Engine['usage']> {
+    this.#assertOpen();
+    const { entries, bytes } = this.#options.base.usage();
+    return { entries, bytes: bytes + this.#segments.bytes };
+  }
+
+  write(operations: Parameters<Engine['write']>[0]): Promise<void> {
+    if (operations.length === 0) return this.#nothing();
+    return new Promise((resolve, reject) => {
+      try {
+        checkOperations(operations);
+        let bytes = 0;
+        for (const operation of operations) bytes += operation.key.length + valueLength(operation);
+        const frame = this.#writable().begin(bytes);
+        const keys: string[] = [];
+        const values: (Uint8Array | undefined)[] = [];
+        frame.beginOperations(operations.length);
+        for (const operation of operations) {
+          keys.push(textOf(operation.key));
+          if (operation.type === 'put') {
+            const value = copyOf(operation.value);
+            values.push(value);
+            frame.put(operation.key, value);
+          } else {
+            values.push(undefined);
+            frame.remove(operation.key);
+          }
+        }
+        this.#writable().add(new PendingWrite(this.#memtables, keys, values, resolve, reject));
+      } catch (error) {
+        reject(toOaasError(error));
+      }
+    });
+  }
+
+  apply(operations: Parameters<Engine['apply']>[0]): void {
+    this.#writable();
+    checkOperations(operations);
+    for (const operation of operations) {
+      this.#memtables.set(textOf(operation.key), operation.type === 'put' ? operation.value : undefined);
+    }
+    this.#memtables.changed();
+  }
+
+  log(group: number): Log {
+    checkGroup(group);
+    return this.#logOf(group);
+  }
+
+  groups(): number[] {
+    const stored = [...this.#logs.values()].filter((log) => log.isStored);
+    return stored.map(({ group }) => group).sort((a, b) => a - b);
+  }
+
+  append(writes: readonly LogWrite[]): Promise<void> {
+    if (writes.length === 0) return this.#nothing();
+    return this.#append(writes, false);
+  }
+
+  compact(group: number, index: number): void {
+    this.#writable();
+    const log = this.#logs.get(group);
+    if (log?.compact(index) !== true) return;
+    this.#dirty.add(log);
+    this.#memtables.changed();
+  }
+
+  dropGroup(group: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      try {
+        checkGroup(group);
+        const journal = this.#writable();
+        const log = this.#logOf(group);
+        journal.begin(0).drop(group);
+        log.expectedLast = 0;
+        log.waiting += 1;
+        journal.add({
+          land: () => {
+            log.waiting -= 1;
+            this.#forget(group);
+            this.#dropped.add(group);
+          },
+          cancel: () => {
+            log.cancelled();
+          },
+          resolve,
+          reject,
+        });
+      } catch (error) {
+        reject(toOaasError(error));
+      }
+    });
+  }
+
+  async checkpoint(): Promise<void> {
+    this.#writable();
+    await this.#memtables.checkpoint();
+    const failure = this.#journal?.failure;
+    if (failure !== undefined) throw failure;
+  }
+
+  scrub(query: Parameters<Engine['scrub']>[0]): ReturnType<Engine['scrub']> {
+    this.#assertOpen();
+    return scrub(this.#options.base, query);
+  }
+
+  status(): ReturnType<Engine['status']> {
+    return {
+      groups: this.#logs.size,
+      memtableBytes: this.#memtables.bytes,
+      cachedLogBytes: this.#cache.bytes,
+      journalBytes: this.#segments.bytes,
+      journalSegments: this.#segments.list.length,
+      frames: this.#journal?.frames ?? 0,
+      checkpoints: this.#memtables.checkpoints,
+    };
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    const journal = this.#journal;
+    await journal?.settled();
+    try {
+      if (journal?.failure === undefined) await this.#memtables.checkpoint();
+    } catch (error) {
+      // Nothing is lost: what is not in the base is in the journal, or in its owner's log.
+      this.#options.logger.warn({ err: error }, 'the last checkpoint could not be written');
+    }
+    await this.#memtables.stop();
+    await this.#segments.close();
+    await this.#options.base.close();
+  }
+
+  #append(writes: readonly LogWrite[], isMove: boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      try {
+        checkWrites(writes, (group) => this.#logOf(group));
+        const journal = this.#writable();
+        let bytes = 0;
+        for (const { entries } of writes) for (const { data } of entries ?? []) bytes += data.length + 5;
+        const frame = journal.begin(bytes);
+        const changes = writes.map((write) => new LogChange(this.#logOf(write.group), write, frame));
+        journal.add(new PendingAppend(changes, isMove, this.#markDirty, resolve, reject));
+      } catch (error) {
+        reject(toOaasError(error));
+      }
+    });
+  }
+
+  #logOf(group: number): Log {
+    let log = this.#logs.get(group);
+    if (log === undefined) this.#logs.set(group, (log = new Log(group, this.#runStore)));
+    return log;
+  }
+
+  #forget(group: number): void {
+    const log = this.#logs.get(group);
+    if (log === undefined) return;
+    log.clear();
+    this.#dirty.delete(log);
+    // Writes that wait may begin it anew.
+    if (log.waiting === 0) this.#logs.delete(group);
+  }
+
+  readonly #runStore = {
+    cached: (run: Run) => {
+      this.#cache.cached(run);
+    },
+    released: (bytes: number) => {
+      this.#cache.released(bytes);
+    },
+    read: (group: number, run: Run) => this.#readRun(group, run),
+  };
+
+  #readRun(group: number, run: Run): LogEntry[] {
+    const stored = run.stored as StoredSpan | undefined;
+    if (stored === undefined) return [];
+    const record = Buffer.allocUnsafe(stored.length);
+    const { file, name } = stored.segment;
+    const isRead = file.readSync(record, stored.position) === record.length;
+    const entries = isRead ? readRun(record, group, stored) : undefined;
+    if (entries === undefined) {
+      const error = corruptAt(this.#segments.pathOf(name), stored.position, `log entries of group ${String(group)}`);
+      this.#corrupt(error);
+      throw error;
+    }
+    const skipped = run.first - (entries[0]?.index ?? run.first);
+    return entries.slice(skipped, skipped + run.count);
+  }
+
+  /** What the next checkpoint will say of the journal and the logs. The memtable that goes with it was just closed. */
+  #capture(): { changes: () => ReturnType<typeof groupChange>[]; done: () => Promise<void> } {
+    const groups: GroupRecord[] = [];
+    for (const { group, truncated, hardState, lastIndex } of this.#dirty) {
+      groups.push({ group, truncated, hardState, last: lastIndex });
+    }
+    const removed = [...this.#dropped].filter((group) => this.#logs.get(group)?.isStored !== true);
+    this.#dirty = new Set();
+    this.#dropped = new Set();
+    this.#captured = this.#journal?.sequence ?? 0;
+    const segment = this.#segments.last;
+    const first = this.#segments.list.find((candidate) => candidate.runs > 0 || candidate === segment);
+    const checkpoint = {
+      segment: segment?.id ?? 1,
+      firstSegment: first?.id ?? 1,
+      sequence: this.#captured,
+      firstSequence: first?.firstSequence ?? 1,
+    };
+    return {
+      changes: () => [...groups.map(groupChange), ...removed.map(groupRemoval), checkpointChange(checkpoint)],
+      done: async () => {
+        try {
+          await this.#segments.dropBelow(checkpoint.firstSegment);
+          this.#retain();
+        } catch (error) {
+          this.#options.logger.warn({ err: error }, 'old journal segments could not be cleared away');
+        }
+      },
+    };
+  }
+
+  /** Keeps logs that are not used from holding the whole journal. */
+  #retain(): void {
+    const old = this.#oldSegments();
+    if (old === undefined || this.#closing !== undefined) return;
+    const hints: RetentionHint[] = [];
+    for (const log of this.#logs.values()) {
+      const index = lastIn(log, old);
+      if (index > 0) hints.push({ group: log.group, index });
+    }
+    if (hints.length === 0) return;
+    this.#options.onRetention?.(hints);
+    let liveBytes = 0;
+    for (const { bytes } of this.#logs.values()) liveBytes += bytes;
+    // Moving what is mostly alive would make as much journal as it frees.
+    if (liveBytes * 2 > this.#retentionBytes) return;
+    let left = movedBytes;
+    for (const { group } of hints) {
+      const log = this.#logs.get(group);
+      if (log === undefined || log.waiting > 0 || log.bytes > movedLogBytes || lastIn(log, old) === 0) continue;
+      left -= log.bytes;
+      if (left < 0) return;
+      this.#move(log);
+    }
+  }
+
+  #move(log: Log): void {
+    try {
+      const entries = log.entries(log.firstIndex, log.lastIndex + 1, Infinity);
+      const { group, truncated: reset, hardState } = log;
+      this.#append([{ group, reset, hardState, entries }], true).catch((error: unknown) => {
+        this.#options.logger.warn({ err: error, group }, 'a log could not be moved to the head of the journal');
+      });
+    } catch (error) {
+      this.#options.logger.warn(
+        { err: error, group: log.group },
+        'a log could not be moved to the head of the journal',
+      );
+    }
+  }
+
+  /** Id below which segments are more than the retention; `undefined` when all are within it. */
+  #oldSegments(): number | undefined {
+    let bytes = 0;
+    for (let i = this.#segments.list.length - 1; i >= 0; i--) {
+      const segment = this.#segments.list[i];
+      if (segment === undefined) return undefined;
+      bytes += Math.max(segment.capacity, segment.position);
+      if (bytes > this.#retentionBytes) return segment.id + 1;
+    }
+    return undefined;
+  }
+
+  readonly #markDirty = (log: Log): void => {
+    log.isStored = true;
+    this.#dirty.add(log);
+  };
+
+  readonly #corrupt = (error: Error): void => {
+    this.#options.onCorruption?.(error);
+  };
+
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw oaasError('Unavailable', 'the storage is closed');
+  }
+
+  #writable(): Journal {
+    this.#assertOpen();
+    if (this.#journal === undefined) throw oaasError('Unavailable', 'the storage is not open yet');
+    if (this.#journal.failure !== undefined) throw this.#journal.failure;
+    return this.#journal;
+  }
+
+  /** For a call that changes nothing. */
+  // eslint-disable-next-line @typescript-eslint/require-await -- a throw must reject
+  async #nothing(): Promise<void> {
+    this.#writable();
+  }
+}
+
+/** Index of the last entry of a log in segments below `id`; 0 when there is none. */
+function lastIn(log: Log, id: number): number {
+  let last = 0;
+  for (const run of log.runs()) {
+    const stored = run.stored as StoredSpan | undefined;
+    if (stored === undefined || stored.segment.id >= id) break;
+    last = run.first + run.count - 1;
+  }
+  return last;
+}
+
+interface StoredSpan extends StoredRun {
+  readonly segment: Segment;
+}
+
+function valueLength(operation: Parameters<Engine['write']>[0][number]): number {
+  return operation.type === 'put' ? operation.value.length : 0;
+}
+
+class PendingWrite implements Pending {
+  readonly #memtables: Memtables;
+  readonly #keys: readonly string[];
+  readonly #values: readonly (Uint8Array | undefined)[];
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+
+  constructor(
+    memtables: Memtables,
+    keys: readonly string[],
+    values: readonly (Uint8Array | undefined)[],
+    resolve: () => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#memtables = memtables;
+    this.#keys = keys;
+    this.#values = values;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+
+  land(): void {
+    for (let i = 0; i < this.#keys.length; i++) this.#memtables.set(this.#keys[i] ?? '', this.#values[i]);
+  }
+
+  cancel(): void {
+    // Nothing was changed yet.
+  }
+}
+
+/** A change of one log, encoded, that waits for its frame. */
+class LogChange {
+  readonly log: Log;
+  readonly write: LogWrite;
+  readonly #runs: { readonly entries: LogEntry[]; readonly span: Span }[] = [];
+
+  constructor(log: Log, write: LogWrite, frame: FrameBuilder) {
+    const { group, reset, hardState, entries } = write;
+    this.log = log;
+    this.write = write;
+    if (reset !== undefined) frame.reset(group, reset);
+    if (hardState !== undefined) frame.hardState(group, hardState);
+    for (const run of runsOf(entries)) this.#runs.push({ entries: run, span: frame.run(group, run) });
+    log.waiting += 1;
+    log.expectedLast = entries?.at(-1)?.index ?? reset?.index ?? log.expectedLast;
+  }
+
+  land(segment: Segment, position: number): void {
+    const { log, write } = this;
+    log.waiting -= 1;
+    if (write.reset !== undefined) log.reset(write.reset);
+    if (write.hardState !== undefined) log.setHardState(write.hardState);
+    for (const { entries, span } of this.#runs) {
+      const { index: first, term } = entries[0] ?? { index: 0, term: 0 };
+      let bytes = 0;
+      for (const { data } of entries) bytes += data.length;
+      const { length, seed, checksum } = span;
+      const stored: StoredSpan = { segment, position: position + span.position, length, seed, checksum };
+      log.add({ first, count: entries.length, term, bytes, entries, stored });
+    }
+  }
+
+  cancel(): void {
+    this.log.cancelled();
+  }
+}
+
+class PendingAppend implements Pending {
+  readonly #changes: readonly LogChange[];
+  readonly #isMove: boolean;
+  readonly #landed: (log: Log) => void;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+
+  constructor(
+    changes: readonly LogChange[],
+    isMove: boolean,
+    landed: (log: Log) => void,
+    resolve: () => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#changes = changes;
+    this.#isMove = isMove;
+    this.#landed = landed;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+
+  land(segment: Segment, position: number): void {
+    for (const change of this.#changes) {
+      const { log } = change;
+      const forgotten = log.truncated.index;
+      change.land(segment, position);
+      // A move gives the log as it was; what was forgotten meanwhile stays so.
+      if (this.#isMove) log.compact(forgotten);
+      this.#landed(log);
+    }
+  }
+
+  cancel(): void {
+    for (const change of this.#changes) change.cancel();
+  }
+}
+
+function foreign(path: string, format: number): Error {
+  return oaasError('FailedPrecondition', `the storage in ${path} has format ${String(format)}, which is not known`, {
+    remedy: 'Run the version of the program that wrote it, or move the directory away.',
+    details: { path, format },
+  });
+}
+
+function turnOfTheLoop(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,174 @@
+import { oaasError } from '@oaas/commons/errors';
+import { failed, full, isFull } from '../failures.ts';
+import { FrameBuilder } from './frame-builder.ts';
+import type { Segment, Segments } from './segments.ts';
+
+/** A call that waits for its frame. */
+export interface Pending {
+  /** The frame is on disk: the change becomes visible. `position` is that of the frame in its segment. */
+  land(segment: Segment, position: number): void;
+  /** The frame is not on disk, nor will it be. */
+  cancel(): void;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+export interface JournalOptions {
+  readonly segments: Segments;
+  /** Where the directory is, for messages. */
+  readonly path: string;
+  /** Of the last frame that is there. */
+  readonly sequence: number;
+  /** Bytes that may wait to be written. */
+  readonly maxWaitingBytes: number;
+  /** Waits until there is room for what the next frame will bring. Rejects with `StorageFull`. */
+  readonly room: () => Promise<void> | undefined;
+  /** Called after each frame. */
+  readonly landed: () => void;
+  /** Called once, when the disk can no longer be trusted. */
+  readonly failed: (error: Error) => void;
+}
+
+/** A frame does not grow beyond this, except by one call. */
+const maxFrameBytes = 8 * 1024 * 1024;
+
+interface Frame {
+  readonly builder: FrameBuilder;
+  waiting: Pending[];
+}
+
+/**
+ * The writer: everything that arrives while a frame is written and flushed makes up the next frame. One frame is under
+ * way at a time, so that at most the last one on disk can be torn. Frames land in order.
+ */
+export class Journal {
+  readonly #options: JournalOptions;
+  #queue: Frame[] = [newFrame()];
+  #spare: Frame[] = [newFrame()];
+  #running: Promise<void> | undefined;
+  #failure: Error | undefined;
+  /** Of the last frame that landed. */
+  sequence: number;
+  /** Frames written. */
+  frames = 0;
+
+  constructor(options: JournalOptions) {
+    this.#options = options;
+    this.sequence = options.sequence;
+  }
+
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** Where to encode a call's records, to be followed by {@link add} at once. Throws when nothing can be taken. */
+  begin(bytes: number): FrameBuilder {
+    if (this.#failure !== undefined) throw this.#failure;
+    const { maxWaitingBytes } = this.#options;
+    const waitingBytes = this.#queue.reduce((sum, { builder }) => sum + builder.length, 0);
+    if (waitingBytes > maxWaitingBytes) {
+      throw oaasError('ResourceExhausted', 'too much waits to be written', {
+        remedy: 'Wait for writes to end before starting more.',
+        details: { maxWaitingBytes },
+        retryAfterMs: 50,
+      });
+    }
+    return this.#filling(bytes).builder;
+  }
+
+  add(pending: Pending): void {
+    this.#queue.at(-1)?.waiting.push(pending);
+    this.#running ??= this.#run();
+  }
+
+  /** Resolves when everything that was added so far has landed or failed. */
+  async settled(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  /** Takes no more writes; those that wait are rejected. */
+  fail(cause: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = failed(this.#options.path, cause);
+    this.#options.failed(this.#failure);
+  }
+
+  #filling(bytes: number): Frame {
+    let frame = this.#queue.at(-1);
+    if (frame === undefined || (!frame.builder.isEmpty && frame.builder.length + bytes > maxFrameBytes)) {
+      frame = this.#spare.pop() ?? newFrame();
+      this.#queue.push(frame);
+    }
+    return frame;
+  }
+
+  async #run(): Promise<void> {
+    // Lets everything that arrives in this turn of the event loop join the first frame.
+    await Promise.resolve();
+    while (this.#queue[0]?.builder.isEmpty === false) {
+      try {
+        await this.#options.room();
+        await this.#write();
+      } catch (error) {
+        if (!isFull(error)) this.fail(error);
+        this.#rejectAll(this.#failure ?? full(this.#options.path, error));
+      }
+    }
+    this.#running = undefined;
+  }
+
+  async #write(): Promise<void> {
+    const frame = this.#queue[0];
+    if (frame === undefined) return;
+    if (this.#failure !== undefined) throw this.#failure;
+    // From here on calls go to the next frame.
+    if (this.#queue.length === 1) this.#queue.push(this.#spare.pop() ?? newFrame());
+    const { builder } = frame;
+    const { segments } = this.#options;
+    const segment = await segments.place(builder.length, this.sequence + 1);
+    const { position } = segment;
+    await segment.file.write(builder.seal(segment.id, this.sequence + 1), position);
+    try {
+      await segment.file.datasync();
+    } catch (error) {
+      // The system may have dropped what it could not write: trying again would prove nothing.
+      this.fail(error);
+      throw error;
+    }
+    this.#queue.shift();
+    segment.position = position + builder.length;
+    this.sequence += 1;
+    this.frames += 1;
+    this.#land(frame, segment, position);
+    segments.prepareSoon();
+  }
+
+  #land(frame: Frame, segment: Segment, position: number): void {
+    const { waiting } = frame;
+    this.#release(frame);
+    for (const pending of waiting) pending.land(segment, position);
+    this.#options.landed();
+    for (const pending of waiting) pending.resolve();
+  }
+
+  /** What waits may build on what could not be written: all of it is refused. */
+  #rejectAll(error: unknown): void {
+    const frames = this.#queue;
+    this.#queue = [];
+    const rejected = frames.flatMap(({ waiting }) => waiting);
+    for (const frame of frames) this.#release(frame);
+    this.#queue = [this.#spare.pop() ?? newFrame()];
+    for (const pending of rejected) pending.cancel();
+    for (const pending of rejected) pending.reject(error);
+  }
+
+  #release(frame: Frame): void {
+    frame.builder.clear();
+    frame.waiting = [];
+    if (this.#spare.length < 2) this.#spare.push(frame);
+  }
+}
+
+function newFrame(): Frame {
+  return { builder: new FrameBuilder(), waiting: [] };
+}

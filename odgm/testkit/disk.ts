@@ -1,0 +1,301 @@
+import type { Random } from '@oaas/commons/time';
+import type { Base, BaseChange, BaseReader } from '../src/storage/base.ts';
+import type { FileSystem, StorageFile } from '../src/storage/file-system.ts';
+import type { RangeQuery, StoredEntry } from '../src/storage/port.ts';
+
+/** Disks work in sectors: a torn write leaves each of them old or new. */
+const sectorBytes = 512;
+
+export interface SimulatedDiskOptions {
+  readonly random: Random;
+  /** Delay of each write and flush. Default: the next microtask. */
+  readonly delay?: (() => Promise<void>) | undefined;
+}
+
+/**
+ * A disk for simulations, with a directory of files (for the journal) and a base. What was not flushed may be lost, or
+ * half lost, by a {@link crash}. Flushes can fail, space can end, bits can flip. Equal seeds give equal disks.
+ */
+export class SimulatedDisk {
+  readonly #random: Random;
+  readonly #delay: () => Promise<void>;
+  #files = new Map<string, FileContent>();
+  /** Names as they are on disk, and the changes of names since, in order. */
+  #durableNames = new Map<string, FileContent>();
+  #nameChanges: ((names: Map<string, FileContent>) => void)[] = [];
+  #data = new Map<string, Buffer>();
+  #meta = new Map<string, Buffer>();
+  /** Grows with each crash: what was opened before is dead. */
+  #life = 0;
+  /** Bytes that files may have together. */
+  capacity = Infinity;
+  /** True: every flush fails, as a broken disk's does. */
+  failsFlushes = false;
+  /** Flushes of files so far. */
+  flushes = 0;
+
+  constructor(options: SimulatedDiskOptions) {
+    this.#random = options.random;
+    this.#delay = options.delay ?? (() => Promise.resolve());
+  }
+
+  /** Power is lost: of what was not flushed a random part stays. Everything that is open stops for good. */
+  crash(): void {
+    this.#life += 1;
+    const kept = Math.floor(this.#random.next() * (this.#nameChanges.length + 1));
+    for (const change of this.#nameChanges.slice(0, kept)) change(this.#durableNames);
+    this.#nameChanges = [];
+    for (const file of new Set([...this.#durableNames.values(), ...this.#files.values()])) file.crash(this.#random);
+    this.#files = new Map(this.#durableNames);
+  }
+
+  /** Flips a bit of a file. */
+  flipBit(name: string, offset: number): void {
+    const file = this.#files.get(name);
+    if (file === undefined) throw new RangeError(`there is no file ${name}`);
+    file.flip(offset);
+  }
+
+  /** Flips a bit of a value in the base, past its end if it is shorter. False when there is no such key. */
+  flipBaseBit(key: Uint8Array, offset: number): boolean {
+    const value = this.#data.get(textOf(key));
+    if (value === undefined || value.length === 0) return false;
+    const copy = Buffer.from(value);
+    const at = offset % copy.length;
+    copy[at] = (copy[at] ?? 0) ^ 1;
+    this.#data.set(textOf(key), copy);
+    return true;
+  }
+
+  names(): string[] {
+    return [...this.#files.keys()].sort();
+  }
+
+  removeFile(name: string): void {
+    this.#files.delete(name);
+    this.#durableNames.delete(name);
+  }
+
+  get fileBytes(): number {
+    let bytes = 0;
+    for (const file of this.#files.values()) bytes += file.length;
+    return bytes;
+  }
+
+  /** The journal's directory, for one life. */
+  files(): FileSystem {
+    const life = this.#life;
+    const alive = async (): Promise<void> => {
+      await this.#delay();
+      if (life !== this.#life) await new Promise(() => undefined);
+    };
+    const change = (apply: (names: Map<string, FileContent>) => void): void => {
+      apply(this.#files);
+      this.#nameChanges.push(apply);
+    };
+    return {
+      path: '/simulated',
+      list: async () => {
+        await alive();
+        return [...this.#files].map(([name, { length }]) => ({ name, size: length }));
+      },
+      open: async (name, how) => {
+        await alive();
+        let file = this.#files.get(name);
+        if (how === 'existing' && file === undefined) throw failure('ENOENT');
+        if (file === undefined || how === 'new') {
+          const made = new FileContent();
+          file = made;
+          change((names) => names.set(name, made));
+        }
+        return this.#handle(file, alive);
+      },
+      rename: async (from, to) => {
+        await alive();
+        const file = this.#files.get(from);
+        if (file === undefined) throw failure('ENOENT');
+        change((names) => {
+          names.delete(from);
+          names.set(to, file);
+        });
+      },
+      remove: async (name) => {
+        await alive();
+        change((names) => names.delete(name));
+      },
+      syncNames: async () => {
+        await alive();
+        for (const apply of this.#nameChanges) apply(this.#durableNames);
+        this.#nameChanges = [];
+      },
+    };
+  }
+
+  /** The base, for one life. */
+  base(): Base {
+    const life = this.#life;
+    const alive = async (): Promise<void> => {
+      await this.#delay();
+      if (life !== this.#life) await new Promise(() => undefined);
+    };
+    return {
+      ...readerOf(() => this.#data),
+      meta: () => rangeOf(this.#meta, { start: Buffer.alloc(0), end: Buffer.alloc(64, 0xff) }),
+      snapshot: () => {
+        const frozen = this.#data;
+        return { ...readerOf(() => frozen), close: () => undefined };
+      },
+      commit: async (data, meta) => {
+        const [nextData, nextMeta] = [changed(this.#data, data), changed(this.#meta, meta)];
+        await alive();
+        if (this.failsFlushes) throw failure('EIO');
+        if (this.fileBytes + bytesOf(nextData) > this.capacity) throw failure('ENOSPC');
+        this.#data = nextData;
+        this.#meta = nextMeta;
+        await alive();
+      },
+      usage: () => ({ entries: this.#data.size, bytes: bytesOf(this.#data) }),
+      close: () => Promise.resolve(),
+    };
+  }
+
+  #handle(file: FileContent, alive: () => Promise<void>): StorageFile {
+    return {
+      write: async (buffers, position) => {
+        await alive();
+        const bytes = Buffer.concat(buffers);
+        const room = this.capacity - this.fileBytes;
+        const grows = Math.max(0, position + bytes.length - file.length);
+        // A full disk takes what it can, as a real one does.
+        if (grows > room) {
+          file.write(bytes.subarray(0, Math.max(0, bytes.length - (grows - Math.max(0, room)))), position);
+          throw failure('ENOSPC');
+        }
+        file.write(bytes, position);
+      },
+      datasync: async () => {
+        await alive();
+        if (this.failsFlushes) throw failure('EIO');
+        this.flushes += 1;
+        file.flush();
+        await alive();
+      },
+      read: async (target, position) => {
+        await alive();
+        return file.read(target, position);
+      },
+      readSync: (target, position) => file.read(target, position),
+      size: async () => {
+        await alive();
+        return file.length;
+      },
+      close: () => Promise.resolve(),
+    };
+  }
+}
+
+class FileContent {
+  #content: Buffer = Buffer.alloc(0);
+  #durable: Buffer = Buffer.alloc(0);
+  #pending: { readonly position: number; readonly bytes: Buffer }[] = [];
+
+  get length(): number {
+    return this.#content.length;
+  }
+
+  write(bytes: Buffer, position: number): void {
+    if (bytes.length === 0) return;
+    this.#content = over(this.#content, bytes, position);
+    this.#pending.push({ position, bytes: Buffer.from(bytes) });
+  }
+
+  flush(): void {
+    for (const { position, bytes } of this.#pending) this.#durable = over(this.#durable, bytes, position);
+    this.#pending = [];
+  }
+
+  read(target: Uint8Array, position: number): number {
+    const bytes = this.#content.subarray(position, position + target.length);
+    target.set(bytes);
+    return bytes.length;
+  }
+
+  flip(offset: number): void {
+    for (const copy of [this.#content, this.#durable]) {
+      if (offset < copy.length) copy[offset] = (copy[offset] ?? 0) ^ 1;
+    }
+  }
+
+  /** Each sector of each pending write is there afterwards, or is not. Some writes stay whole, some go whole. */
+  crash(random: Random): void {
+    for (const { position, bytes } of this.#pending) {
+      const fate = random.next();
+      if (fate < 0.3) continue;
+      if (fate < 0.5) {
+        this.#durable = over(this.#durable, bytes, position);
+        continue;
+      }
+      let at = 0;
+      while (at < bytes.length) {
+        const end = Math.min(bytes.length, at + sectorBytes - ((position + at) % sectorBytes));
+        if (random.next() < 0.5) this.#durable = over(this.#durable, bytes.subarray(at, end), position + at);
+        at = end;
+      }
+    }
+    this.#pending = [];
+    this.#content = Buffer.from(this.#durable);
+  }
+}
+
+/** `content` with `bytes` at `position`. Changes `content` if it is long enough. */
+function over(content: Buffer, bytes: Uint8Array, position: number): Buffer {
+  let target = content;
+  if (position + bytes.length > content.length) {
+    target = Buffer.alloc(position + bytes.length);
+    target.set(content);
+  }
+  target.set(bytes, position);
+  return target;
+}
+
+function readerOf(data: () => Map<string, Buffer>): BaseReader {
+  return {
+    get: (key) => {
+      const value = data().get(textOf(key));
+      return value === undefined ? undefined : Buffer.from(value);
+    },
+    range: (query) => rangeOf(data(), query),
+  };
+}
+
+function* rangeOf(data: Map<string, Buffer>, { start, end, limit = Infinity }: RangeQuery): Generator<StoredEntry> {
+  const [from, to] = [textOf(start), textOf(end)];
+  const keys = [...data.keys()].filter((key) => key >= from && key < to).sort();
+  for (const key of keys.slice(0, limit)) {
+    const value = data.get(key);
+    if (value !== undefined) yield { key: Buffer.from(key, 'latin1'), value: Buffer.from(value) };
+  }
+}
+
+function changed(data: Map<string, Buffer>, changes: readonly BaseChange[]): Map<string, Buffer> {
+  const next = new Map(data);
+  for (const { key, value } of changes) {
+    if (value === undefined) next.delete(textOf(key));
+    else next.set(textOf(key), Buffer.from(value));
+  }
+  return next;
+}
+
+function bytesOf(data: Map<string, Buffer>): number {
+  let bytes = 0;
+  for (const [key, value] of data) bytes += key.length + value.length;
+  return bytes;
+}
+
+function textOf(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1');
+}
+
+function failure(code: string): Error {
+  return Object.assign(new Error(`${code}: simulated`), { code });
+}
