@@ -322,7 +322,14 @@ export class RaftGroup implements AppendOwner {
     // Word for an earlier replica of this member, or from one: it speaks of another log.
     if (toEpoch < this.epoch && isResponse(message.type)) return;
     if (!this.#knowsEpoch(from, fromEpoch)) return;
-    if (quiet && this.#goQuietWith(from, message)) return;
+    if (message.type === MessageType.MsgHeartbeatResp) {
+      // An answer that was on its way when this leader went quiet says nothing new; one that disagrees does.
+      if (this.isQuiet && !quiet) return;
+    } else if (quiet) {
+      if (this.#goQuietWith(from, message)) return;
+      const disagreement = makeMessage(MessageType.MsgHeartbeatResp, from, this.#host.self, this.#node.term);
+      this.#host.send(this, from, this.epochOf(from), true, disagreement);
+    }
     if (message.type !== MessageType.MsgHeartbeat && message.type !== MessageType.MsgHeartbeatResp) this.#idleTicks = 0;
     this.#unquiet();
     this.#guarded(() => {
@@ -334,6 +341,7 @@ export class RaftGroup implements AppendOwner {
   tick(): void {
     this.#ticks += 1;
     this.#idleTicks += 1;
+    if (this.#idleTicks > this.#host.tuning.quietAfterTicks && this.isLeader && this.#goQuiet()) return;
     this.#guarded(() => {
       this.#node.tick();
     });
@@ -341,7 +349,6 @@ export class RaftGroup implements AppendOwner {
     if (this.#ticks >= this.#giveUpAt) this.#giveUp();
     if (this.#transfers.length > 0) this.#checkTransfers();
     if (this.#node.hasReady() || this.#waiting.length > 0 || this.#waitingChange !== undefined) this.#host.wake(this);
-    else if (this.#idleTicks >= this.#host.tuning.quietAfterTicks && this.isLeader) this.#goQuiet();
   }
 
   /** The link to a member was lost. Gives how long to wait before {@link campaign}; undefined when nothing follows from it. */
@@ -795,21 +802,21 @@ export class RaftGroup implements AppendOwner {
     );
   }
 
-  #goQuiet(): void {
+  #goQuiet(): boolean {
     const node = this.#node;
-    if (!this.#isSettled() || this.#members.confState.votersOutgoing.length > 0) return;
+    if (!this.#isSettled() || this.#members.confState.votersOutgoing.length > 0) return false;
     const { self } = this.#host;
     const reachable: number[] = [];
     for (const member of this.#everyone) {
       // One whose node is down is left out: it is woken up for when its link comes back.
       if (member === self || !this.#host.isUp(member)) continue;
       const progress = node.progress(member);
-      if (progress?.match !== node.lastIndex || progress.state !== 'replicate') return;
+      if (progress?.match !== node.lastIndex || progress.state !== 'replicate') return false;
       reachable.push(member);
     }
     const voters = this.#members.confState.voters;
     const live = voters.filter((voter) => voter === self || reachable.includes(voter)).length;
-    if (live * 2 <= voters.length) return;
+    if (live * 2 <= voters.length) return false;
     for (const member of reachable) {
       const message = makeMessage(MessageType.MsgHeartbeat, member, self, node.term);
       message.index = node.lastIndex;
@@ -817,9 +824,10 @@ export class RaftGroup implements AppendOwner {
       this.#host.send(this, member, this.epochOf(member), true, message);
     }
     this.#setQuiet();
+    return true;
   }
 
-  /** False when this replica does not see what the leader sees: it answers as to any heartbeat, which wakes the leader up. */
+  /** False when this replica does not see what the leader sees. */
   #goQuietWith(from: number, { term, commit, index }: Message): boolean {
     const node = this.#node;
     if (node.role !== 'follower' || node.lead !== from || node.term !== term) return false;
