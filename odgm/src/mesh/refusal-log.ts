@@ -8,10 +8,10 @@ const toldMax = 1024;
 /** Tells of each refusal once, however often the other end tries again. */
 export class RefusalLog {
   readonly listeners = new Listeners<Refusal>();
-  private readonly logger: Logger;
+  private readonly logger: Pick<Logger, 'warn'>;
   private readonly told = new Map<string, Set<string>>();
 
-  constructor(logger: Logger) {
+  constructor(logger: Pick<Logger, 'warn'>) {
     this.logger = logger;
   }
 
