@@ -1,4 +1,5 @@
 import { forgetReplaced } from './apply-members.ts';
+import { canonical } from './codec.ts';
 import type { ApplyResult, Command } from './commands.ts';
 import { accepted, refused, unchanged } from './result.ts';
 import type { ClusterRecord, CollectionRecord, CollectionSpec, MetaState } from './types.ts';
@@ -54,7 +55,7 @@ function changeCollection(
       return refused('Immutable', `${field} of collection ${spec.name} cannot change from ${values}`);
     }
   }
-  if (JSON.stringify(known.spec) === JSON.stringify(spec)) return unchanged({ shards: [] });
+  if (canonical(known.spec) === canonical(spec)) return unchanged({ shards: [] });
   const isResized = known.spec.replicaCount !== spec.replicaCount;
   known.spec = spec;
   known.updatedAt = at;

@@ -28,7 +28,7 @@ export function bootstrap(state: MetaState, command: Of<'bootstrap'>): ApplyResu
     partition: 0,
     type: 'raft',
     wanted: members.length,
-    replicas: [...state.members.keys()].map((number) => ({ member: number, role: 'voter' })),
+    replicas: [...state.members.keys()].map((number) => ({ member: number, role: 'voter', epoch: 1 })),
     epoch: 1,
   });
   refreshCluster(state, state.cluster);

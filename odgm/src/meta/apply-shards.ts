@@ -14,7 +14,7 @@ export function assignShards(state: MetaState, cluster: ClusterRecord, command: 
     if (shard === undefined) return refused('ShardUnknown', `there is no shard ${id}`);
     if (shard.replicas.length > 0 || seen.has(id)) return refused('AlreadyPlaced', `shard ${id} has a place`);
     seen.add(id);
-    const replicas = members.map((member): ShardReplicaRecord => ({ member, role: 'voter' }));
+    const replicas = members.map((member): ShardReplicaRecord => ({ member, role: 'voter', epoch: shard.epoch + 1 }));
     const problem = invalidReplicas(state, replicas, leader);
     if (problem !== undefined) return problem;
     assigned.push({ shard, replicas, leader });
@@ -54,7 +54,8 @@ export function updateShardReplicas(
   if (problem !== undefined) return problem;
   const staying = new Set(replicas.map(({ member }) => member));
   const leader = command.preferredLeader ?? shard.preferredLeader;
-  shard.replicas = replicas;
+  const before = new Map(shard.replicas.map((replica) => [replica.member, replica.epoch]));
+  shard.replicas = replicas.map(({ member, role }) => ({ member, role, epoch: before.get(member) ?? shard.epoch + 1 }));
   shard.preferredLeader = leader !== undefined && staying.has(leader) ? leader : undefined;
   shard.epoch++;
   cluster.epoch++;
@@ -86,7 +87,7 @@ function changeConflict(
 
 function invalidReplicas(
   state: MetaState,
-  replicas: readonly ShardReplicaRecord[],
+  replicas: readonly Omit<ShardReplicaRecord, 'epoch'>[],
   leader: number | undefined,
 ): Refusal | undefined {
   const members = new Set(replicas.map(({ member }) => member));

@@ -59,7 +59,7 @@ export function encodeState(state: MetaState): Uint8Array {
     shards: byKey(state.shards),
     tasks: byKey(state.tasks),
   };
-  return encoder.encode(JSON.stringify(stored, sortKeys));
+  return encoder.encode(canonical(stored));
 }
 
 /** Throws `DataLoss` for bytes that are no state, `FailedPrecondition` for a state of a newer version. */
@@ -93,7 +93,11 @@ type StoredState = { readonly version: unknown } & {
     : MetaState[K];
 };
 
-/** For JSON.stringify. Restored objects have other orders of keys than those that grew command by command. */
+/** JSON with sorted keys: restored objects have other orders of keys than those that grew command by command. */
+export function canonical(value: object): string {
+  return JSON.stringify(value, sortKeys);
+}
+
 function sortKeys(_key: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));

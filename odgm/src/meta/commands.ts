@@ -66,7 +66,8 @@ export type Command = { readonly at: number } & (
       readonly type: 'updateShardReplicas';
       readonly shard: number;
       readonly expectedEpoch: number;
-      readonly replicas: readonly ShardReplicaRecord[];
+      /** Those that are there already keep their epoch, new ones get the next one. */
+      readonly replicas: readonly Omit<ShardReplicaRecord, 'epoch'>[];
       readonly preferredLeader?: number | undefined;
       /** The change under way that this belongs to. Without it a shard with a change under way is refused. */
       readonly change?: { readonly task: number; readonly move: number; readonly term: number } | undefined;

@@ -50,6 +50,8 @@ export interface MemberRecord {
 export interface ShardReplicaRecord {
   readonly member: number;
   readonly role: ReplicaRole;
+  /** Epoch of the shard that brought this replica: one that is made anew on the same member is another one. */
+  readonly epoch: number;
 }
 
 /** The change under way on a shard. Nobody else may change its replicas meanwhile. */

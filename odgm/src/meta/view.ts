@@ -1,6 +1,7 @@
 import { type ErrorCode, type OaasError, oaasError } from '@oaas/commons/errors';
 import type { PendingMove, PlacementMember, PlacementOptions, PlacementSnapshot } from '../placement/index.ts';
 import type { Refusal, RefusalCode } from './commands.ts';
+import { metaShard } from './state.ts';
 import type { MemberRecord, MetaState, ShardRecord } from './types.ts';
 
 /** What replicas report of a shard; the meta state does not have it. */
@@ -52,7 +53,8 @@ export function placementSnapshot(
       state: placementState(state, member, now),
       capacityBytes: member.capacityBytes,
     })),
-    shards: [...state.shards.values()].map((shard) => {
+    // The meta group itself is kept by its leader, not by plans.
+    shards: [...state.shards.values()].filter(({ id }) => id !== metaShard).map((shard) => {
       const load = loads.get(shard.id);
       return {
         id: shard.id,
