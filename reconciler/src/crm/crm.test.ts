@@ -183,7 +183,6 @@ for (const target of targets) {
         'Service -fn-increment',
         'Service -fn-reset',
         'Service -odgm',
-        'Service -odgm-peers',
         'StatefulSet -odgm',
       ]);
       const sts = await get(kinds.statefulSet, childNames(unit.id).grid);
@@ -201,7 +200,7 @@ for (const target of targets) {
     it('writes nothing more once everything is as it should be', async () => {
       const id = unitId('first', 'Counter', 'cloud');
       await eventually(async () => {
-        expect((await record(id)).status?.resourceRefs).toHaveLength(8);
+        expect((await record(id)).status?.resourceRefs).toHaveLength(7);
       });
       const before = await versions(id);
       // Someone else's annotation on a child is looked at, and is none of our business.
@@ -268,11 +267,67 @@ for (const target of targets) {
       );
     });
 
+    it('takes away what it no longer asks for, though it created the objects and did not apply them', async () => {
+      const unit = counterUnit('fading');
+      const name = childNames(unit.id).workload('increment');
+      await client.deploy({ deploymentUnit: unit });
+      await eventually(async () => {
+        expect(await children(unit.id)).toHaveLength(7);
+      });
+      const env = async () => {
+        const { spec } = await get(kinds.deployment, name);
+        return (spec?.template?.spec?.containers?.[0] as { env?: { name: string }[] } | undefined)?.env ?? [];
+      };
+      expect((await env()).map((each) => each.name)).toContain('GREETING');
+      await api.patch(
+        kinds.deployment,
+        { name, namespace },
+        'merge',
+        { metadata: { annotations: { theirs: 'x' } } },
+        { fieldManager: 'them' },
+      );
+      const quiet = { ...unit, functions: unit.functions.map((fn) => ({ ...fn, config: {} })) };
+      await client.deploy({ deploymentUnit: { ...quiet, source: { ...unit.source, digest: 'digest-quiet' } } });
+      await eventually(async () => {
+        expect((await env()).map((each) => each.name)).not.toContain('GREETING');
+      });
+      const { metadata } = await get(kinds.deployment, name);
+      expect(metadata.annotations?.['theirs']).toBe('x');
+      const own = (metadata.managedFields as { manager: string; operation: string }[]).filter(
+        ({ manager }) => manager === 'oaas-crm',
+      );
+      expect(own.map(({ operation }) => operation)).toEqual(['Apply']);
+      expect((await record(unit.id)).spec.deploymentUnit.functions?.[0]?.config).toBeUndefined();
+    });
+
+    it('tells of every record of a burst, though children come first', async () => {
+      const units = Array.from({ length: 40 }, (_, i) => counterUnit(`burst-${String(i)}`));
+      await Promise.all(units.map((unit) => client.deploy({ deploymentUnit: unit })));
+      for (const unit of units) {
+        await untilReason(unit.id, 'Ready', 'PodsScheduling');
+        expect((await record(unit.id)).status?.resourceRefs).toHaveLength(7);
+      }
+    });
+
+    it('gives a grid the Service for its peers once it has peers', async () => {
+      const unit = counterUnit('growing');
+      await client.deploy({ deploymentUnit: unit });
+      await eventually(async () => {
+        expect(await children(unit.id)).toHaveLength(7);
+      });
+      const grown = { ...unit, odgmConfig: wire.OdgmConfig.fromPartial({ options: { node_count: '2' } }) };
+      await client.deploy({ deploymentUnit: { ...grown, source: { ...unit.source, digest: 'digest-grown' } } });
+      await eventually(async () => {
+        expect(await children(unit.id)).toContain('Service -odgm-peers');
+        expect((await get(kinds.statefulSet, childNames(unit.id).grid)).spec?.replicas).toBe(2);
+      });
+    });
+
     it('removes the children of a function that left the class', async () => {
       const unit = counterUnit('pruned');
       await client.deploy({ deploymentUnit: unit });
       await eventually(async () => {
-        expect(await children(unit.id)).toHaveLength(8);
+        expect(await children(unit.id)).toHaveLength(7);
       });
       const smaller = {
         ...unit,
@@ -291,7 +346,7 @@ for (const target of targets) {
       const names = childNames(unit.id);
       await client.deploy({ deploymentUnit: unit });
       await eventually(async () => {
-        expect(await children(unit.id)).toHaveLength(8);
+        expect(await children(unit.id)).toHaveLength(7);
       });
       const key = { name: unit.id, namespace };
       await api.patch(platformKinds.record, key, 'merge', { spec: { suspend: true } }, { fieldManager: 'them' });
@@ -367,7 +422,7 @@ for (const target of targets) {
         const names = childNames(unit.id);
         await client.deploy({ deploymentUnit: unit });
         await eventually(async () => {
-          expect(await children(unit.id)).toHaveLength(8);
+          expect(await children(unit.id)).toHaveLength(7);
         });
         await kubelet.report('StatefulSet', names.grid);
         await kubelet.report('Deployment', names.workload('increment'));

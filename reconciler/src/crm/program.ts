@@ -49,9 +49,9 @@ export interface CrmProgram {
 
 /** Changes of children that come together are one look at their record. */
 const childDelayMs = 50;
-/** How long the API server may take to be there when the CRM starts. */
 /** While records wait, each of the two writers of events pauses this long before each. */
 const eventPaceMs = 200;
+/** How long the API server may take to be there when the CRM starts. */
 const startTimeoutMs = 60_000;
 const stopTimeoutMs = 3000;
 const leaseName = 'oaas-crm';
@@ -98,7 +98,7 @@ export function createCrmProgram(config: CrmConfig, dependencies: CrmDependencie
       logger.debug({ err: error }, 'an event could not be written');
     },
   });
-  const controller = new Controller({
+  const controller: Controller = new Controller({
     name: 'records',
     ...time,
     concurrency: config.workers,
@@ -110,6 +110,7 @@ export function createCrmProgram(config: CrmConfig, dependencies: CrmDependencie
       grids,
       events,
       first,
+      isBusy: (): boolean => controller.depth > 0,
       clock,
       logger,
       namespace,

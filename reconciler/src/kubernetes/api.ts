@@ -24,6 +24,8 @@ export interface ListPage<T extends KubeObject = KubeObject> {
   readonly resourceVersion: string;
   /** Absent on the last page. */
   readonly continueToken?: string | undefined;
+  /** Objects after this page. Absent where the server does not count, as with selectors. */
+  readonly remaining?: number | undefined;
 }
 
 export interface WatchOptions {

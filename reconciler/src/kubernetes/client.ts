@@ -218,7 +218,11 @@ export function createKubernetesClient(options: ClientOptions): KubernetesClient
 }
 
 interface RawList {
-  readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string };
+  readonly metadata?: {
+    readonly resourceVersion?: string;
+    readonly continue?: string;
+    readonly remainingItemCount?: number;
+  };
   readonly items?: readonly Omit<KubeObject, 'apiVersion' | 'kind'>[] | null;
 }
 
@@ -239,13 +243,14 @@ function listPath(type: ResourceType, options: ListOptions): string {
 
 /** Items of a list do not say what they are. */
 function toPage(type: ResourceType, list: RawList): ListPage {
-  const continueToken = list.metadata?.continue;
+  const { continue: continueToken, remainingItemCount: remaining } = list.metadata ?? {};
   return {
     items: (list.items ?? []).map(
       (item) => ({ apiVersion: apiVersionOf(type), kind: type.kind, ...item }) as KubeObject,
     ),
     resourceVersion: list.metadata?.resourceVersion ?? '',
     ...(continueToken === undefined || continueToken === '' ? {} : { continueToken }),
+    ...(remaining === undefined ? {} : { remaining }),
   };
 }
 

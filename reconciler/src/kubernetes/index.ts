@@ -15,6 +15,7 @@ export type {
   WriteOptions,
 } from './api.ts';
 export { type ClientOptions, createKubernetesClient, type KubernetesClient } from './client.ts';
+export { createdEntries, ownByApply } from './ownership.ts';
 export { fieldConflicts, isExpired, kubeReason } from './errors.ts';
 export {
   apiVersionOf,

@@ -32,6 +32,8 @@ export interface RealApi {
   readonly caPem: string;
   /** The folder with the logs (`etcd.log`, `kube-apiserver.log`, ...), removed by `stop`. */
   readonly dir: string;
+  /** Process ids by program: `etcd`, `kube-apiserver` and, where controllers run, `kube-controller-manager`. */
+  readonly pids: ReadonlyMap<string, number>;
   /** Ends the processes and removes their data. */
   stop(): Promise<void>;
 }
@@ -47,6 +49,7 @@ export async function startRealApi(options: RealApiOptions): Promise<RealApi> {
   const timeoutMs = options.timeoutMs ?? 60_000;
   const dir = await mkdtemp(join(tmpdir(), 'real-kubernetes-'));
   const children: ChildProcess[] = [];
+  const pids = new Map<string, number>();
   const stop = async (): Promise<void> => {
     for (const child of children.toReversed()) await endProcess(child);
     await rm(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
@@ -69,6 +72,7 @@ export async function startRealApi(options: RealApiOptions): Promise<RealApi> {
       child.stdout.pipe(log, { end: false });
       child.stderr.pipe(log, { end: false });
       children.push(child);
+      if (child.pid !== undefined) pids.set(program, child.pid);
       return child;
     };
 
@@ -111,7 +115,7 @@ export async function startRealApi(options: RealApiOptions): Promise<RealApi> {
         '--secure-port=0',
       ]);
     }
-    return { url, kubeconfig, token, caPem, dir, stop };
+    return { url, kubeconfig, token, caPem, dir, pids, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -5,7 +5,8 @@ import { createPmClient } from '@oaas/commons/client/pm';
 import { startSandbox } from '@oaas/e2e/sandbox/testing';
 import { Repository } from '@oaas/e2e/support/repository';
 import { childrenPerRecord, packageYaml } from './packages.ts';
-import { Follower, recordType } from './observe.ts';
+import { childTypes, countOf, Follower, recordType, untilCount } from './observe.ts';
+import { figuresOf, startMeter } from './meter.ts';
 import { type Figure, memory, print, series, single } from './report.ts';
 import { peakMemoryKiB, push, type Stand, startStand } from './stand.ts';
 
@@ -77,18 +78,21 @@ async function pushes(api: Api, webhook: boolean, runs: number): Promise<Figure>
 
 async function bulk(api: Api, count: number): Promise<readonly Figure[]> {
   const stand = await startStand({ api, webhook: true });
-  const records = await Follower.open(stand.kubernetes, [recordType]);
-  const children = await Follower.children(stand.kubernetes);
+  let records: Follower | undefined;
   try {
-    const before = children.objects.size;
+    const before = await countOf(stand.kubernetes, childTypes);
+    const meter = await startMeter(stand);
     const files = Object.fromEntries(
       Array.from({ length: count }, (_, i) => [`p${i}/package.yaml`, packageYaml(`p${i}`, 0)]),
     );
     const { at } = await push(stand.clone, files);
-    const stored = await records.when((found) => found.size >= count, 300_000);
-    const applied = await children.when((found) => found.size >= before + count * childrenPerRecord, 600_000);
+    const stored = await untilCount(stand.kubernetes, [recordType], count, 300_000);
+    const applied = await untilCount(stand.kubernetes, childTypes, before + count * childrenPerRecord, 600_000);
+    const work = await meter.read(count);
     // Every record has had its statuses written before a commit that changes nothing is measured.
+    records = await Follower.open(stand.kubernetes, [recordType]);
     const quiet = await quietVersions(records);
+    const settled = await meter.read(count);
 
     const empty = await push(stand.clone, { 'README.md': `Nothing that runs changes: ${Date.now()}\n` });
     const name = (await stand.pm.listSources()).items[0]?.name ?? '';
@@ -107,12 +111,13 @@ async function bulk(api: Api, count: number): Promise<readonly Figure[]> {
       single(`${count} packages in one commit: all children applied`, applied - at, 25_000),
       memory('PM, peak memory', peakMemoryKiB(stand.pid('pm')), 300),
       memory('CRM, peak memory', peakMemoryKiB(stand.pid('crm-cloud')), 300),
+      ...figuresOf('until all children are applied', work),
+      ...figuresOf('until all statuses are written', settled),
       single(`no-change sync of ${count} packages`, done - empty.at, 1000),
       { name: 'writes of records by the no-change sync', value: String(writes), bar: '0', met: writes === 0 },
     ];
   } finally {
-    records.stop();
-    children.stop();
+    records?.stop();
     await stand.stop();
   }
 }

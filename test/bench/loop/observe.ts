@@ -1,7 +1,12 @@
 import { kinds, type KubernetesClient, type KubeObject, type ResourceType } from '@oaas/reconciler/kubernetes';
 import { group, version } from '@oaas/reconciler/record';
 
-const childTypes: readonly ResourceType[] = [kinds.statefulSet, kinds.deployment, kinds.service, kinds.configMap];
+export const childTypes: readonly ResourceType[] = [
+  kinds.statefulSet,
+  kinds.deployment,
+  kinds.service,
+  kinds.configMap,
+];
 
 export const recordType: ResourceType = {
   group,
@@ -10,6 +15,36 @@ export const recordType: ResourceType = {
   plural: 'deploymentrecords',
   namespaced: true,
 };
+
+/** How many objects of these kinds there are. One object of each is read, so that counting weighs nothing. */
+export async function countOf(client: KubernetesClient, types: readonly ResourceType[]): Promise<number> {
+  const counts = await Promise.all(
+    types.map(async (type) => {
+      const { items, remaining = 0 } = await client.list(type, { namespace: 'default', limit: 1 });
+      return items.length + remaining;
+    }),
+  );
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+const countEveryMs = 50;
+
+/** Resolves with the time at which there are `wanted` objects, to within 50 ms. */
+export async function untilCount(
+  client: KubernetesClient,
+  types: readonly ResourceType[],
+  wanted: number,
+  withinMs: number,
+): Promise<number> {
+  const deadline = performance.now() + withinMs;
+  for (;;) {
+    const count = await countOf(client, types);
+    const now = performance.now();
+    if (count >= wanted) return now;
+    if (now > deadline) throw new Error(`not within ${withinMs} ms; there are ${count} of ${wanted} objects`);
+    await new Promise((resolve) => setTimeout(resolve, countEveryMs));
+  }
+}
 
 /** Follows one kind from now on; `when` resolves with the time at which `passes` holds for what has been seen. */
 export class Follower {
@@ -30,10 +65,6 @@ export class Follower {
       void follower.#watch(client, type, resourceVersion);
     }
     return follower;
-  }
-
-  static children(client: KubernetesClient): Promise<Follower> {
-    return Follower.open(client, childTypes);
   }
 
   async when(passes: (objects: ReadonlyMap<string, KubeObject>) => boolean, withinMs: number): Promise<number> {

@@ -22,5 +22,5 @@ deployments:
 `;
 }
 
-/** Children of the record of such a package: StatefulSet, Deployment, three Services, ConfigMap. */
-export const childrenPerRecord = 6;
+/** Children of the record of such a package: StatefulSet, Deployment, two Services (a grid of one node needs none for its peers), ConfigMap. */
+export const childrenPerRecord = 5;

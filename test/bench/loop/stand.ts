@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { get } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -9,7 +10,7 @@ import { createPmClient, type PmClient } from '@oaas/commons/client/pm';
 import { createLogger } from '@oaas/commons/telemetry';
 import { systemClock, systemRandom, systemTimers } from '@oaas/commons/time/system';
 import { createKubernetesClient, type KubernetesClient } from '@oaas/reconciler/kubernetes';
-import { startRealApi } from '@oaas/reconciler/testkit/kubernetes';
+import { type RealApi, startRealApi } from '@oaas/reconciler/testkit/kubernetes';
 import {
   gitUser,
   repository,
@@ -31,6 +32,10 @@ export interface Stand {
   readonly clone: string;
   /** Process ids of the programs under measurement. */
   pid(program: 'pm' | 'crm-cloud'): number;
+  /** Process ids of the real API server and its etcd; empty where the API is another one. */
+  readonly apiPids: ReadonlyMap<string, number>;
+  /** Requests that the real API server has served, by verb and resource; empty where the API is another one. */
+  requests(): Promise<ReadonlyMap<string, number>>;
   stop(): Promise<void>;
 }
 
@@ -71,6 +76,7 @@ export async function startStand(options: StandOptions): Promise<Stand> {
   };
   const token = 'benchmark-token-0123456789';
   let kubeconfig = '';
+  let real: RealApi | undefined;
   if (options.api === 'embedded') {
     const cluster = await startEmbeddedCluster(setting, { name: 'cloud', port: 0, nodePorts: [30_000, 32_767] });
     kubeconfig = cluster.kubeconfig;
@@ -79,10 +85,11 @@ export async function startStand(options: StandOptions): Promise<Stand> {
   if (options.api === 'real') {
     const assets = process.env['KUBEBUILDER_ASSETS'];
     if (assets === undefined) throw new Error('KUBEBUILDER_ASSETS names no real API server');
-    const real = await startRealApi({ assets });
+    const started = await startRealApi({ assets });
+    real = started;
     kubeconfig = join(dir, 'kubeconfig');
-    writeFileSync(kubeconfig, real.kubeconfig, { mode: 0o600 });
-    stops.unshift(() => real.stop());
+    writeFileSync(kubeconfig, started.kubeconfig, { mode: 0o600 });
+    stops.unshift(() => started.stop());
   }
   const kubernetes = createKubernetesClient({
     ...(kubeconfig === '' ? { kubeconfigText: emptyKubeconfig } : { kubeconfig }),
@@ -145,6 +152,8 @@ export async function startStand(options: StandOptions): Promise<Stand> {
     kubernetes,
     clone,
     pid: (program) => pidOf(setting.dist, program),
+    apiPids: real?.pids ?? new Map<string, number>(),
+    requests: () => (real === undefined ? Promise.resolve(new Map<string, number>()) : requestsOf(real)),
     stop: async () => {
       abort.abort();
       for (const stop of stops) await stop();
@@ -170,6 +179,33 @@ function commandLine(pid: number): string {
   } catch {
     return '';
   }
+}
+
+/** Processor time of a process so far, in milliseconds, as Linux counts it (in ticks of 10 ms). */
+export function cpuMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+/** `apiserver_request_total` of the server's own metrics, by `VERB resource/subresource`. */
+async function requestsOf(real: RealApi): Promise<ReadonlyMap<string, number>> {
+  const text = await new Promise<string>((resolve, reject) => {
+    const headers = { authorization: `Bearer ${real.token}` };
+    get(`${real.url}/metrics`, { ca: real.caPem, headers }, (answer) => {
+      const parts: Buffer[] = [];
+      answer.on('data', (part: Buffer) => parts.push(part));
+      answer.on('end', () => resolve(Buffer.concat(parts).toString('utf8')));
+    }).once('error', reject);
+  });
+  const counts = new Map<string, number>();
+  for (const line of text.split('\n')) {
+    if (!line.startsWith('apiserver_request_total{')) continue;
+    const label = (name: string): string => new RegExp(`[{,]${name}="([^"]*)"`).exec(line)?.[1] ?? '';
+    const subresource = label('subresource');
+    const key = `${label('verb')} ${label('resource')}${subresource === '' ? '' : `/${subresource}`}`;
+    counts.set(key, (counts.get(key) ?? 0) + Number(line.slice(line.lastIndexOf(' ') + 1)));
+  }
+  return counts;
 }
 
 /** Greatest resident memory of a process so far, in KiB, as Linux counts it. */

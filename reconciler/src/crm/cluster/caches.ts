@@ -1,11 +1,18 @@
 import type { OaasError } from '@oaas/commons/errors';
 import type { Clock, Random, Timers } from '@oaas/commons/time';
 import { type Indexer, Reflector, Store, type Watched } from '../../controller/index.ts';
-import { kinds, type KubernetesApi, type KubeObject, type ResourceType } from '../../kubernetes/index.ts';
+import {
+  createdEntries,
+  kinds,
+  type KubernetesApi,
+  type KubeObject,
+  type ResourceType,
+} from '../../kubernetes/index.ts';
 import {
   type DeploymentRecord,
   type DeploymentTemplate,
   type EnvironmentConfig,
+  fieldManagers,
   labels,
   managedBy,
 } from '../../record/index.ts';
@@ -123,10 +130,17 @@ export function createCaches(options: CacheOptions): Caches {
   };
 }
 
-/** Managed fields are more than half of an object, and only the server needs them. */
+/**
+ * Managed fields are more than half of an object, and only the server needs them. What stays is the mark of an object that one of
+ * our managers has created and not yet applied.
+ */
 export function lean(object: KubeObject): KubeObject {
   const { managedFields: dropped, ...metadata } = object.metadata;
-  return dropped === undefined ? object : { ...object, metadata };
+  if (dropped === undefined) return object;
+  const marks = Object.values(fieldManagers)
+    .filter((manager) => createdEntries(object, manager).length > 0)
+    .map((manager) => ({ manager, operation: 'Update' }));
+  return { ...object, metadata: { ...metadata, ...(marks.length === 0 ? {} : { managedFields: marks }) } };
 }
 
 function leanPod(object: KubeObject): Pod {

@@ -38,14 +38,16 @@ export function gridServices(input: RenderInput): readonly Child[] {
     { name: 'grpc', port: ports.grid, targetPort: 'grpc', protocol: 'TCP' },
     { name: 'admin', port: ports.gridAdmin, targetPort: 'admin', protocol: 'TCP' },
   ];
+  // The StatefulSet names it in any case: its pods keep their names when a grid of one node grows, which is when they need it.
+  const peers = child(input, kinds.service, names.peers, part(input), {
+    // Nodes look for one another before they are ready.
+    spec: { clusterIP: 'None', publishNotReadyAddresses: true, selector, ports: portList },
+  });
   return [
     child(input, kinds.service, names.grid, part(input), {
       spec: { type: input.settings.serviceType, selector, ports: portList },
     }),
-    child(input, kinds.service, names.peers, part(input), {
-      // Nodes look for one another before they are ready.
-      spec: { clusterIP: 'None', publishNotReadyAddresses: true, selector, ports: portList },
-    }),
+    ...(input.layout.nodeCount === 1 ? [] : [peers]),
   ];
 }
 

@@ -183,6 +183,10 @@ describe('the grid', () => {
     const [service, peers] = gridServices(input()).map((child) => child.object['spec'] as Record<string, unknown>);
     expect(service).toMatchObject({ type: 'NodePort', ports: [{ port: 8080 }, { port: 8081 }] });
     expect(peers).toMatchObject({ clusterIP: 'None', publishNotReadyAddresses: true });
+    // A grid of one node has no peers; its pods keep their names all the same.
+    const alone = input({ odgmConfig: {} });
+    expect(gridServices(alone)).toHaveLength(1);
+    expect(object(gridStatefulSet(alone)).spec['serviceName']).toBe('shop-cart-00000000-odgm-peers');
   });
 
   it('becomes new pods when its configuration changes, and stays as it is when only the commit does', () => {

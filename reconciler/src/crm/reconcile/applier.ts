@@ -1,6 +1,12 @@
 import { isOaasError, oaasError } from '@oaas/commons/errors';
 import { keyOf, type Store } from '../../controller/index.ts';
-import { fieldConflicts, type KubernetesApi, type KubeObject } from '../../kubernetes/index.ts';
+import {
+  createdEntries,
+  fieldConflicts,
+  type KubernetesApi,
+  type KubeObject,
+  ownByApply,
+} from '../../kubernetes/index.ts';
 import { annotations, fieldManagers } from '../../record/index.ts';
 import { lean } from '../cluster/caches.ts';
 import { digestOf } from '../digest.ts';
@@ -40,7 +46,7 @@ export class ChildApplier {
     const drift = cached !== undefined && known ? this.#drift(child, key, digest, desired, cached) : undefined;
     if (cached !== undefined && drift?.length === 0) return applied(cached, 'unchanged');
 
-    const answer = await this.#write(child, desired, cached !== undefined, signal);
+    const answer = await this.#write(child, desired, cached, signal);
     store.put(lean(answer));
     this.#tolerated.set(`${type.plural}/${key}`, { digest, paths: divergence(desired, answer) });
     return {
@@ -76,9 +82,24 @@ export class ChildApplier {
     return divergence(desired, cached).filter((path) => !ignored.includes(path));
   }
 
-  async #write(child: Child, desired: KubeObject, isOurs: boolean, signal: AbortSignal): Promise<KubeObject> {
+  async #write(
+    { type }: Child,
+    desired: KubeObject,
+    cached: KubeObject | undefined,
+    signal: AbortSignal,
+  ): Promise<KubeObject> {
+    const writing = { fieldManager: fieldManagers.render, signal };
     try {
-      return await this.#api.apply(child.type, desired, { fieldManager: fieldManagers.render, force: isOurs, signal });
+      if (cached === undefined) return await this.#api.create(type, desired, writing);
+    } catch (error) {
+      // It is there after all: someone else's, or ours and not seen yet.
+      if (!isOaasError(error, 'AlreadyExists')) throw error;
+    }
+    if (cached !== undefined && createdEntries(cached, fieldManagers.render).length > 0) {
+      await ownByApply(this.#api, type, desired.metadata, fieldManagers.render, signal);
+    }
+    try {
+      return await this.#api.apply(type, desired, { ...writing, force: cached !== undefined });
     } catch (error) {
       const conflicts = isOaasError(error) ? fieldConflicts(error) : [];
       if (conflicts.length === 0) throw error;

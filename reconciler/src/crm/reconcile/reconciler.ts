@@ -14,15 +14,21 @@ import { applySteps } from './steps-apply.ts';
 import { deleteSteps } from './steps-delete.ts';
 import { observeSteps } from './steps-observe.ts';
 import { type Summary, summarise } from './summarise.ts';
+import { childEvents, type EventWish } from './transitions.ts';
 
 export interface ReconcilerOptions extends StepDependencies {
   readonly events: EventRecorder;
   readonly first: DeploysFirst;
+  /** Whether other records wait for their turn. */
+  readonly isBusy: () => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Told of each reconciling: how long it took in seconds, and whether it went through. */
   readonly onDone?: ((seconds: number, result: 'ok' | 'error') => void) | undefined;
 }
+
+/** When the pass after one that wrote children comes at the latest; their own changes bring it sooner. */
+const tellAfterMs = 100;
 
 /** Makes the function that brings one record, named by `namespace/name`, to where it should be. */
 export function createReconciler(options: ReconcilerOptions): (key: string, signal: AbortSignal) => Promise<Outcome> {
@@ -52,13 +58,27 @@ async function reconcile(
   const summary = summarise(current, facts, error, options.clock.now());
   const isGone =
     record.metadata.deletionTimestamp !== undefined && facts.remaining?.length === 0 && error === undefined;
+  if (error === undefined && hasWritten(facts) && options.isBusy()) {
+    emit(options, current, childEvents(facts.applied));
+    options.onDone?.((options.clock.monotonic() - startedAt) / 1000, 'ok');
+    return { requeueAfterMs: tellAfterMs };
+  }
   if (summary.isChanged && !isGone) await writeStatus(options, current, summary, signal);
-  emit(options, current, summary);
+  emit(options, current, summary.events);
   options.onDone?.((options.clock.monotonic() - startedAt) / 1000, error === undefined ? 'ok' : 'error');
   if (error === undefined) return next(summary);
   // Nobody need try again what only a new spec can mend; it is looked at now and then all the same.
   if (error.consequence === 'stop') return next(summary);
   throw error;
+}
+
+/**
+ * A pass that has written children leaves the status to the next one while other records wait for their children: a status costs the
+ * server as much as two children, and would be out of date as soon as the first pod is there. The next pass writes no child, so
+ * the status waits for one round of the queue and no longer.
+ */
+function hasWritten({ applied }: Facts): boolean {
+  return applied.some(({ action }) => action === 'created' || action === 'updated');
 }
 
 function next(summary: Summary): Outcome {
@@ -118,11 +138,11 @@ async function writeStatus(
   caches.records.put(lean(answer) as unknown as DeploymentRecord);
 }
 
-function emit({ events }: ReconcilerOptions, record: DeploymentRecord, summary: Summary): void {
+function emit({ events }: ReconcilerOptions, record: DeploymentRecord, wishes: readonly EventWish[]): void {
   const { name, namespace = '', uid = '' } = record.metadata;
   const commit = record.spec.source?.commit;
   const regarding = { apiVersion: record.apiVersion, kind: record.kind, name, namespace, uid };
-  for (const event of summary.events) {
+  for (const event of wishes) {
     events.record({
       ...event,
       regarding,

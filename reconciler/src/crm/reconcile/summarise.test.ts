@@ -208,7 +208,7 @@ describe('summarise', () => {
   it('is not changed by looking again: the same facts give the same status, and no event', () => {
     const first = summarise(record(), facts(), undefined, now);
     expect(first.isChanged).toBe(true);
-    expect(first.events.map(({ reason }) => reason)).toEqual(['TemplateSelected', 'ReconciliationSucceeded']);
+    expect(first.events.map(({ reason }) => reason)).toEqual(['ReconciliationSucceeded']);
     const later = facts({ grid: { at: now + 30_000, result: { ok: true, status: numbers() } } });
     const second = summarise(record({ status: first.status }), later, undefined, now + 30_000);
     expect([second.isChanged, second.events]).toEqual([false, []]);
@@ -277,6 +277,15 @@ describe('summarise', () => {
   it('names what a deletion waits for', () => {
     const going = summarise(record({ deleting: true }), { applied: [], remaining: ['Pod x'] }, undefined, now);
     expect(going.status).toMatchObject({ condition: 'Terminated', message: 'waiting for Pod x' });
+  });
+
+  it('says in an event that another template was selected, and not that there is a first one', () => {
+    const { status } = summarise(record(), facts(), undefined, now);
+    const before = { ...status, selectedTemplate: 'other' };
+    const { events } = summarise(record({ status: before }), facts(), undefined, now);
+    expect(events.map(({ reason, note }) => `${reason}: ${note}`)).toEqual([
+      `TemplateSelected: template ${status.selectedTemplate ?? ''}`,
+    ]);
   });
 
   it('reports drift as a warning with the fields, and work as normal events', () => {

@@ -16,13 +16,16 @@ export function transitionEvents(previous: RecordStatus, next: RecordStatus, fac
 
 function templateEvents(previous: RecordStatus, next: RecordStatus): EventWish[] {
   const { selectedTemplate } = next;
-  if (selectedTemplate === undefined || selectedTemplate === previous.selectedTemplate) return [];
+  // The first template comes with the first children, whose event is enough.
+  if (selectedTemplate === undefined || previous.selectedTemplate === undefined) return [];
+  if (selectedTemplate === previous.selectedTemplate) return [];
   return [
     { type: 'Normal', reason: 'TemplateSelected', action: 'SelectTemplate', note: `template ${selectedTemplate}` },
   ];
 }
 
-function childEvents(applied: readonly AppliedChild[]): EventWish[] {
+/** What was done to children; known only to the pass that did it. */
+export function childEvents(applied: readonly AppliedChild[]): readonly EventWish[] {
   const events: EventWish[] = [];
   const drifted = applied.filter(({ drift }) => drift !== undefined && drift.length > 0);
   const written = applied.filter(

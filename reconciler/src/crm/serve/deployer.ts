@@ -1,7 +1,13 @@
 import { isOaasError, oaasError } from '@oaas/commons/errors';
 import { currentCorrelationId } from '@oaas/commons/telemetry';
 import type { unit as wire } from '@oaas/proto';
-import { apiVersionOf, type KubernetesApi, type KubeObject } from '../../kubernetes/index.ts';
+import {
+  apiVersionOf,
+  createdEntries,
+  type KubernetesApi,
+  type KubeObject,
+  ownByApply,
+} from '../../kubernetes/index.ts';
 import {
   annotations,
   type DeploymentRecord,
@@ -42,7 +48,9 @@ export class Deployer {
     const current = this.#caches.records.get(`${this.#namespace}/${unit.id}`);
     if (current !== undefined) refuse(current, spec);
     if (current !== undefined && isUnchanged(current, spec)) return 'unchanged';
-    const answer = await this.#first.store(() => this.#apply(unit.id, spec, dryRun, signal));
+    const answer = await this.#first.store(() =>
+      this.#write(recordOf(unit.id, this.#namespace, spec), current, dryRun, signal),
+    );
     const outcome = current === undefined ? 'created' : 'updated';
     if (dryRun) return outcome;
     const record = lean(answer) as unknown as DeploymentRecord;
@@ -70,37 +78,25 @@ export class Deployer {
     }
   }
 
-  #apply(id: string, spec: RecordSpec, dryRun: boolean, signal: AbortSignal): Promise<KubeObject> {
-    const { packageName, classKey } = spec.deploymentUnit;
-    const correlationId = currentCorrelationId();
-    const record: KubeObject = {
-      apiVersion: apiVersionOf(platformKinds.record),
-      kind: platformKinds.record.kind,
-      metadata: {
-        name: id,
-        namespace: this.#namespace,
-        labels: {
-          [labels.managedBy]: 'oaas-pm',
-          [labels.partOf]: labelValue(packageName),
-          [labels.package]: labelValue(packageName),
-          [labels.class]: labelValue(classKey),
-        },
-        annotations: {
-          [annotations.specDigest]: specDigest(spec),
-          ...(spec.source?.commit === undefined ? {} : { [annotations.gitCommit]: spec.source.commit }),
-          ...(correlationId === undefined ? {} : { [annotations.correlationId]: correlationId }),
-        },
-        finalizers: [finalizer],
-      },
-      spec,
-    };
+  async #write(
+    record: KubeObject,
+    current: DeploymentRecord | undefined,
+    dryRun: boolean,
+    signal: AbortSignal,
+  ): Promise<KubeObject> {
+    const type = platformKinds.record;
+    const writing = { fieldManager: fieldManagers.deploy, dryRun, signal };
+    if (current === undefined) {
+      try {
+        return await this.#api.create(type, record, writing);
+      } catch (error) {
+        if (!isOaasError(error, 'AlreadyExists')) throw error;
+      }
+    } else if (!dryRun && createdEntries(current as unknown as KubeObject, fieldManagers.deploy).length > 0) {
+      await ownByApply(this.#api, type, record.metadata, fieldManagers.deploy, signal);
+    }
     // What was asked for wins over what someone changed by hand: Git is where changes are made.
-    return this.#api.apply(platformKinds.record, record, {
-      fieldManager: fieldManagers.deploy,
-      force: true,
-      dryRun,
-      signal,
-    });
+    return this.#api.apply(type, record, { ...writing, force: true });
   }
 
   /** Fields that someone added by hand are theirs, and an apply leaves them: the whole spec is put in their place. */
@@ -116,6 +112,32 @@ export class Deployer {
     );
     this.#caches.records.put(lean(answer) as unknown as DeploymentRecord);
   }
+}
+
+function recordOf(id: string, namespace: string, spec: RecordSpec): KubeObject {
+  const { packageName, classKey } = spec.deploymentUnit;
+  const correlationId = currentCorrelationId();
+  return {
+    apiVersion: apiVersionOf(platformKinds.record),
+    kind: platformKinds.record.kind,
+    metadata: {
+      name: id,
+      namespace,
+      labels: {
+        [labels.managedBy]: 'oaas-pm',
+        [labels.partOf]: labelValue(packageName),
+        [labels.package]: labelValue(packageName),
+        [labels.class]: labelValue(classKey),
+      },
+      annotations: {
+        [annotations.specDigest]: specDigest(spec),
+        ...(spec.source?.commit === undefined ? {} : { [annotations.gitCommit]: spec.source.commit }),
+        ...(correlationId === undefined ? {} : { [annotations.correlationId]: correlationId }),
+      },
+      finalizers: [finalizer],
+    },
+    spec,
+  };
 }
 
 function refuse(current: DeploymentRecord, spec: RecordSpec): void {
