@@ -1,4 +1,5 @@
 import { createEdgeChannel, createEdgeServer } from '@oaas/commons/grpc/edge';
+import type { Duplex } from 'node:stream';
 import { HealthRegistry, LifecycleGroup } from '@oaas/commons/lifecycle';
 import { createMetrics, createOpsHandler, type Logger, newCorrelationId } from '@oaas/commons/telemetry';
 import type { Clock, Random, Timers } from '@oaas/commons/time';
@@ -8,6 +9,9 @@ import { createAdminHttp, gridAdminService, shardDistribution } from './admin/in
 import type { OdgmConfig } from './config.ts';
 import { ClientPool, createFunctions, Invoker } from './invocation/index.ts';
 import { createNodeMetrics, GridNode, hostAndPort, type Member, parseMembers, withSelf } from './node/index.ts';
+import { dialTcp } from './mesh/dial.ts';
+import { createTcpMesh } from './mesh/tcp-mesh.ts';
+import { meshPreface } from './mesh/handshake.ts';
 import { createPeers, dataService, functionService, peerService } from './rpc/index.ts';
 import { openDurableEngine } from './storage/durable.ts';
 import { createMemoryEngine } from './storage/memory.ts';
@@ -46,13 +50,22 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
   const peerClients = new ClientPool(peer.GridPeerDefinition, channelsOf(1));
   const functions = createFunctions(channelsOf(config.maxSessions));
 
+  const peers = createPeers({
+    clusterId: config.clusterId,
+    self: self.id,
+    clientOf: (address) => peerClients.client(address),
+  });
+  /** Until the node is a member it has no links: who dials comes again. */
+  let acceptLink = (socket: Duplex, _head: Uint8Array): void => {
+    socket.destroy();
+  };
   const node = new GridNode({
     clusterId: config.clusterId,
     version,
     members,
     self,
     collections: config.collections,
-    openStorage: (durability) =>
+    openEngine: (durability) =>
       durability === 'persistent'
         ? openDurableEngine({
             directory: config.dataDir,
@@ -67,18 +80,28 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
             },
           })
         : Promise.resolve(createMemoryEngine()),
-    peers: createPeers({
-      clusterId: config.clusterId,
-      self: self.id,
-      clientOf: ({ address }) => peerClients.client(address),
-      close: () => {
-        peerClients.close();
-      },
-    }),
+    openMesh: ({ clusterId, ...identity }) => {
+      const mesh = createTcpMesh({
+        clusterId,
+        self: identity,
+        dial: dialTcp,
+        clock,
+        timers,
+        random,
+        logger,
+      });
+      acceptLink = (socket, head) => {
+        mesh.accept(socket, head);
+      };
+      return mesh;
+    },
+    joinPort: peers,
+    reportPort: peers,
+    random,
+    schedule: (run) => setImmediate(run),
     clock,
     timers,
     logger,
-    heartbeatMs: config.heartbeatInterval,
     joinTimeoutMs: config.joinTimeout,
     memoryBytes: dependencies.memoryBytes,
   });
@@ -107,6 +130,15 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     metrics,
     reflection: config.reflectionEnabled,
     newCorrelationId: () => newCorrelationId(random),
+    otherProtocols: [
+      {
+        preface: meshPreface,
+        alpn: undefined,
+        accept: (socket, head) => {
+          acceptLink(socket, head);
+        },
+      },
+    ],
   });
   const clientOf = ({ address }: Member) => dataClients.client(address);
   grpc.add(data.DataServiceDefinition, dataService({ node, clientOf, metrics: nodeMetrics, clock }));
@@ -120,7 +152,8 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     node: self.id,
     cluster_id: config.clusterId,
     phase: node.phase,
-    members: members.length,
+    member: node.number,
+    members: node.members().length,
     collections: node.collections().map(({ spec }) => spec.name),
   });
   const http = createAdminHttp({
@@ -139,6 +172,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
       stop: () => {
         functions.close();
         dataClients.close();
+        peerClients.close();
       },
     })
     .add({
@@ -174,9 +208,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
         await node.start(signal);
         logger.info({ ...listening }, 'listening');
       },
-      stop: () => {
-        node.drain();
-      },
+      stop: () => node.drain(),
     });
   return { group, node, listening };
 }
@@ -212,7 +244,7 @@ function sampleOnScrape(
     metrics.nodes.set({}, node.members().filter(({ state }) => state === 'up').length);
     metrics.balance.set({}, shardDistribution(node).balanceScore);
     for (const collection of node.collections()) {
-      const shards = collection.ownShards();
+      const shards = collection.handles();
       const labels = { collection: collection.spec.name };
       metrics.objects.set(
         labels,

@@ -21,16 +21,19 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
     if (collection === undefined) throw oaasError('NotFound', `there is no collection "${name}"`);
     return collection;
   };
-  /* eslint-disable @typescript-eslint/require-await -- handlers are asynchronous */
+  /** All answers are made from what the members say of themselves: ask them first. */
+  const asked = async <T>(answer: () => T): Promise<T> => {
+    await node.reports.refresh();
+    return answer();
+  };
   return {
-    getClusterStatus: async () => clusterStatus(node),
-    listMembers: async () => ({ members: memberList(node) }),
-    listCollections: async () => ({
-      collections: node.collections().map((collection) => collectionView(node, collection)),
-    }),
-    getCollection: async ({ name }) => collectionView(node, named(name)),
-    getShardDistribution: async ({ collection }) =>
-      shardDistribution(node, collection === '' ? undefined : named(collection)),
+    getClusterStatus: () => asked(() => clusterStatus(node)),
+    listMembers: () => asked(() => ({ members: memberList(node) })),
+    listCollections: () =>
+      asked(() => ({ collections: node.collections().map((collection) => collectionView(node, collection)) })),
+    getCollection: ({ name }) => asked(() => collectionView(node, named(name))),
+    getShardDistribution: ({ collection }) =>
+      asked(() => shardDistribution(node, collection === '' ? undefined : named(collection))),
     getMetricsSnapshot: async () => ({
       values: (await metricsJson(metrics)).metrics,
       takenAt: toRfc3339(clock.now()),

@@ -47,35 +47,47 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
     });
   });
 
-  app.get('/admin/cluster/status', () => {
-    const { leaderNode, ...status } = clusterStatus(node);
-    return { ...snakeCase(status), leader_node: leaderNode === '' ? null : leaderNode };
-  });
-  app.get('/admin/cluster/members', () => ({ members: memberList(node).map(snakeCase) }));
-  app.get('/admin/collections', () => ({
-    collections: node.collections().map((collection) => collectionJson(collectionView(node, collection))),
-  }));
-  app.get<{ Params: { name: string } }>('/admin/collections/:name', ({ params }) => {
-    const collection = node.collections().find(({ spec }) => spec.name === params.name);
-    if (collection === undefined) throw oaasError('NotFound', `there is no collection "${params.name}"`);
-    return collectionJson(collectionView(node, collection));
-  });
-  app.get('/admin/shards/distribution', () => snakeCase(shardDistribution(node)));
+  /** All answers are made from what the members say of themselves: ask them first. */
+  const asked = async <T>(answer: () => T): Promise<T> => {
+    await node.reports.refresh();
+    return answer();
+  };
+
+  app.get('/admin/cluster/status', () =>
+    asked(() => {
+      const { leaderNode, ...status } = clusterStatus(node);
+      return { ...snakeCase(status), leader_node: leaderNode === '' ? null : leaderNode };
+    }),
+  );
+  app.get('/admin/cluster/members', () => asked(() => ({ members: memberList(node).map(snakeCase) })));
+  app.get('/admin/collections', () =>
+    asked(() => ({
+      collections: node.collections().map((collection) => collectionJson(collectionView(node, collection))),
+    })),
+  );
+  app.get<{ Params: { name: string } }>('/admin/collections/:name', ({ params }) =>
+    asked(() => {
+      const collection = node.collections().find(({ spec }) => spec.name === params.name);
+      if (collection === undefined) throw oaasError('NotFound', `there is no collection "${params.name}"`);
+      return collectionJson(collectionView(node, collection));
+    }),
+  );
+  app.get('/admin/shards/distribution', () => asked(() => snakeCase(shardDistribution(node))));
   app.get('/admin/metrics', () => metricsJson(options.metrics));
-  app.get('/admin/health', (_request, reply) => {
-    const unavailable = node.collections().filter((one) => collectionView(node, one).state !== 'ready');
-    const down = node.members().filter(({ state }) => state === 'down' || state === 'suspect');
-    const status = node.isReady ? (unavailable.length + down.length > 0 ? 'degraded' : 'ok') : node.phase;
-    return reply.code(node.isReady ? 200 : 503).send({
-      status,
-      node: node.self.id,
-      collections: unavailable.map(({ spec, reason }) => ({
-        name: spec.name,
-        reason: reason ?? 'shards do not answer',
-      })),
-      members: down.map(({ member, state, problem }) => ({ id: member.id, state, reason: problem ?? '' })),
-    } satisfies JsonValue);
-  });
+  app.get('/admin/health', (_request, reply) =>
+    asked(() => {
+      const views = node.collections().map((one) => collectionView(node, one));
+      const unwell = views.filter(({ state }) => state !== 'ready');
+      const down = node.members().filter(({ state }) => state === 'down' || state === 'suspect');
+      const status = node.isReady ? (unwell.length + down.length > 0 ? 'degraded' : 'ok') : node.phase;
+      return reply.code(node.isReady ? 200 : 503).send({
+        status,
+        node: node.self.id,
+        collections: unwell.map(({ name, reason }) => ({ name, reason })),
+        members: down.map(({ record, state, problem }) => ({ id: record.id, state, reason: problem ?? '' })),
+      } satisfies JsonValue);
+    }),
+  );
   return app;
 }
 

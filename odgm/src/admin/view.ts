@@ -1,44 +1,43 @@
 import { toRfc3339 } from '@oaas/commons/time';
 import type { admin, peer } from '@oaas/proto';
-import { type GridNode, type HostedCollection, type MemberView, shardIdOf } from '../node/index.ts';
+import type { ShardRecord } from '../meta/index.ts';
+import { type GridNode, type HostedCollection, type MemberView } from '../node/index.ts';
 
 /**
- * What administrators see, made from this node's view of all members. A member that does not answer is listed with
- * its state and what it last said, never left out. Types are those of `oaas.admin.v1`.
+ * What administrators see, made from the meta state and from what the members last said of themselves. A member that
+ * does not answer is listed with its state and what it last said, never left out. Types are those of `oaas.admin.v1`.
  */
 
 export function clusterStatus(node: GridNode): admin.ClusterStatus {
   const members = node.members();
+  const status = node.meta?.group.status();
   return {
     clusterId: node.clusterId,
-    // Collections without consensus have no leader, term or log.
-    leaderNode: '',
+    leaderNode: memberId(node, node.meta?.leader ?? 0),
     totalNodes: members.length,
     activeNodes: members.filter(({ state }) => state === 'up' || state === 'draining').length,
-    currentTerm: 0,
-    committedIndex: 0,
-    lastApplied: 0,
+    currentTerm: status?.term ?? 0,
+    committedIndex: status?.commit ?? 0,
+    lastApplied: status?.applied ?? 0,
   };
 }
 
+/** Empty for a number that is no member's. */
+function memberId(node: GridNode, number: number): string {
+  return node.meta?.state.members.get(number)?.id ?? '';
+}
+
 export function memberList(node: GridNode): admin.Member[] {
-  const primaries = new Map<string, number>();
-  for (const collection of node.collections()) {
-    for (let partition = 0; partition < collection.partitionCount; partition++) {
-      const owner = collection.ownerOf(partition);
-      primaries.set(owner, (primaries.get(owner) ?? 0) + 1);
-    }
-  }
-  return node.members().map(({ member, state, report, lastSeen }) => {
+  return node.members().map(({ record, state, report, lastSeen }) => {
     const shards = report?.collections.flatMap((collection) => collection.shards) ?? [];
     return {
-      id: member.id,
-      address: member.address,
-      zone: member.zone ?? '',
+      id: record.id,
+      address: record.address,
+      zone: record.zone,
       state,
       version: report?.version ?? '',
       shards: shards.length,
-      leaders: primaries.get(member.id) ?? 0,
+      leaders: shards.filter(({ group }) => group?.leader === record.number).length,
       objects: sum(shards, ({ objects }) => objects),
       bytes: sum(shards, ({ bytes }) => bytes),
       uptimeSeconds: report?.uptimeSeconds ?? 0,
@@ -64,8 +63,8 @@ export function collectionView(node: GridNode, collection: HostedCollection): Co
     .members()
     .flatMap(({ report }) => report?.collections.filter(({ name }) => name === spec.name) ?? []);
   const ready = shards.filter(({ state }) => state === 'ready').length;
-  const unreachable = shards.length - ready;
-  const reason = collection.reason ?? reports.find((report) => report.reason !== '')?.reason ?? '';
+  const unreachable = shards.filter(({ state }) => state === 'unavailable').length;
+  const refusal = node.refusalOf(spec.name) ?? reports.find((report) => report.reason !== '')?.reason ?? '';
   return {
     name: spec.name,
     partitionCount: collection.partitionCount,
@@ -78,61 +77,111 @@ export function collectionView(node: GridNode, collection: HostedCollection): Co
     shards,
     performanceStats: performanceOf(reports),
     classIds: [...spec.classIds],
-    state: ready === shards.length && shards.length > 0 ? 'ready' : ready === 0 ? 'unavailable' : 'degraded',
+    state:
+      ready === shards.length && shards.length > 0
+        ? 'ready'
+        : unreachable === shards.length
+          ? 'unavailable'
+          : 'degraded',
     reason:
-      reason === '' && unreachable > 0
+      refusal === '' && unreachable > 0
         ? `${String(unreachable)} of ${String(shards.length)} shards do not answer`
-        : reason,
+        : refusal,
   };
 }
 
 export function shardDistribution(node: GridNode, collection?: HostedCollection): admin.ShardDistribution {
   const collections = collection === undefined ? node.collections() : [collection];
   const shards = collections.flatMap((one) => shardsOf(node, one));
-  return { shards, balanceScore: balanceOf(shards, node.members().length) };
+  const members = node.members().filter(({ state }) => state === 'up' || state === 'suspect');
+  return { shards, balanceScore: balanceOf(shards, members.length) };
+}
+
+interface SeenReplica {
+  readonly view: MemberView;
+  readonly report: peer.ShardReport | undefined;
 }
 
 function shardsOf(node: GridNode, collection: HostedCollection): admin.Shard[] {
-  const members = new Map(node.members().map((view) => [view.member.id, view]));
+  const views = new Map(node.members().map((view) => [view.record.number, view]));
+  const reports = new Map<number, Map<number, peer.ShardReport>>();
+  for (const [number, { report }] of views) {
+    const shards = report?.collections.find(({ name }) => name === collection.spec.name)?.shards ?? [];
+    reports.set(number, new Map(shards.map((shard) => [shard.shardId, shard])));
+  }
   return Array.from({ length: collection.partitionCount }, (_, partition) => {
-    const owner = collection.ownerOf(partition);
-    const view = members.get(owner);
-    const stored = storedShard(view, collection, partition);
-    const state = collection.isSupported ? shardState(view, stored) : 'unavailable';
-    return {
-      collection: collection.spec.name,
-      partition,
-      shardId: shardIdOf(collection.spec.name, partition),
-      type: collection.spec.shardType,
-      leader: owner,
-      term: 0,
-      replicas: owner === '' ? [] : [{ node: owner, role: 'primary', state, match: 0, lag: 0 }],
-      objects: stored?.objects ?? 0,
-      bytes: stored?.bytes ?? 0,
-      state,
-    };
+    const id = collection.shardId(partition) ?? 0;
+    const record = node.meta?.state.shards.get(id);
+    const seen = (record?.replicas ?? []).flatMap(({ member }): SeenReplica[] => {
+      const view = views.get(member);
+      return view === undefined ? [] : [{ view, report: reports.get(member)?.get(id) }];
+    });
+    return shardView(node, collection, partition, id, record, seen);
   });
 }
 
-function storedShard(
-  view: MemberView | undefined,
+function shardView(
+  node: GridNode,
   collection: HostedCollection,
   partition: number,
-): peer.ShardReport | undefined {
-  return view?.report?.collections
-    .find(({ name }) => name === collection.spec.name)
-    ?.shards.find((shard) => shard.partition === partition);
+  id: number,
+  record: ShardRecord | undefined,
+  seen: readonly SeenReplica[],
+): admin.Shard {
+  const leader = node.leaderOf(id);
+  const leading = seen.find(({ view }) => view.record.number === leader && isAnswering(view));
+  const progress = new Map((leading?.report?.group?.progress ?? []).map((one) => [one.member, one]));
+  const last = Math.max(0, ...[...progress.values()].map(({ match }) => match));
+  const replicas = (record?.replicas ?? []).map(({ member, role }): admin.ShardReplica => {
+    const found = seen.find(({ view }) => view.record.number === member);
+    const match = progress.get(member)?.match ?? found?.report?.group?.applied ?? 0;
+    return {
+      node: memberId(node, member),
+      role: member === leader ? 'leader' : role === 'learner' ? 'learner' : 'follower',
+      state: replicaState(found),
+      match,
+      lag: progress.has(member) ? Math.max(0, last - match) : 0,
+    };
+  });
+  const source = leading ?? seen.find(({ report }) => report !== undefined);
+  return {
+    collection: collection.spec.name,
+    partition,
+    shardId: id,
+    type: collection.spec.shardType,
+    leader: leading === undefined ? '' : memberId(node, leader),
+    term: leading?.report?.group?.term ?? 0,
+    replicas,
+    objects: source?.report?.objects ?? 0,
+    bytes: source?.report?.bytes ?? 0,
+    state: shardState(record, leading, replicas),
+  };
 }
 
-function shardState(view: MemberView | undefined, stored: peer.ShardReport | undefined): string {
-  switch (view?.state) {
+/** `ready`: it has a leader, and all wanted replicas are well. `degraded`: it is served with fewer. */
+function shardState(
+  record: ShardRecord | undefined,
+  leading: SeenReplica | undefined,
+  replicas: readonly admin.ShardReplica[],
+): string {
+  if (leading === undefined) return record === undefined || replicas.length === 0 ? 'recovering' : 'unavailable';
+  const well = replicas.filter(({ state, role }) => state === 'ready' && role !== 'learner').length;
+  return well >= (record?.wanted ?? 1) ? 'ready' : 'degraded';
+}
+
+function isAnswering({ state }: MemberView): boolean {
+  return state === 'up' || state === 'draining';
+}
+
+function replicaState(found: SeenReplica | undefined): string {
+  if (found === undefined) return 'unavailable';
+  switch (found.view.state) {
     case 'up':
     case 'draining':
-      return stored?.state ?? 'recovering';
+      return found.report?.state ?? 'recovering';
     case 'suspect':
       return 'degraded';
     case 'down':
-    case undefined:
       return 'unavailable';
   }
 }
@@ -147,7 +196,7 @@ function performanceOf(reports: readonly peer.CollectionReport[]): admin.Perform
   };
 }
 
-/** 1 when no member has more than its even share of the shards, 0 when one of several members has all. */
+/** 1 when no member leads more than its even share of the shards, 0 when one of several members leads all. */
 export function balanceOf(shards: readonly { readonly leader: string }[], memberCount: number): number {
   const placed = shards.filter(({ leader }) => leader !== '');
   const even = Math.ceil(placed.length / Math.max(1, memberCount));

@@ -8,4 +8,10 @@ export const channels = {
   snapshotOffer: 3,
   /** Stream: the state of a group. */
   snapshot: 4,
+  /** Commands for the leader of the meta group. */
+  meta: 5,
+  /** As raft, snapshotOffer and snapshot, for groups whose storage is empty after a restart. */
+  ephemeralRaft: 6,
+  ephemeralSnapshotOffer: 7,
+  ephemeralSnapshot: 8,
 } as const;

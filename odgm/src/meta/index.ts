@@ -5,4 +5,7 @@ export { createMetaState, defaultSettings, metaCollection, metaShard } from './s
 export { apply } from './apply.ts';
 export { isFinished } from './apply-tasks.ts';
 export { decodeCommand, decodeState, encodeCommand, encodeState } from './codec.ts';
+export { MetaDuties } from './duties.ts';
+export { MetaGroup, type NewCommand } from './group.ts';
+export { MetaMachine } from './machine.ts';
 export { ownersOf, placementSnapshot, refusalError, replicasOf, type ShardLoad, shardsOfMember } from './view.ts';

@@ -54,21 +54,23 @@ export function placementSnapshot(
       capacityBytes: member.capacityBytes,
     })),
     // The meta group itself is kept by its leader, not by plans.
-    shards: [...state.shards.values()].filter(({ id }) => id !== metaShard).map((shard) => {
-      const load = loads.get(shard.id);
-      return {
-        id: shard.id,
-        collection: shard.collection,
-        partition: shard.partition,
-        wantedReplicas: shard.wanted,
-        replicas: shard.replicas,
-        leader: load?.leader ?? (shard.type === 'basic' ? shard.preferredLeader : undefined),
-        leaderless: shard.type === 'mst',
-        needsQuorum: shard.type === 'raft',
-        bytes: load?.bytes ?? 0,
-        ops: load?.ops ?? 0,
-      };
-    }),
+    shards: [...state.shards.values()]
+      .filter(({ id }) => id !== metaShard)
+      .map((shard) => {
+        const load = loads.get(shard.id);
+        return {
+          id: shard.id,
+          collection: shard.collection,
+          partition: shard.partition,
+          wantedReplicas: shard.wanted,
+          replicas: shard.replicas,
+          leader: load?.leader ?? (shard.type === 'basic' ? shard.preferredLeader : undefined),
+          leaderless: shard.type === 'mst',
+          needsQuorum: shard.type === 'raft',
+          bytes: load?.bytes ?? 0,
+          ops: load?.ops ?? 0,
+        };
+      }),
     pending: [...state.shards.values()].flatMap((shard) => pendingOf(state, shard)),
     options,
   };

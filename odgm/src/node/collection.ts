@@ -2,12 +2,12 @@ import { oaasError } from '@oaas/commons/errors';
 import type { CollectionSpec } from '../meta/index.ts';
 import { defaultLimits, type ShardLimits } from '../shard/index.ts';
 
-export type { CollectionSpec, FunctionRoute } from '../meta/index.ts';
-
 /** Why this build cannot serve the collection; `undefined` when it can. */
 export function unsupportedReason(spec: CollectionSpec): string | undefined {
-  if (spec.shardType !== 'basic') return `shard type ${spec.shardType} is not part of this build`;
-  if (spec.replicaCount !== 1) return `replica count ${String(spec.replicaCount)} is not part of this build`;
+  if (spec.shardType === 'mst') return 'shard type mst is not part of this build';
+  if (spec.shardType === 'basic' && spec.replicaCount !== 1) {
+    return `replica count ${String(spec.replicaCount)} of type basic is not part of this build`;
+  }
   return undefined;
 }
 

@@ -81,6 +81,7 @@ describe('a node without a cluster', () => {
       kind: 'joined',
       clusterUid: 'u',
       member: 7,
+      members: [],
     });
   });
 
@@ -90,6 +91,6 @@ describe('a node without a cluster', () => {
     const outcome = await outcomeFor('n1', [second, fresh('n3', false)], () => {
       second.isUp = true;
     });
-    expect(outcome).toEqual({ kind: 'joined', clusterUid: 'u', member: 7 });
+    expect(outcome).toEqual({ kind: 'joined', clusterUid: 'u', member: 7, members: [] });
   });
 });

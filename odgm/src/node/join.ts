@@ -26,7 +26,13 @@ export interface JoinOptions {
 
 /** How a node gets to be a member. */
 export type JoinOutcome =
-  | { readonly kind: 'joined'; readonly clusterUid: string; readonly member: number }
+  | {
+      readonly kind: 'joined';
+      readonly clusterUid: string;
+      readonly member: number;
+      /** All members as of then. */
+      readonly members: readonly peer.PeerMember[];
+    }
   /** There is no cluster yet, and it is for this node to form it. */
   | { readonly kind: 'bootstrap' };
 
@@ -119,7 +125,8 @@ async function tryJoin(
     if (response.clusterUid === '' || response.member === 0) {
       throw oaasError('Internal', 'a member answered a join without a number');
     }
-    return { kind: 'joined', clusterUid: response.clusterUid, member: response.member };
+    const { clusterUid, member, members } = response;
+    return { kind: 'joined', clusterUid, member, members };
   } catch (thrown) {
     const error = toOaasError(thrown);
     if (error.code === 'FailedPrecondition') throw error;

@@ -1,42 +1,62 @@
-import { oaasError } from '@oaas/commons/errors';
+import { oaasError, toOaasError } from '@oaas/commons/errors';
 import type { Logger } from '@oaas/commons/telemetry';
-import { type Clock, sleep, type Timers } from '@oaas/commons/time';
+import { type Clock, randomHex, type Random, sleep, type Timer, type Timers } from '@oaas/commons/time';
 import type { peer } from '@oaas/proto';
-import type { Shard } from '../shard/index.ts';
-import type { Storage } from '../storage/index.ts';
-import { type CollectionSpec, indexByClassId } from './collection.ts';
-import { type CollectionStorage, HostedCollection } from './hosted.ts';
-import { LayoutBook } from './layout.ts';
+import type { Mesh, MeshPeer } from '../mesh/index.ts';
+import {
+  type CollectionSpec,
+  commandVersion,
+  MetaDuties,
+  MetaGroup,
+  MetaMachine,
+  metaShard,
+  type MetaState,
+  type ShardRecord,
+} from '../meta/index.ts';
+import { type GroupStatus, type HostEvents, RaftHost, type Tuning } from '../replication/index.ts';
+import type { Consistency, ShardHandle } from '../shard/index.ts';
+import type { Engine } from '../storage/index.ts';
+import { indexByClassId, unsupportedReason } from './collection.ts';
+import { HostedCollection } from './hosted.ts';
+import { type NodeIdentity, openIdentity, saveIdentity } from './identity.ts';
+import { findCluster, type JoinOutcome, type JoinPort } from './join.ts';
+import { LeaderBoard } from './leaders.ts';
 import type { Member } from './members.ts';
-import { Membership, type MemberView, type PeerPort } from './membership.ts';
-import type { Holding } from './ownership.ts';
-import { OperationWindow } from './performance.ts';
+import { type MemberView, Reports, type ReportPort } from './reports.ts';
+import { Replicas } from './replicas.ts';
+import { ShardFactory } from './shard-factory.ts';
 
 export interface NodeOptions {
   readonly clusterId: string;
   readonly version: string;
+  /** As configured: where to look for the cluster, and who forms it. This node among them. */
   readonly members: readonly Member[];
   readonly self: Member;
   readonly collections: readonly CollectionSpec[];
   /** Called at most once per durability, and only for one that a collection uses. */
-  readonly openStorage: (durability: 'persistent' | 'ephemeral') => Promise<Storage>;
-  readonly peers: PeerPort;
+  readonly openEngine: (durability: 'persistent' | 'ephemeral') => Promise<Engine>;
+  /** Links of a member of this cluster: `clusterId` is the name and the birth of it. */
+  readonly openMesh: (self: { number: number; id: string; incarnation: number; clusterId: string }) => Mesh;
+  readonly joinPort: JoinPort;
+  readonly reportPort: ReportPort;
   readonly clock: Clock;
   readonly timers: Timers;
+  readonly random: Random;
   readonly logger: Logger;
-  readonly heartbeatMs: number;
-  /** How long a start waits to hear from every other member before it goes on with those that answered. */
+  /** Runs something once what has arrived by now is dealt with. */
+  readonly schedule: (run: () => void) => void;
   readonly joinTimeoutMs: number;
+  readonly tuning?: Partial<Tuning> | undefined;
   /** Resident memory in bytes. */
   readonly memoryBytes: () => number;
 }
 
-/** `opening`: what is stored is not known yet. `joining`: it is, and the other members are being heard. */
+/** `opening`: what is stored is not known yet. `joining`: looks for its cluster, or opens its shards. */
 export type Phase = 'opening' | 'joining' | 'ready' | 'draining';
 
 /** Where a call belongs. */
 export type Located =
-  | { readonly kind: 'local'; readonly collection: HostedCollection; readonly shard: Shard }
+  | { readonly kind: 'local'; readonly collection: HostedCollection; readonly shard: ShardHandle }
   | {
       readonly kind: 'remote';
       readonly collection: HostedCollection;
@@ -44,52 +64,54 @@ export type Located =
       readonly member: Member;
     };
 
-/** Retry hint of a call that came while the node starts or an owner is unknown. */
-const retryAfterMs = 500;
-const joinRetryMs = 100;
+/** Retry hint of a call that came while the node starts or nobody leads. */
+const retryAfterMs = 100;
+const expireMs = 1000;
+const expireMax = 256;
+const lookMs = 20;
 
-/** One node of the grid: its collections, its view of the members, and which of the two a call needs. */
+/** What a node has once it is a member. */
+interface Joined {
+  readonly mesh: Mesh;
+  readonly host: RaftHost;
+  readonly meta: MetaGroup;
+  readonly duties: MetaDuties;
+  readonly leaders: LeaderBoard;
+  readonly replicas: Replicas;
+  readonly timers: readonly Timer[];
+}
+
+/** One node of the grid: a member of the meta group, its shard replicas, and where a call that comes here belongs. */
 export class GridNode {
   readonly #options: NodeOptions;
-  readonly #classIndex: ReadonlyMap<string, string>;
-  readonly #collections: ReadonlyMap<string, HostedCollection>;
-  readonly #membership: Membership;
-  readonly #stores = new Map<'persistent' | 'ephemeral', CollectionStorage>();
   readonly #startedAt: number;
+  readonly #collections = new Map<string, HostedCollection>();
+  readonly #engines = new Map<'persistent' | 'ephemeral', Engine>();
+  readonly #stop = new AbortController();
+  readonly reports: Reports;
+  #classIndex: ReadonlyMap<string, string> = new Map();
+  #identity: NodeIdentity | undefined;
+  /** Members that were there when this node joined: whom to talk to until it has the meta state. */
+  #firstPeers: readonly MeshPeer[] = [];
+  #joined: Joined | undefined;
   #phase: Phase = 'opening';
+  /** Collections of the configuration that the cluster refused, and why. */
+  readonly #refused = new Map<string, string>();
 
   /** Throws `ConfigInvalid` when two collections claim one name. */
   constructor(options: NodeOptions) {
     const { clock } = options;
     this.#options = options;
     this.#startedAt = clock.monotonic();
-    this.#classIndex = indexByClassId(options.collections);
-    const members = options.members.map(({ id }) => id);
-    this.#collections = new Map(
-      options.collections.map((spec) => [
-        spec.name,
-        new HostedCollection({
-          spec,
-          self: options.self.id,
-          clock,
-          members,
-          reads: new OperationWindow(clock),
-          writes: new OperationWindow(clock),
-        }),
-      ]),
-    );
-    this.#membership = new Membership({
-      members: options.members,
-      self: options.self,
-      peers: options.peers,
+    indexByClassId(options.collections);
+    this.reports = new Reports({
+      port: options.reportPort,
       clock,
-      timers: options.timers,
-      logger: options.logger,
-      heartbeatMs: options.heartbeatMs,
+      clusterId: options.clusterId,
+      self: options.self,
       ownReport: () => this.report(),
-      onChange: () => {
-        this.#refreshOwners();
-      },
+      state: () => this.#joined?.meta.state,
+      links: () => this.#joined?.mesh.peers() ?? [],
     });
   }
 
@@ -97,11 +119,16 @@ export class GridNode {
     return this.#options.self;
   }
 
+  /** Number of this member; 0 before it has joined. */
+  get number(): number {
+    return this.#identity?.member ?? 0;
+  }
+
   get clusterId(): string {
     return this.#options.clusterId;
   }
 
-  /** True when all own shards are open and the node is not stopping. */
+  /** True when the node has joined, its shards are open, and it is not stopping. */
   get isReady(): boolean {
     return this.#phase === 'ready';
   }
@@ -111,86 +138,168 @@ export class GridNode {
     return this.#phase;
   }
 
-  /** Opens storage and shards, hears the other members, and takes up service. Must be reachable for them by then. */
-  async start(signal?: AbortSignal): Promise<void> {
-    const supported = [...this.#collections.values()].filter(({ isSupported }) => isSupported);
-    for (const { spec, isSupported, reason } of this.#collections.values()) {
-      if (!isSupported) this.#options.logger.error({ collection: spec.name, reason }, 'collection cannot be served');
-    }
-    for (const collection of supported) {
-      collection.openStored(await this.#storeFor(collection.spec.durability));
-    }
-    this.#phase = 'joining';
-    await this.#hearFromAll(signal);
-    for (const collection of supported) {
-      await collection.settle(this.#othersHolding(collection.spec.name));
-      const { spec, reason } = collection;
-      if (reason !== undefined)
-        this.#options.logger.warn({ collection: spec.name, reason }, 'collection differs from configuration');
-    }
-    this.#membership.start();
-    // A stop may have come meanwhile.
-    if (this.#isStarting()) this.#phase = 'ready';
-    this.#options.logger.info({ node: this.self.id, collections: supported.length }, 'node ready');
+  /** Undefined before the node has joined. */
+  get meta(): MetaGroup | undefined {
+    return this.#joined?.meta;
   }
 
-  /** Takes the node out of readiness; calls are still answered. */
-  drain(): void {
+  get host(): RaftHost | undefined {
+    return this.#joined?.host;
+  }
+
+  get mesh(): Mesh | undefined {
+    return this.#joined?.mesh;
+  }
+
+  /** Opens storage, joins or forms the cluster, opens the shards, and takes up service. Must be reachable by then. */
+  async start(signal?: AbortSignal): Promise<void> {
+    const { collections, self, random, logger } = this.#options;
+    signal?.addEventListener('abort', () => {
+      this.#stop.abort();
+    });
+    // The node's own state is as durable as the most durable thing that it keeps.
+    const isPersistent = collections.some(({ durability }) => durability === 'persistent') || collections.length === 0;
+    const engine = await this.#engineFor(isPersistent ? 'persistent' : 'ephemeral');
+    this.#identity = await openIdentity(engine, self.id, random);
+    this.#phase = 'joining';
+    if (this.#identity.member === 0) await this.#join(engine, this.#identity);
+    await this.#run(engine);
+    if (this.#isStopping()) return;
+    this.#phase = 'ready';
+    logger.info({ node: self.id, member: this.number, collections: this.#collections.size }, 'node ready');
+  }
+
+  /** Takes the node out of readiness and hands its leaderships over; calls are still answered. */
+  async drain(): Promise<void> {
     this.#phase = 'draining';
+    await this.#joined?.host.resign();
   }
 
   /** Commits what is under way and closes storage. */
   async stop(): Promise<void> {
     this.#phase = 'draining';
-    this.#membership.stop();
-    await Promise.all([...this.#collections.values()].map((collection) => collection.close()));
-    for (const { storage } of this.#stores.values()) await storage.close();
-    this.#stores.clear();
+    this.#stop.abort();
+    if (this.#joined !== undefined) {
+      const { duties, replicas, host, leaders, mesh, timers } = this.#joined;
+      for (const timer of timers) timer.cancel();
+      duties.close();
+      await replicas.close();
+      await host.stop();
+      leaders.close();
+      await mesh.close();
+    }
+    for (const engine of this.#engines.values()) await engine.close();
+    this.#engines.clear();
   }
 
   /**
-   * The collection that a class id or collection name leads to. Throws `NotFound`, and `ShardTypeUnsupported` for a
-   * collection that this build cannot serve.
+   * The collection that a class id or collection name leads to. Throws `NotFound`, `ShardTypeUnsupported` for a
+   * collection that this build cannot serve, `Unavailable` while the node has not joined.
    */
   collection(classId: string): HostedCollection {
     const collection = this.#collections.get(this.#classIndex.get(classId) ?? '');
     if (collection === undefined) {
+      if (this.#isStarting()) throw oaasError('Unavailable', 'the node is starting', { retryAfterMs });
       throw oaasError('NotFound', `there is no collection or class "${classId}"`, {
         remedy: 'Use <package>.<class> or the name of a collection.',
         details: { known: [...this.#classIndex.keys()].slice(0, 50) },
       });
     }
-    if (!collection.isSupported) {
-      throw oaasError('ShardTypeUnsupported', `collection ${collection.spec.name}: ${collection.reason ?? ''}`);
-    }
+    const reason = unsupportedReason(collection.spec);
+    if (reason !== undefined) throw oaasError('ShardTypeUnsupported', `collection ${collection.spec.name}: ${reason}`);
     return collection;
   }
 
-  /** Where a partition is served. Throws as {@link collection}, `InvalidArgument` for a partition out of range, `Unavailable`. */
-  locate(collection: HostedCollection, partition: number): Located {
-    if (this.#isStarting()) throw oaasError('Unavailable', 'the node is starting', { retryAfterMs });
-    if (!Number.isInteger(partition) || partition < 0 || partition >= collection.partitionCount) {
+  /**
+   * Where a partition is served. `local` reads are served by any replica. Throws as {@link collection}, `InvalidArgument`
+   * for a partition out of range, `NoLeader`, `Unavailable`.
+   */
+  locate(collection: HostedCollection, partition: number, consistency: Consistency = 'linearizable'): Located {
+    const id = collection.shardId(partition);
+    if (id === undefined) {
       throw oaasError('InvalidArgument', `partition ${String(partition)} is out of range`, {
         remedy: `Collection ${collection.spec.name} has partitions 0 to ${String(collection.partitionCount - 1)}.`,
         details: { partitionCount: collection.partitionCount },
       });
     }
-    const owner = collection.ownerOf(partition);
-    if (owner === this.self.id) {
-      const shard = collection.shard(partition);
+    const joined = this.#joined;
+    if (joined === undefined) throw oaasError('Unavailable', 'the node is starting', { retryAfterMs });
+    const shard = collection.handle(partition);
+    if (shard !== undefined && (consistency === 'local' || shard.isPrimary))
+      return { kind: 'local', collection, shard };
+    const leader = joined.leaders.leaderOf(id);
+    const number = leader !== 0 && leader !== this.number && joined.mesh.isUp(leader) ? leader : this.#anyReplica(id);
+    const record = joined.meta.state.members.get(number);
+    if (record === undefined) {
       if (shard !== undefined) return { kind: 'local', collection, shard };
+      throw oaasError('NoLeader', 'no member is known to serve the partition', { retryAfterMs });
     }
-    const member = this.#options.members.find(({ id }) => id === owner);
-    if (member === undefined) throw oaasError('Unavailable', 'no member serves the partition', { retryAfterMs });
-    return { kind: 'remote', collection, partition, member };
+    return { kind: 'remote', collection, partition, member: { id: record.id, address: record.address } };
+  }
+
+  /** Waits until somebody else leads the partition, or for a moment: whoever it was did not. */
+  async leaderChange(
+    collection: HostedCollection,
+    partition: number,
+    not: number,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const { timers, clock } = this.#options;
+    const id = collection.shardId(partition) ?? 0;
+    const until = clock.monotonic() + 10 * lookMs;
+    do await sleep(timers, lookMs, signal);
+    while (this.#joined?.leaders.leaderOf(id) === not && clock.monotonic() < until);
+  }
+
+  /** Member that is known to lead; 0 for nobody. */
+  leaderOf(shard: number): number {
+    if (shard === metaShard) return this.#joined?.meta.leader ?? 0;
+    return this.#joined?.leaders.leaderOf(shard) ?? 0;
   }
 
   collections(): HostedCollection[] {
     return [...this.#collections.values()];
   }
 
+  /** Why a collection is not as the configuration of this node asks for it. */
+  refusalOf(collection: string): string | undefined {
+    return this.#refused.get(collection);
+  }
+
   members(): MemberView[] {
-    return this.#membership.view();
+    return this.reports.members();
+  }
+
+  /** Who this node is, for one that looks for a cluster. */
+  identify(): peer.NodeIdentity {
+    const identity = this.#identity;
+    if (identity === undefined) throw oaasError('Unavailable', 'the node opens its storage', { retryAfterMs });
+    const { nodeId, clusterUid, member } = identity;
+    return { clusterId: this.clusterId, nodeId, clusterUid, member };
+  }
+
+  /** Takes another node in, or notes where it is now. */
+  async admit(request: peer.JoinRequest): Promise<peer.JoinResponse> {
+    const meta = this.#joined?.meta;
+    const cluster = meta?.state.cluster;
+    if (meta === undefined || cluster === undefined) {
+      throw oaasError('Unavailable', 'this node is no member itself yet', { retryAfterMs });
+    }
+    const { nodeId: id, address, admin, zone, incarnation } = request;
+    const clusterId = request.clusterUid === '' ? cluster.id : request.clusterUid;
+    const { id: member = 0 } = await meta.propose({
+      type: 'joinMember',
+      clusterId,
+      member: { id, address, admin, zone, incarnation, commandVersion },
+    });
+    const members = [...meta.state.members.values()].map((record) => ({
+      number: record.number,
+      id: record.id,
+      address: record.address,
+      admin: record.admin,
+      zone: record.zone,
+    }));
+    return { clusterUid: cluster.id, member, members };
   }
 
   /** What this node tells another member. Throws `Unavailable` before it knows what it holds: that is not nothing. */
@@ -201,60 +310,345 @@ export class GridNode {
 
   /** What this node knows of itself. */
   report(): peer.NodeReport {
+    const { clock, clusterId, version, memoryBytes } = this.#options;
     return {
-      clusterId: this.#options.clusterId,
+      clusterId,
       nodeId: this.self.id,
-      version: this.#options.version,
-      uptimeSeconds: Math.floor((this.#options.clock.monotonic() - this.#startedAt) / 1000),
-      memoryBytes: this.#options.memoryBytes(),
+      version,
+      uptimeSeconds: Math.floor((clock.monotonic() - this.#startedAt) / 1000),
+      memoryBytes: memoryBytes(),
       ready: this.isReady,
       draining: this.#phase === 'draining',
-      collections: this.collections().map((collection) => collection.report()),
-      member: 0,
-      meta: undefined,
-      links: [],
+      collections: this.collections().map((collection) => this.#collectionReport(collection)),
+      member: this.number,
+      meta: this.#joined === undefined ? undefined : groupReport(this.#joined.meta.group.status()),
+      links: (this.#joined?.mesh.peers() ?? []).filter(({ state }) => state === 'up').map(({ number }) => number),
     };
   }
+
+  // ---- start
 
   #isStarting(): boolean {
     return this.#phase === 'opening' || this.#phase === 'joining';
   }
 
-  async #storeFor(durability: 'persistent' | 'ephemeral'): Promise<CollectionStorage> {
-    const known = this.#stores.get(durability);
-    if (known !== undefined) return known;
-    const storage = await this.#options.openStorage(durability);
-    const store = { storage, layouts: new LayoutBook(storage) };
-    this.#stores.set(durability, store);
-    return store;
+  #isStopping(): boolean {
+    return this.#phase === 'draining';
   }
 
-  /** A member that is down does not keep the others from starting, but one that is only slow should be heard. */
-  async #hearFromAll(signal: AbortSignal | undefined): Promise<void> {
-    const { clock, timers, joinTimeoutMs, logger } = this.#options;
+  async #engineFor(durability: 'persistent' | 'ephemeral'): Promise<Engine> {
+    const known = this.#engines.get(durability);
+    if (known !== undefined) return known;
+    const engine = await this.#options.openEngine(durability);
+    this.#engines.set(durability, engine);
+    return engine;
+  }
+
+  /** Finds the cluster, or forms it: the identity is settled after that. */
+  async #join(engine: Engine, identity: NodeIdentity): Promise<void> {
+    const { clusterId, random, logger } = this.#options;
+    const outcome = await this.#findCluster(identity);
+    const joined =
+      outcome.kind === 'joined'
+        ? { ...identity, clusterUid: outcome.clusterUid, member: outcome.member }
+        : { ...identity, clusterUid: `${clusterId}-${randomHex(random, 8)}`, member: 1 };
+    if (outcome.kind === 'bootstrap') logger.info({ clusterUid: joined.clusterUid }, 'forming a cluster');
+    // A crash in between: the number is asked for again, and the same one is given for the same incarnation.
+    await saveIdentity(engine, joined);
+    this.#identity = joined;
+  }
+
+  async #findCluster(identity: NodeIdentity): Promise<JoinOutcome> {
+    const { clusterId, self, members, joinPort, clock, timers, logger } = this.#options;
+    const outcome = await findCluster(
+      { clusterId, self, members, identity, port: joinPort, clock, timers, logger },
+      this.#stop.signal,
+    );
+    if (outcome.kind === 'joined') this.#firstPeers = outcome.members;
+    return outcome;
+  }
+
+  async #run(engine: Engine): Promise<void> {
+    const { self, clock, timers, random, logger, schedule, tuning, openMesh, members } = this.#options;
+    const identity = this.#identity;
+    if (identity === undefined || this.#stop.signal.aborted) return;
+    const mesh = openMesh({
+      number: identity.member,
+      id: self.id,
+      incarnation: Math.max(1, Math.floor(clock.now())),
+      clusterId: identity.clusterUid,
+    });
+    const leaders = new LeaderBoard({ mesh, timers });
+    const events: HostEvents = {
+      leader: (group, leader, term) => {
+        if (group === metaShard) this.#joined?.meta.changed();
+        else leaders.observe(group, leader, term);
+      },
+      members: (group) => {
+        if (group === metaShard) this.#joined?.meta.changed();
+      },
+    };
+    const hostOptions = { mesh, self: identity.member, clock, timers, random, logger, schedule, events, tuning };
+    const host = new RaftHost({ ...hostOptions, engine });
+    const machine = new MetaMachine(engine, () => this.#joined?.meta.changed());
+    const group = await host.create(
+      { group: metaShard, epoch: 1, machine },
+      // Who forms the cluster is its first voter; everybody else is made one by it.
+      { voters: identity.member === 1 ? [1] : [] },
+    );
+    const meta = new MetaGroup({ group, machine, mesh, clock, timers });
+    const replicas = new Replicas({
+      self: identity.member,
+      logger,
+      factory: new ShardFactory({ host, engine, self: identity.member, clock }),
+      onOpen: (shard, handle) => {
+        this.#onOpen(shard, handle);
+      },
+      onClose: (shard) => {
+        this.#onClose(shard);
+      },
+    });
+    const duties = new MetaDuties({
+      meta,
+      mesh,
+      clock,
+      timers,
+      logger,
+      expectedMembers: members.length,
+      loads: () => this.reports.loads(),
+    });
+    this.#joined = {
+      mesh,
+      host,
+      meta,
+      duties,
+      leaders,
+      replicas,
+      timers: [
+        timers.every(expireMs, () => {
+          for (const handle of replicas.all()) handle.expire(expireMax);
+        }),
+      ],
+    };
+    meta.onChange(() => void this.#onMeta());
+    if (group.confState.voters.length === 1 && group.confState.voters[0] === identity.member) group.campaign();
+    await this.#takeUp(identity);
+  }
+
+  /** Until the node has its part of the cluster's state, and the collections of its configuration are there. */
+  async #takeUp(identity: NodeIdentity): Promise<void> {
+    const { timers, logger, clusterId, collections, self, joinTimeoutMs, clock } = this.#options;
+    const meta = this.#joined?.meta;
+    if (meta === undefined) return;
+    const { signal } = this.#stop;
+    if (meta.state.cluster === undefined && identity.member === 1) {
+      await this.#untilItWorks('form the cluster', () =>
+        meta.propose(
+          { type: 'bootstrap', clusterId: identity.clusterUid, members: [this.#asMember(identity)] },
+          signal,
+        ),
+      );
+    }
+    // A node that stopped before it got the state asks again whom it belongs to.
+    const isNew = meta.state.cluster === undefined && identity.member !== 1;
+    if (isNew && this.#firstPeers.length === 0) await this.#findCluster(identity);
+    await this.#onMeta();
+    void this.#announce(identity);
+    while (meta.state.cluster === undefined) await sleep(timers, lookMs, signal);
+    for (const spec of collections) {
+      const known = meta.state.collections.get(spec.name);
+      if (known !== undefined && JSON.stringify(known.spec) === JSON.stringify(spec)) continue;
+      await this.#untilItWorks(`put collection ${spec.name}`, async () => {
+        try {
+          await meta.propose({ type: 'putCollection', spec }, signal);
+          this.#refused.delete(spec.name);
+        } catch (thrown) {
+          const error = toOaasError(thrown);
+          if (error.code === 'Unavailable' || error.code === 'NoLeader' || error.code === 'Cancelled') throw error;
+          logger.error({ err: error, collection: spec.name }, 'the cluster refuses a collection of the configuration');
+          this.#refused.set(spec.name, error.message);
+        }
+      });
+    }
+    // Shards that are being made or elected are soon there; a start does not wait for ever for what others must do.
     const deadline = clock.monotonic() + joinTimeoutMs;
-    while (!(await this.#membership.askAll())) {
-      if (clock.monotonic() >= deadline) {
-        logger.warn({ joinTimeoutMs }, 'not all members answered; starting without them');
+    const isWaiting = (): boolean => collections.some(({ name }) => !this.#isServed(name));
+    await this.#onMeta();
+    while (isWaiting() && clock.monotonic() < deadline && !signal.aborted) await sleep(timers, lookMs, signal);
+    if (isWaiting()) logger.warn({ node: self.id, joinTimeoutMs, clusterId }, 'not all shards have a leader yet');
+  }
+
+  /** All shards of the collection are placed, those of this node are open, and all have a leader as far as is known. */
+  #isServed(name: string): boolean {
+    if (this.#refused.has(name)) return true;
+    const collection = this.#collections.get(name);
+    if (collection === undefined) return false;
+    if (unsupportedReason(collection.spec) !== undefined) return true;
+    for (let partition = 0; partition < collection.partitionCount; partition++) {
+      if (this.leaderOf(collection.shardId(partition) ?? 0) === 0) return false;
+    }
+    return true;
+  }
+
+  /** Says where this node is now; its address may be another one than before. */
+  async #announce(identity: NodeIdentity): Promise<void> {
+    const meta = this.#joined?.meta;
+    const record = meta?.state.members.get(identity.member);
+    const member = this.#asMember(identity);
+    const isKnown =
+      record?.state === 'up' &&
+      record.address === member.address &&
+      record.admin === member.admin &&
+      record.zone === member.zone;
+    if (isKnown || meta === undefined) return;
+    const { clusterId, self, joinPort, members, logger } = this.#options;
+    const others = [
+      ...members.filter(({ id }) => id !== self.id).map(({ address }) => address),
+      ...[...meta.state.members.values()].map(({ address }) => address),
+    ];
+    const request = { ...member, clusterId, clusterUid: identity.clusterUid, nodeId: self.id };
+    await this.#untilItWorks('tell the others where this node is', async () => {
+      if (meta.isLeader) {
+        await meta.propose({ type: 'joinMember', clusterId: identity.clusterUid, member }, this.#stop.signal);
         return;
       }
-      await sleep(timers, joinRetryMs, signal);
-    }
-  }
-
-  #refreshOwners(): void {
-    if (this.#isStarting()) return;
-    for (const collection of this.#collections.values()) {
-      if (collection.isSupported) collection.refreshOwners(this.#othersHolding(collection.spec.name));
-    }
-  }
-
-  #othersHolding(name: string): Holding[] {
-    return this.#membership.view().flatMap(({ member, report }) => {
-      const collection = report?.collections.find((candidate) => candidate.name === name);
-      if (member.id === this.self.id || collection === undefined) return [];
-      const partitions = collection.shards.filter(({ objects }) => objects > 0).map(({ partition }) => partition);
-      return [{ member: member.id, partitionCount: collection.partitionCount, partitions: new Set(partitions) }];
+      await Promise.any(others.map((address) => joinPort.join(address, request, this.#stop.signal)));
+    }).catch((error: unknown) => {
+      if (!this.#stop.signal.aborted) logger.error({ err: error }, 'the cluster does not take this node back');
     });
   }
+
+  #asMember(identity: NodeIdentity) {
+    const { address, admin = '', zone = '' } = this.self;
+    const { incarnation } = identity;
+    return { id: this.self.id, address, admin, zone, incarnation, commandVersion };
+  }
+
+  /** Tries again until `run` resolves or the node stops. */
+  async #untilItWorks(what: string, run: () => Promise<unknown>): Promise<void> {
+    const { timers, logger } = this.#options;
+    for (let tries = 0; ; tries++) {
+      try {
+        await run();
+        return;
+      } catch (error) {
+        if (this.#stop.signal.aborted) throw error;
+        if (tries === 10) logger.warn({ err: error, what }, 'still waiting for the cluster');
+      }
+      await sleep(timers, 5 * lookMs, this.#stop.signal);
+    }
+  }
+
+  // ---- what the meta state asks for
+
+  async #onMeta(): Promise<void> {
+    const joined = this.#joined;
+    if (joined === undefined) return;
+    const { state } = joined.meta;
+    joined.mesh.setPeers(this.#peersOf(state));
+    this.#refreshCollections(state);
+    await joined.replicas.sync(() => joined.meta.state);
+  }
+
+  #peersOf(state: MetaState): readonly MeshPeer[] {
+    if (state.cluster === undefined) return this.#firstPeers.filter(({ number }) => number !== this.number);
+    return [...state.members.values()]
+      .filter(({ number, replacedBy }) => number !== this.number && replacedBy === undefined)
+      .map(({ number, id, address }) => ({ number, id, address }));
+  }
+
+  #refreshCollections(state: MetaState): void {
+    for (const [name, record] of state.collections) {
+      const known = this.#collections.get(name);
+      if (known === undefined) this.#collections.set(name, new HostedCollection(record, this.#options.clock));
+      else known.update(record);
+    }
+    for (const name of [...this.#collections.keys()]) if (!state.collections.has(name)) this.#collections.delete(name);
+    this.#classIndex = indexByClassId([...state.collections.values()].map(({ spec }) => spec));
+  }
+
+  #onOpen(shard: ShardRecord, handle: ShardHandle): void {
+    this.#collections.get(shard.collection)?.setHandle(shard.partition, handle);
+    const { leader, term } = handle.status();
+    if (leader !== 0) this.#joined?.leaders.observe(shard.id, leader, term);
+  }
+
+  #onClose(id: number): void {
+    for (const collection of this.#collections.values()) {
+      for (const handle of collection.handles()) {
+        if (handle.id === id) collection.setHandle(handle.partition, undefined);
+      }
+    }
+    this.#joined?.leaders.forget(id);
+  }
+
+  /** A replica to ask when the leader is not known: one that can be reached, and is not this node. */
+  #anyReplica(id: number): number {
+    const joined = this.#joined;
+    const replicas = joined?.meta.state.shards.get(id)?.replicas ?? [];
+    const others = replicas.filter(({ member }) => member !== this.number && joined?.mesh.isUp(member) === true);
+    return (others.find(({ role }) => role === 'voter') ?? others[0])?.member ?? 0;
+  }
+
+  #collectionReport(collection: HostedCollection): peer.CollectionReport {
+    const reads = collection.reads.read();
+    const writes = collection.writes.read();
+    return {
+      name: collection.spec.name,
+      partitionCount: collection.partitionCount,
+      reason: this.#refused.get(collection.spec.name) ?? unsupportedReason(collection.spec) ?? '',
+      shards: collection.handles().map((handle) => shardReport(handle)),
+      performanceStats: {
+        readsPerSecond: reads.perSecond,
+        writesPerSecond: writes.perSecond,
+        readP99Ms: reads.p99Ms,
+        writeP99Ms: writes.p99Ms,
+      },
+    };
+  }
+}
+
+function shardReport(handle: ShardHandle): peer.ShardReport {
+  const status = handle.status();
+  const isServing = status.state === 'serving';
+  return {
+    partition: handle.partition,
+    ...handle.counters,
+    state: !isServing ? 'unavailable' : status.leader === 0 ? 'recovering' : 'ready',
+    shardId: handle.id,
+    group: {
+      role: status.role,
+      leader: status.leader,
+      term: status.term,
+      commit: status.commit,
+      applied: status.applied,
+      voters: status.replicas.filter(({ role }) => role !== 'learner').map(({ member }) => member),
+      learners: status.replicas.filter(({ role }) => role === 'learner').map(({ member }) => member),
+      progress:
+        status.role === 'leader'
+          ? status.replicas.map(({ member, match, state, isActive }) => ({ member, match, state, active: isActive }))
+          : [],
+      elections: 0,
+    },
+    reason: status.problem ?? '',
+  };
+}
+
+function groupReport(status: GroupStatus): peer.GroupReport {
+  return {
+    role: status.role,
+    leader: status.leader,
+    term: status.term,
+    commit: status.commit,
+    applied: status.applied,
+    voters: [...status.confState.voters],
+    learners: [...status.confState.learners],
+    progress: status.progress.map(({ member, match, state, recentActive }) => ({
+      member,
+      match,
+      state,
+      active: recentActive,
+    })),
+    elections: 0,
+  };
 }

@@ -1,73 +1,27 @@
-import { type Client, type ServiceHandlers, type CallContext } from '@oaas/commons/grpc';
+import type { ServiceHandlers } from '@oaas/commons/grpc';
 import { oaasError } from '@oaas/commons/errors';
-import type { Clock } from '@oaas/commons/time';
 import type { data } from '@oaas/proto';
-import { type GridNode, isWrite, type Member, type NodeMetrics, type Operation } from '../node/index.ts';
-import type { Mutation, MutationResult, Shard } from '../shard/index.ts';
 import * as codec from './codec.ts';
-import { type Route, routeOf, type Target } from './router.ts';
-
-type DataService = typeof data.DataServiceDefinition;
-
-export interface DataServiceOptions {
-  readonly node: GridNode;
-  /** A client to the data service of another member. */
-  readonly clientOf: (member: Member) => Client<DataService>;
-  readonly metrics: NodeMetrics;
-  readonly clock: Clock;
-}
+import { consistencyOf } from './router.ts';
+import { type DataService, Serving, type ServingOptions } from './serving.ts';
 
 const empty: data.EmptyResponse = {};
+const done = (): data.EmptyResponse => empty;
 
-/** `oprc.DataService`: reads and changes objects of local shards, and passes calls for others on to their owners. */
-export function dataService(options: DataServiceOptions): ServiceHandlers<DataService> {
-  const { node, clientOf, metrics, clock } = options;
-
-  const route = (target: Target, context: CallContext): Route => routeOf(node, clock, target, context);
-
-  const observe = (operation: Operation, { collection }: Route, startedAt: number, result: 'ok' | 'error'): void => {
-    const ms = clock.monotonic() - startedAt;
-    const labels = { collection: collection.spec.name, operation };
-    metrics.operations.inc({ ...labels, result });
-    metrics.operationSeconds.observe(labels, ms / 1000);
-    (isWrite(operation) ? collection.writes : collection.reads).record(ms);
-  };
-
-  /** Runs an operation where its shard is. */
-  const serve = async <T>(
-    operation: Operation,
-    target: Target,
-    context: CallContext,
-    local: (shard: Shard, partition: number) => T | Promise<T>,
-    remote: (client: Client<DataService>, route: Extract<Route, { kind: 'remote' }>) => Promise<T>,
-  ): Promise<T> => {
-    const to = route(target, context);
-    if (to.kind === 'remote') {
-      metrics.forwarded.inc({ collection: to.collection.spec.name, operation });
-      return remote(clientOf(to.member), to);
-    }
-    const startedAt = clock.monotonic();
-    try {
-      const answer = await local(to.shard, to.partition);
-      observe(operation, to, startedAt, 'ok');
-      return answer;
-    } catch (error) {
-      observe(operation, to, startedAt, 'error');
-      throw error;
-    }
-  };
-
-  const mutate = (shard: Shard, mutation: Mutation): Promise<MutationResult> => shard.mutate(mutation);
+/** `oprc.DataService`: reads and changes objects of local shards, and passes calls for others on to their leaders. */
+export function dataService(options: ServingOptions): ServiceHandlers<DataService> {
+  const { node, clientOf, clock } = options;
+  const serving = new Serving(options);
 
   return {
     get: (request, context) => {
       const address = codec.addressOf(request);
-      return serve(
+      return serving.read(
         'get',
         address,
         context,
-        (shard, partition) => {
-          const object = shard.reader.object(address.objectId);
+        (reader, partition) => {
+          const object = reader.object(address.objectId);
           if (object === undefined) throw notFound(address);
           return { obj: codec.wireObject(address, partition, object) };
         },
@@ -78,27 +32,20 @@ export function dataService(options: DataServiceOptions): ServiceHandlers<DataSe
     set: (request, context) => {
       const { address, object } = codec.objectAddressOf(request);
       const mutation = codec.setMutation(address.objectId, object);
-      return serve(
-        'set',
-        address,
-        context,
-        async (shard) => {
-          await mutate(shard, mutation);
-          return empty;
-        },
-        (client, to) => client.set({ ...request, partitionId: to.partition }, to.options),
+      return serving.write('set', address, context, mutation, done, (client, to) =>
+        client.set({ ...request, partitionId: to.partition }, to.options),
       );
     },
 
     merge: (request, context) => {
       const { address, object } = codec.objectAddressOf(request);
       const mutation = codec.mergeMutation(address.objectId, object);
-      return serve(
+      return serving.write(
         'merge',
         address,
         context,
-        async (shard, partition) => {
-          await mutate(shard, mutation);
+        mutation,
+        (_result, shard, partition) => {
           const merged = shard.reader.object(address.objectId);
           if (merged === undefined) return { obj: undefined };
           return { obj: codec.wireObject(address, partition, merged) };
@@ -109,26 +56,23 @@ export function dataService(options: DataServiceOptions): ServiceHandlers<DataSe
 
     delete: (request, context) => {
       const address = codec.addressOf(request);
-      return serve(
+      return serving.write(
         'delete',
         address,
         context,
-        async (shard) => {
-          await mutate(shard, { type: 'delete', objectId: address.objectId });
-          return empty;
-        },
+        { type: 'delete', objectId: address.objectId },
+        done,
         (client, to) => client.delete({ ...request, partitionId: to.partition }, to.options),
       );
     },
 
     getValue: (request, context) => {
       const { address, key } = codec.entryAddressOf(request);
-      return serve(
+      return serving.read(
         'get_value',
         address,
         context,
-        ({ reader }) =>
-          codec.wireValueResponse(key, reader.value(address.objectId, key), reader.meta(address.objectId)),
+        (reader) => codec.wireValueResponse(key, reader.value(address.objectId, key), reader.meta(address.objectId)),
         (client, to) => client.getValue({ ...request, partitionId: to.partition }, to.options),
       );
     },
@@ -136,28 +80,19 @@ export function dataService(options: DataServiceOptions): ServiceHandlers<DataSe
     setValue: (request, context) => {
       const { address, key } = codec.entryAddressOf(request);
       const mutation = codec.setValueMutation(address.objectId, key, request.value);
-      return serve(
-        'set_value',
-        address,
-        context,
-        async (shard) => {
-          await mutate(shard, mutation);
-          return empty;
-        },
-        (client, to) => client.setValue({ ...request, partitionId: to.partition }, to.options),
+      return serving.write('set_value', address, context, mutation, done, (client, to) =>
+        client.setValue({ ...request, partitionId: to.partition }, to.options),
       );
     },
 
     deleteValue: (request, context) => {
       const { address, key } = codec.entryAddressOf(request);
-      return serve(
+      return serving.write(
         'delete_value',
         address,
         context,
-        async (shard) => {
-          await mutate(shard, codec.deleteValueMutation(address.objectId, key));
-          return empty;
-        },
+        codec.deleteValueMutation(address.objectId, key),
+        done,
         (client, to) => client.deleteValue({ ...request, partitionId: to.partition }, to.options),
       );
     },
@@ -165,29 +100,23 @@ export function dataService(options: DataServiceOptions): ServiceHandlers<DataSe
     batchSetValues: (request, context) => {
       const address = codec.addressOf(request);
       const mutation = codec.batchMutation(address.objectId, request);
-      return serve(
-        'batch_set_values',
-        address,
-        context,
-        async (shard) => {
-          await mutate(shard, mutation);
-          return empty;
-        },
-        (client, to) => client.batchSetValues({ ...request, partitionId: to.partition }, to.options),
+      return serving.write('batch_set_values', address, context, mutation, done, (client, to) =>
+        client.batchSetValues({ ...request, partitionId: to.partition }, to.options),
       );
     },
 
     async *listObjects(request, context) {
       const query = codec.listQuery(request.objectIdPrefix, request.limit, request.cursor);
-      const to = route({ classId: request.clsId, partition: request.partitionId }, context);
+      const to = serving.route({ classId: request.clsId, partition: request.partitionId }, context);
       if (to.kind === 'remote') {
-        metrics.forwarded.inc({ collection: to.collection.spec.name, operation: 'list_objects' });
+        serving.forwarded('list_objects', to.collection);
         yield* clientOf(to.member).listObjects(request, to.options);
         return;
       }
       const startedAt = clock.monotonic();
-      const { items, next } = to.shard.reader.listObjects(query);
-      observe('list_objects', to, startedAt, 'ok');
+      const reader = await to.shard.read(consistencyOf(context));
+      const { items, next } = reader.listObjects(query);
+      serving.observe('list_objects', to.collection, startedAt, 'ok');
       for (const [index, { id, meta }] of items.entries()) {
         yield {
           objectId: id,
@@ -201,16 +130,17 @@ export function dataService(options: DataServiceOptions): ServiceHandlers<DataSe
     async *listValues(request, context) {
       const address = codec.addressOf(request);
       const query = codec.listQuery(request.keyPrefix, request.limit, request.cursor);
-      const to = route(address, context);
+      const to = serving.route(address, context);
       if (to.kind === 'remote') {
-        metrics.forwarded.inc({ collection: to.collection.spec.name, operation: 'list_values' });
+        serving.forwarded('list_values', to.collection);
         yield* clientOf(to.member).listValues({ ...request, partitionId: to.partition }, to.options);
         return;
       }
       const startedAt = clock.monotonic();
-      const version = to.shard.reader.meta(address.objectId)?.version ?? 0;
-      const { items, next } = to.shard.reader.listValues(address.objectId, query);
-      observe('list_values', to, startedAt, 'ok');
+      const reader = await to.shard.read(consistencyOf(context));
+      const version = reader.meta(address.objectId)?.version ?? 0;
+      const { items, next } = reader.listValues(address.objectId, query);
+      serving.observe('list_values', to.collection, startedAt, 'ok');
       for (const [index, { key, value }] of items.entries()) {
         yield {
           key,
@@ -224,10 +154,10 @@ export function dataService(options: DataServiceOptions): ServiceHandlers<DataSe
     // eslint-disable-next-line @typescript-eslint/require-await -- handlers are asynchronous
     stats: async () => ({
       shards: node.collections().flatMap((collection) =>
-        collection.ownShards().map(({ partition, shardId, counters }) => ({
+        collection.handles().map(({ partition, id, counters }) => ({
           collection: collection.spec.name,
           partitionId: partition,
-          shardId,
+          shardId: id,
           count: counters.objects,
         })),
       ),

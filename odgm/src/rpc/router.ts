@@ -3,10 +3,12 @@ import { oaasError } from '@oaas/commons/errors';
 import type { CallContext, CallOptions } from '@oaas/commons/grpc';
 import type { Clock } from '@oaas/commons/time';
 import type { GridNode, HostedCollection, Member } from '../node/index.ts';
-import type { Shard } from '../shard/index.ts';
+import type { Consistency, ShardHandle } from '../shard/index.ts';
 
 /** `auto`: the server computes the partition from the object id. */
 export const partitionHeader = 'x-oaas-partition';
+/** `local`: any replica may answer a read, from what it has. Otherwise reads are linearizable. */
+export const consistencyHeader = 'x-oaas-consistency';
 /** Marks a call that another member passed on; it is not passed on again. */
 export const hopHeader = 'x-oaas-hop';
 /** Trailing metadata of a call that was passed on: host:port of the member to ask the next time. */
@@ -14,7 +16,12 @@ export const ownerTrailer = 'x-oaas-owner';
 
 /** Where a call is served: here, or by a member with the options to pass the call on. */
 export type Route =
-  | { readonly kind: 'local'; readonly collection: HostedCollection; readonly partition: number; readonly shard: Shard }
+  | {
+      readonly kind: 'local';
+      readonly collection: HostedCollection;
+      readonly partition: number;
+      readonly shard: ShardHandle;
+    }
   | {
       readonly kind: 'remote';
       readonly collection: HostedCollection;
@@ -30,36 +37,57 @@ export interface Target {
   readonly objectId?: string | undefined;
 }
 
+/** What the caller of a read asks for. Throws `InvalidArgument`. */
+export function consistencyOf(context: CallContext): Consistency {
+  const asked = context.metadata.get(consistencyHeader);
+  if (asked === undefined || asked === 'linearizable') return 'linearizable';
+  if (asked === 'local') return 'local';
+  throw oaasError('InvalidArgument', `${consistencyHeader} is linearizable or local`);
+}
+
 /**
  * Finds where a call belongs, and tells the caller when it is not here. Throws as {@link GridNode.locate}, and
- * `Unavailable` for a call that was passed on to the wrong member: the members disagree for a moment.
+ * `NoLeader` for a call that was passed on to the wrong member: the members disagree for a moment.
  */
-export function routeOf(node: GridNode, clock: Clock, target: Target, context: CallContext): Route {
+export function routeOf(
+  node: GridNode,
+  clock: Clock,
+  target: Target,
+  context: CallContext,
+  consistency: Consistency,
+): Route {
   const collection = node.collection(target.classId);
-  const isAuto = context.metadata.get(partitionHeader) === 'auto';
-  const partition =
-    isAuto && target.objectId !== undefined
-      ? partitionOf(target.objectId, collection.partitionCount)
-      : target.partition;
-  const located = node.locate(collection, partition);
+  const isAuto = target.objectId !== undefined && context.metadata.get(partitionHeader) === 'auto';
+  const partition = isAuto ? partitionOf(target.objectId ?? '', collection.partitionCount) : target.partition;
+  const located = node.locate(collection, partition, consistency);
   if (located.kind === 'local') return { kind: 'local', collection, partition, shard: located.shard };
   const { member } = located;
   context.setTrailer(ownerTrailer, member.address);
-  if (context.metadata.get(hopHeader) !== undefined) {
-    throw oaasError('Unavailable', `the partition is served by ${member.id}`, {
-      retryAfterMs: 200,
+  if (isPassedOn(context)) {
+    throw oaasError('NoLeader', `the partition is served by ${member.id}`, {
+      retryAfterMs: 50,
       details: { owner: member.id, address: member.address },
     });
   }
   return { kind: 'remote', collection, partition, member, options: onward(context, clock) };
 }
 
+/** Another member sent the call here: it deals with what goes wrong. */
+export function isPassedOn(context: CallContext): boolean {
+  return context.metadata.get(hopHeader) !== undefined;
+}
+
 /** The rest of the caller's time, its cancellation and its credentials, for a call made on its behalf. */
 export function onward(context: CallContext, clock: Clock): CallOptions {
   const authorization = context.metadata.get('authorization');
+  const consistency = context.metadata.get(consistencyHeader);
   return {
     signal: context.signal,
     deadlineMs: context.deadlineMs === undefined ? undefined : Math.max(1, context.deadlineMs - clock.now()),
-    metadata: { [hopHeader]: '1', ...(authorization === undefined ? {} : { authorization }) },
+    metadata: {
+      [hopHeader]: '1',
+      ...(authorization === undefined ? {} : { authorization }),
+      ...(consistency === undefined ? {} : { [consistencyHeader]: consistency }),
+    },
   };
 }

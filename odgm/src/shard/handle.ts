@@ -44,6 +44,8 @@ export interface ShardHandle {
   readonly id: number;
   readonly collection: string;
   readonly partition: number;
+  /** Mutations and linearizable reads are decided by this replica, as far as it knows. */
+  readonly isPrimary: boolean;
   /** The state of this replica, as `read('local')` gives it. */
   readonly reader: ShardReader;
   /** Objects, entries and bytes as this replica has applied them; entries that expired count until they are taken away. */

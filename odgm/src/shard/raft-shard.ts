@@ -121,6 +121,10 @@ export class RaftShard implements ShardHandle {
     this.#clock = options.clock;
   }
 
+  get isPrimary(): boolean {
+    return this.group.isLeader;
+  }
+
   get reader(): ShardReader {
     return this.#machine.reader;
   }

@@ -39,6 +39,7 @@ const maxGroupBytes = 8 * 1024 * 1024;
  */
 export class Shard implements ShardHandle {
   readonly type = 'basic';
+  readonly isPrimary = true;
   readonly id: number;
   readonly collection: string;
   readonly partition: number;

@@ -1,0 +1,123 @@
+import { oaasError, toOaasError } from '@oaas/commons/errors';
+import { type CancelSignal, type Clock, sleep, type Timers } from '@oaas/commons/time';
+import { channels, type Mesh } from '../mesh/index.ts';
+import type { RaftGroup } from '../replication/index.ts';
+import { encodeCommand } from './codec.ts';
+import type { Accepted, ApplyResult, Command } from './commands.ts';
+import type { MetaMachine } from './machine.ts';
+import type { MetaState } from './types.ts';
+import { refusalError } from './view.ts';
+
+export interface MetaGroupOptions {
+  readonly group: RaftGroup;
+  readonly machine: MetaMachine;
+  readonly mesh: Mesh;
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
+/** A command without the time, which the group puts in. */
+export type NewCommand = { [T in Command['type']]: Omit<Extract<Command, { type: T }>, 'at'> }[Command['type']];
+
+const proposeMs = 5000;
+const retryMs = 25;
+const text = new TextEncoder();
+const bytes = new TextDecoder();
+
+/** The meta group as one member has it: the state as applied here, and commands that reach the leader from anywhere. */
+export class MetaGroup {
+  readonly #options: MetaGroupOptions;
+  readonly #listeners = new Set<() => void>();
+  #isTelling = false;
+
+  constructor(options: MetaGroupOptions) {
+    this.#options = options;
+    options.mesh.onRequest(channels.meta, async (payload) => {
+      const result = await this.#proposeHere(payload);
+      return text.encode(JSON.stringify(result));
+    });
+  }
+
+  /** As applied here: may be behind the leader's by a moment. */
+  get state(): MetaState {
+    return this.#options.machine.state;
+  }
+
+  get isLeader(): boolean {
+    return this.#options.group.isLeader;
+  }
+
+  /** Member number; 0 while unknown. */
+  get leader(): number {
+    return this.#options.group.leader;
+  }
+
+  get term(): number {
+    return this.#options.group.term;
+  }
+
+  get group(): RaftGroup {
+    return this.#options.group;
+  }
+
+  /** Called after changes, several of them at once, in a turn of its own. Returns what takes the listener away. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** To be called when the machine's state has changed. */
+  changed(): void {
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    this.#options.timers.after(0, () => {
+      this.#isTelling = false;
+      for (const listener of this.#listeners) listener();
+    });
+  }
+
+  /**
+   * Carries a command to the leader, whoever that is. Resolves when it is committed and applied there; this member
+   * applies it a moment later. Rejects with the refusal, or `Unavailable` when no leader took it within 5 s (then
+   * `outcome: unknown` in the details says that it may have been taken all the same).
+   */
+  async propose(command: NewCommand, signal?: CancelSignal): Promise<Accepted> {
+    const { group, mesh, clock, timers } = this.#options;
+    const data = encodeCommand({ ...command, at: clock.now() } as Command);
+    const deadline = clock.monotonic() + proposeMs;
+    for (;;) {
+      try {
+        const result = group.isLeader ? await this.#proposeHere(data) : await this.#proposeThere(data);
+        if (result.ok) return result;
+        throw refusalError(result);
+      } catch (thrown) {
+        const error = toOaasError(thrown);
+        const canRetry = error.code === 'NoLeader' || (error.code === 'Unavailable' && !isUnknown(error));
+        if (!canRetry || clock.monotonic() >= deadline) throw error;
+      }
+      // A leader that is not reachable is soon another one.
+      await sleep(timers, mesh.isUp(group.leader) ? 1 : retryMs, signal);
+    }
+  }
+
+  /** Waits until what this member has applied contains everything that was answered before the call. */
+  async catchUp(): Promise<void> {
+    await this.#options.group.linearize();
+  }
+
+  async #proposeHere(data: Uint8Array): Promise<ApplyResult> {
+    return (await this.#options.group.propose(data, undefined)) as ApplyResult;
+  }
+
+  async #proposeThere(data: Uint8Array): Promise<ApplyResult> {
+    const { group, mesh } = this.#options;
+    if (group.leader === 0) throw oaasError('NoLeader', 'the meta group has no leader', { retryAfterMs: 100 });
+    if (group.leader === mesh.self.number) return this.#proposeHere(data);
+    const answer = await mesh.request(group.leader, channels.meta, data, { timeoutMs: proposeMs });
+    return JSON.parse(bytes.decode(answer)) as ApplyResult;
+  }
+}
+
+function isUnknown(error: { readonly details?: Readonly<Record<string, unknown>> | undefined }): boolean {
+  return error.details?.['outcome'] === 'unknown';
+}

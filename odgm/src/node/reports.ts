@@ -1,0 +1,139 @@
+import { toOaasError } from '@oaas/commons/errors';
+import type { Clock } from '@oaas/commons/time';
+import type { peer } from '@oaas/proto';
+import type { PeerStatus } from '../mesh/index.ts';
+import type { MemberRecord, MetaState, ShardLoad } from '../meta/index.ts';
+import type { Member } from './members.ts';
+
+/** `suspect`: the link is lost, and nobody has said yet that the member is down. */
+export type MemberViewState = 'up' | 'suspect' | 'draining' | 'down';
+
+/** Asks another member for its report. The adapter is given by the composition root. */
+export interface ReportPort {
+  report(address: string, request: peer.ReportRequest, timeoutMs: number): Promise<peer.NodeReport>;
+}
+
+export interface MemberView {
+  readonly record: MemberRecord;
+  readonly state: MemberViewState;
+  /** Milliseconds since the Unix epoch; absent when it was never heard from. */
+  readonly lastSeen?: number | undefined;
+  /** What it last said, also when it is down now. */
+  readonly report?: peer.NodeReport | undefined;
+  /** Why there is no newer one. */
+  readonly problem?: string | undefined;
+}
+
+export interface ReportsOptions {
+  readonly port: ReportPort;
+  readonly clock: Clock;
+  readonly clusterId: string;
+  readonly self: Member;
+  readonly ownReport: () => peer.NodeReport;
+  /** Undefined before this node has joined. */
+  readonly state: () => MetaState | undefined;
+  readonly links: () => readonly PeerStatus[];
+}
+
+interface Heard {
+  at: number;
+  report: peer.NodeReport | undefined;
+  problem: string | undefined;
+}
+
+/** Reports are asked for again when they are older than this. */
+const freshMs = 400;
+const timeoutMs = 1000;
+
+/** What the members say of themselves, asked when somebody wants to know. */
+export class Reports {
+  readonly #options: ReportsOptions;
+  readonly #heard = new Map<number, Heard>();
+  #refreshing: Promise<void> | undefined;
+  #refreshedAt = -Infinity;
+
+  constructor(options: ReportsOptions) {
+    this.#options = options;
+  }
+
+  /** Asks all members, unless that was done a moment ago. Resolves when each has answered or cannot. Never rejects. */
+  refresh(): Promise<void> {
+    const { clock } = this.#options;
+    if (clock.monotonic() - this.#refreshedAt < freshMs) return Promise.resolve();
+    this.#refreshing ??= this.#askAll().finally(() => {
+      this.#refreshing = undefined;
+      this.#refreshedAt = clock.monotonic();
+    });
+    return this.#refreshing;
+  }
+
+  /** All members as of the last {@link refresh}, in the order of their numbers; those that were replaced are left out. */
+  members(): MemberView[] {
+    const { clock, self, ownReport, links } = this.#options;
+    const states = new Map(links().map((link) => [link.number, link.state]));
+    return this.#records().map((record) => {
+      if (record.id === self.id) {
+        const report = ownReport();
+        const state = record.state === 'down' ? 'up' : report.draining ? 'draining' : record.state;
+        return { record, state, lastSeen: clock.now(), report };
+      }
+      const heard = this.#heard.get(record.number);
+      const isLinked = states.get(record.number) === 'up';
+      const isDraining = record.state === 'draining' || heard?.report?.draining === true;
+      const state = record.state === 'down' ? 'down' : !isLinked ? 'suspect' : isDraining ? 'draining' : 'up';
+      return {
+        record,
+        state,
+        ...(heard === undefined || heard.at === 0 ? {} : { lastSeen: isLinked ? clock.now() : heard.at }),
+        report: heard?.report,
+        problem: heard?.problem,
+      };
+    });
+  }
+
+  /** What the leaders of shards say of them, as of the last {@link refresh}. */
+  loads(): Map<number, ShardLoad> {
+    const loads = new Map<number, ShardLoad>();
+    for (const { record, report } of this.members()) {
+      for (const { shards, performanceStats } of report?.collections ?? []) {
+        const leading = shards.filter(({ group }) => group?.leader === record.number);
+        const perSecond = (performanceStats?.readsPerSecond ?? 0) + (performanceStats?.writesPerSecond ?? 0);
+        for (const { shardId, bytes } of leading) {
+          loads.set(shardId, { leader: record.number, bytes, ops: perSecond / leading.length });
+        }
+      }
+    }
+    return loads;
+  }
+
+  #records(): MemberRecord[] {
+    const members = [...(this.#options.state()?.members.values() ?? [])];
+    return members.filter(({ replacedBy }) => replacedBy === undefined).sort((a, b) => a.number - b.number);
+  }
+
+  async #askAll(): Promise<void> {
+    const { self } = this.#options;
+    const records = this.#records();
+    const known = new Set(records.map(({ number }) => number));
+    for (const number of [...this.#heard.keys()]) if (!known.has(number)) this.#heard.delete(number);
+    await Promise.all(records.filter(({ id }) => id !== self.id).map((record) => this.#ask(record)));
+  }
+
+  async #ask({ number, address }: MemberRecord): Promise<void> {
+    const { port, clock, clusterId, self, links } = this.#options;
+    const heard = this.#heard.get(number) ?? { at: 0, report: undefined, problem: undefined };
+    this.#heard.set(number, heard);
+    const link = links().find((one) => one.number === number);
+    if (link?.state !== 'up') {
+      heard.problem = link?.problem ?? 'there is no link to the member';
+      return;
+    }
+    try {
+      heard.report = await port.report(address, { clusterId, from: self.id }, timeoutMs);
+      heard.at = clock.now();
+      heard.problem = undefined;
+    } catch (error) {
+      heard.problem = toOaasError(error).message;
+    }
+  }
+}
