@@ -56,7 +56,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     clientOf: (address) => peerClients.client(address),
   });
   /** Until the node is a member it has no links: who dials comes again. */
-  let acceptLink = (socket: Duplex, _head: Uint8Array): void => {
+  let acceptLink: (socket: Duplex, head: Uint8Array) => void = (socket) => {
     socket.destroy();
   };
   const node = new GridNode({

@@ -137,6 +137,8 @@ export function refreshCluster(state: MetaState, cluster: ClusterRecord): void {
   const living = [...state.members.values()].filter(({ replacedBy }) => replacedBy === undefined);
   cluster.commandVersion = Math.max(cluster.commandVersion, Math.min(...living.map((one) => one.commandVersion)));
   const meta = state.shards.get(metaShard);
-  if (meta !== undefined) meta.wanted = Math.max(1, Math.min(state.settings.metaReplicas, living.length));
+  // An even number of voters survives no more than the odd one below it.
+  const most = Math.min(state.settings.metaReplicas, living.length);
+  if (meta !== undefined) meta.wanted = Math.max(1, most - (most % 2 === 0 ? 1 : 0));
   cluster.epoch++;
 }

@@ -72,12 +72,12 @@ export class MetaDuties {
       do {
         this.#lookAgain = false;
         this.#leadsSince = meta.isLeader ? (this.#leadsSince ?? clock.monotonic()) : undefined;
-        if (this.#leadsSince === undefined || this.#isClosed || meta.state.cluster === undefined) return;
+        if (this.#leadsSince === undefined || meta.state.cluster === undefined) return;
         await this.#noteStates();
         await this.#keepReplicated();
         await this.#giveFirstPlaces();
         this.#problem = '';
-      } while (this.#lookAgain);
+      } while (this.#hasToLookAgain());
     } catch (thrown) {
       const error = toOaasError(thrown);
       // The next look tries again; one line per problem is enough.
@@ -86,6 +86,10 @@ export class MetaDuties {
     } finally {
       this.#isLooking = false;
     }
+  }
+
+  #hasToLookAgain(): boolean {
+    return this.#lookAgain && !this.#isClosed;
   }
 
   async #noteStates(): Promise<void> {

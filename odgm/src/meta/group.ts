@@ -83,7 +83,7 @@ export class MetaGroup {
    */
   async propose(command: NewCommand, signal?: CancelSignal): Promise<Accepted> {
     const { group, mesh, clock, timers } = this.#options;
-    const data = encodeCommand({ ...command, at: clock.now() } as Command);
+    const data = encodeCommand({ ...command, at: clock.now() });
     const deadline = clock.monotonic() + proposeMs;
     for (;;) {
       try {

@@ -2,7 +2,7 @@ import { oaasError, toOaasError } from '@oaas/commons/errors';
 import type { Logger } from '@oaas/commons/telemetry';
 import { type Clock, randomHex, type Random, sleep, type Timer, type Timers } from '@oaas/commons/time';
 import type { peer } from '@oaas/proto';
-import type { Mesh, MeshPeer } from '../mesh/index.ts';
+import { channels, type Mesh, type MeshPeer } from '../mesh/index.ts';
 import {
   type CollectionSpec,
   commandVersion,
@@ -13,7 +13,7 @@ import {
   type MetaState,
   type ShardRecord,
 } from '../meta/index.ts';
-import { type GroupStatus, type HostEvents, RaftHost, type Tuning } from '../replication/index.ts';
+import { type GroupStatus, type HostEvents, type HostOptions, RaftHost, type Tuning } from '../replication/index.ts';
 import type { Consistency, ShardHandle } from '../shard/index.ts';
 import type { Engine } from '../storage/index.ts';
 import { indexByClassId, unsupportedReason } from './collection.ts';
@@ -24,7 +24,7 @@ import { LeaderBoard } from './leaders.ts';
 import type { Member } from './members.ts';
 import { type MemberView, Reports, type ReportPort } from './reports.ts';
 import { Replicas } from './replicas.ts';
-import { ShardFactory } from './shard-factory.ts';
+import { type ReplicaHome, ShardFactory } from './shard-factory.ts';
 
 export interface NodeOptions {
   readonly clusterId: string;
@@ -33,7 +33,7 @@ export interface NodeOptions {
   readonly members: readonly Member[];
   readonly self: Member;
   readonly collections: readonly CollectionSpec[];
-  /** Called at most once per durability, and only for one that a collection uses. */
+  /** Called at most once per durability. */
   readonly openEngine: (durability: 'persistent' | 'ephemeral') => Promise<Engine>;
   /** Links of a member of this cluster: `clusterId` is the name and the birth of it. */
   readonly openMesh: (self: { number: number; id: string; incarnation: number; clusterId: string }) => Mesh;
@@ -73,7 +73,9 @@ const lookMs = 20;
 /** What a node has once it is a member. */
 interface Joined {
   readonly mesh: Mesh;
+  /** Of the meta group, and of shards that are as durable. */
   readonly host: RaftHost;
+  readonly hosts: readonly RaftHost[];
   readonly meta: MetaGroup;
   readonly duties: MetaDuties;
   readonly leaders: LeaderBoard;
@@ -172,7 +174,7 @@ export class GridNode {
   /** Takes the node out of readiness and hands its leaderships over; calls are still answered. */
   async drain(): Promise<void> {
     this.#phase = 'draining';
-    await this.#joined?.host.resign();
+    await Promise.all((this.#joined?.hosts ?? []).map((host) => host.resign()));
   }
 
   /** Commits what is under way and closes storage. */
@@ -180,11 +182,11 @@ export class GridNode {
     this.#phase = 'draining';
     this.#stop.abort();
     if (this.#joined !== undefined) {
-      const { duties, replicas, host, leaders, mesh, timers } = this.#joined;
+      const { duties, replicas, hosts, leaders, mesh, timers } = this.#joined;
       for (const timer of timers) timer.cancel();
       duties.close();
       await replicas.close();
-      await host.stop();
+      await Promise.all(hosts.map((host) => host.stop()));
       leaders.close();
       await mesh.close();
     }
@@ -390,6 +392,7 @@ export class GridNode {
     };
     const hostOptions = { mesh, self: identity.member, clock, timers, random, logger, schedule, events, tuning };
     const host = new RaftHost({ ...hostOptions, engine });
+    const homes = await this.#openHomes(engine, host, hostOptions);
     const machine = new MetaMachine(engine, () => this.#joined?.meta.changed());
     const group = await host.create(
       { group: metaShard, epoch: 1, machine },
@@ -400,7 +403,7 @@ export class GridNode {
     const replicas = new Replicas({
       self: identity.member,
       logger,
-      factory: new ShardFactory({ host, engine, self: identity.member, clock }),
+      factory: new ShardFactory({ homes, notes: engine, self: identity.member, clock }),
       onOpen: (shard, handle) => {
         this.#onOpen(shard, handle);
       },
@@ -420,6 +423,7 @@ export class GridNode {
     this.#joined = {
       mesh,
       host,
+      hosts: [...homes.values()].map((home) => home.host),
       meta,
       duties,
       leaders,
@@ -433,6 +437,23 @@ export class GridNode {
     meta.onChange(() => void this.#onMeta());
     if (group.confState.voters.length === 1 && group.confState.voters[0] === identity.member) group.campaign();
     await this.#takeUp(identity);
+  }
+
+  /** Where replicas live: with the node's own state, and in memory where a collection is ephemeral. */
+  async #openHomes(
+    engine: Engine,
+    host: RaftHost,
+    options: Omit<HostOptions, 'engine'>,
+  ): Promise<Map<'persistent' | 'ephemeral', ReplicaHome>> {
+    const homes = new Map<'persistent' | 'ephemeral', ReplicaHome>();
+    homes.set(engine.isDurable ? 'persistent' : 'ephemeral', { host, engine });
+    if (engine.isDurable) {
+      const memory = await this.#engineFor('ephemeral');
+      const { ephemeralRaft, ephemeralSnapshotOffer, ephemeralSnapshot } = channels;
+      const used = { raft: ephemeralRaft, snapshotOffer: ephemeralSnapshotOffer, snapshot: ephemeralSnapshot };
+      homes.set('ephemeral', { host: new RaftHost({ ...options, engine: memory, channels: used }), engine: memory });
+    }
+    return homes;
   }
 
   /** Until the node has its part of the cluster's state, and the collections of its configuration are there. */

@@ -1,63 +1,102 @@
+import { oaasError } from '@oaas/commons/errors';
 import type { Clock } from '@oaas/commons/time';
 import type { CollectionRecord, ShardRecord, ShardReplicaRecord } from '../meta/index.ts';
 import { metaShard } from '../meta/index.ts';
 import type { RaftHost } from '../replication/index.ts';
 import { openRaftShard, type ShardHandle } from '../shard/index.ts';
-import type { Engine } from '../storage/index.ts';
+import type { Engine, Storage } from '../storage/index.ts';
 import { limitsOf } from './collection.ts';
 import type { ReplicaFactory } from './replicas.ts';
 
+/** Where replicas of one durability live. */
+export interface ReplicaHome {
+  readonly host: RaftHost;
+  readonly engine: Engine;
+}
+
+type Durability = 'persistent' | 'ephemeral';
+
 /** Makes replicas of shards on the hosts of a node. */
 export class ShardFactory implements ReplicaFactory {
-  readonly #host: RaftHost;
-  readonly #engine: Engine;
+  readonly #homes: ReadonlyMap<Durability, ReplicaHome>;
+  readonly #notes: Storage;
   readonly #self: number;
   readonly #clock: Clock;
 
+  /** `notes` is the node's own storage, as durable as its member number. */
   constructor(options: {
-    readonly host: RaftHost;
-    readonly engine: Engine;
+    readonly homes: ReadonlyMap<Durability, ReplicaHome>;
+    readonly notes: Storage;
     readonly self: number;
     readonly clock: Clock;
   }) {
-    this.#host = options.host;
-    this.#engine = options.engine;
+    this.#homes = options.homes;
+    this.#notes = options.notes;
     this.#self = options.self;
     this.#clock = options.clock;
   }
 
   async open(shard: ShardRecord, { spec }: CollectionRecord, replica: ShardReplicaRecord): Promise<ShardHandle> {
+    const home = this.#homes.get(spec.durability);
+    if (home === undefined) throw oaasError('Internal', `this node has no ${spec.durability} storage`);
+    if (spec.durability === 'ephemeral' && shard.replicas.length > 1) await this.#checkLost(home, shard.id, replica);
     // Whoever has been there since the first placement founds the group; whoever comes later gets a snapshot.
-    const isFounder = shard.epoch === replica.epoch && shard.epoch === 1;
+    const isFounder = shard.epoch === 1 && replica.epoch === 1;
     const voters = isFounder ? shard.replicas.map(({ member }) => member) : [];
     const opened = await openRaftShard(
-      this.#host,
+      home.host,
       {
         id: shard.id,
         epoch: replica.epoch,
         collection: spec.name,
         partition: shard.partition,
-        engine: this.#engine,
+        engine: home.engine,
         clock: this.#clock,
         limits: limitsOf(spec),
       },
       { voters },
     );
     // Nobody needs to wait for an election timeout when it is clear who should lead.
-    const isAlone = opened.group.confState.voters.length === 1;
-    const shouldLead = isAlone || (isFounder && (shard.preferredLeader ?? voters[0]) === this.#self);
-    if (shouldLead && opened.group.confState.voters.includes(this.#self)) opened.group.campaign();
+    const members = opened.group.confState.voters;
+    const shouldLead = members.length === 1 || (isFounder && (shard.preferredLeader ?? voters[0]) === this.#self);
+    if (shouldLead && members.includes(this.#self)) opened.group.campaign();
     return opened;
   }
 
-  remove(shard: number): Promise<void> {
-    return this.#host.remove(shard);
+  async remove(shard: number): Promise<void> {
+    for (const { host } of this.#homes.values()) await host.remove(shard);
   }
 
   stored(): readonly number[] {
-    return this.#host
-      .stored()
-      .filter(({ state, group }) => state === 'present' && group !== metaShard)
-      .map(({ group }) => group);
+    return [...this.#homes.values()].flatMap(({ host }) =>
+      host
+        .stored()
+        .filter(({ state, group }) => state === 'present' && group !== metaShard)
+        .map(({ group }) => group),
+    );
   }
+
+  /**
+   * A replica that kept nothing has forgotten its votes: if it took part again under the same name it could vote twice
+   * in one term. So its name is noted before it begins, and a noted one that is empty stays out until it is made anew.
+   */
+  async #checkLost(home: ReplicaHome, shard: number, { epoch }: ShardReplicaRecord): Promise<void> {
+    if (home.host.stored().some(({ group, state }) => group === shard && state === 'present')) return;
+    const key = noteKey(shard, epoch);
+    if (this.#notes.get(key) !== undefined) {
+      throw oaasError('DataLoss', 'the content of an ephemeral replica went with the last stop of its node', {
+        remedy: 'A repair makes it anew from the other replicas.',
+        details: { shard, epoch },
+      });
+    }
+    await this.#notes.write([{ type: 'put', key, value: Uint8Array.of(1) }]);
+  }
+}
+
+/** Six bytes 0xff, which are no group, a letter of its own, the shard and the epoch. */
+function noteKey(shard: number, epoch: number): Uint8Array {
+  const key = Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x45, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+  key.writeUIntBE(shard, 7, 6);
+  key.writeUInt32BE(epoch, 13);
+  return key;
 }

@@ -1,6 +1,6 @@
 import { oaasError, toOaasError } from '@oaas/commons/errors';
 import type { LinkEvent } from '../mesh/index.ts';
-import { channels } from '../mesh/index.ts';
+import { channels as channelsOfMesh } from '../mesh/index.ts';
 import { ByteRate } from '../mesh/rate.ts';
 import type { ConfState, Message } from '../raft/index.ts';
 import { type HardState, type LogPosition, prefixEnd } from '../storage/index.ts';
@@ -21,7 +21,14 @@ import {
 import { decodeOffer, encodeAnswer } from './snapshot-codec.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
 import { SnapshotSender, type SnapshotStatus } from './snapshot-sender.ts';
-import { defaultTuning, type FirstMembers, type GroupConfig, type HostOptions, type Tuning } from './types.ts';
+import {
+  defaultTuning,
+  type FirstMembers,
+  type GroupConfig,
+  type HostChannels,
+  type HostOptions,
+  type Tuning,
+} from './types.ts';
 
 /**
  * Founders begin after an entry that nobody has: a replica that comes later finds the log compacted, and gets the first
@@ -57,6 +64,7 @@ interface Outbox {
  */
 export class RaftHost {
   readonly #options: HostOptions;
+  readonly #channels: HostChannels;
   readonly #tuning: Tuning;
   readonly #groups = new Map<number, RaftGroup>();
   readonly #removed = new Map<number, number>();
@@ -79,6 +87,7 @@ export class RaftHost {
   constructor(options: HostOptions) {
     const { engine, mesh, timers, clock, random, logger, self } = options;
     this.#options = options;
+    this.#channels = options.channels ?? channelsOfMesh;
     this.#tuning = { ...defaultTuning, ...options.tuning };
     const { maxSnapshots, snapshotChunkBytes, snapshotResumeMs, snapshotBytesPerSecond } = this.#tuning;
     this.#rate = new ByteRate({ clock, timers, bytesPerSecond: snapshotBytesPerSecond || Infinity });
@@ -104,6 +113,7 @@ export class RaftHost {
     });
     this.#sender = new SnapshotSender({
       ...{ engine, mesh, clock, timers, random, logger, maxSnapshots },
+      channels: this.#channels,
       rate: this.#rate,
       chunkBytes: snapshotChunkBytes,
       resumeMs: snapshotResumeMs,
@@ -285,7 +295,8 @@ export class RaftHost {
 
   #flush(to: number, { writer, groups }: Outbox): void {
     const parts = writer.take();
-    if (!this.#options.mesh.send(to, channels.raft, parts)) for (const group of groups) group.reportUnreachable(to);
+    if (!this.#options.mesh.send(to, this.#channels.raft, parts))
+      for (const group of groups) group.reportUnreachable(to);
     groups.clear();
   }
 
@@ -360,7 +371,7 @@ export class RaftHost {
 
   #listen(): void {
     const { mesh, timers, self, logger } = this.#options;
-    mesh.onMessage(channels.raft, (from, payload) => {
+    mesh.onMessage(this.#channels.raft, (from, payload) => {
       if (this.#isClosed) return;
       try {
         readFrame(payload, from, self, (addressed) => {
@@ -370,12 +381,12 @@ export class RaftHost {
         logger.warn({ from, err: error }, 'unreadable message of another member');
       }
     });
-    mesh.onRequest(channels.snapshotOffer, async (payload, context) => {
+    mesh.onRequest(this.#channels.snapshotOffer, async (payload, context) => {
       const offer = decodeOffer(payload);
       const group = this.#receiverOf(offer.group, offer.toEpoch);
       return encodeAnswer(await this.#receiver.offered(group, context.peer.number, offer));
     });
-    mesh.onStream(channels.snapshot, async (header, chunks) => {
+    mesh.onStream(this.#channels.snapshot, async (header, chunks) => {
       const offer = decodeOffer(header);
       await this.#receiver.receive(this.#receiverOf(offer.group, offer.toEpoch), offer.transfer, chunks);
       return noContext;

@@ -1,16 +1,18 @@
 import { isOaasError, oaasError } from '@oaas/commons/errors';
 import type { Logger } from '@oaas/commons/telemetry';
 import { type Clock, type Random, sleep, type Timers } from '@oaas/commons/time';
-import { channels, type Mesh, type RateLimit } from '../mesh/index.ts';
+import type { Mesh, RateLimit } from '../mesh/index.ts';
 import type { Engine, StorageSnapshot } from '../storage/index.ts';
 import type { RaftGroup } from './group.ts';
 import { decodeRecord } from './group-record.ts';
 import { recordKey, statePrefix } from './keys.ts';
 import { decodeAnswer, encodeOffer, encodeState, type SnapshotOffer } from './snapshot-codec.ts';
+import type { HostChannels } from './types.ts';
 
 export interface SenderOptions {
   readonly engine: Engine;
   readonly mesh: Mesh;
+  readonly channels: HostChannels;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -165,7 +167,7 @@ export class SnapshotSender {
     snapshot: StorageSnapshot,
     prefix: Uint8Array,
   ): Promise<boolean> {
-    const { mesh, rate, chunkBytes } = this.#options;
+    const { mesh, channels, rate, chunkBytes } = this.#options;
     const { signal } = this.#closing;
     const header = encodeOffer(offer);
     const answer = decodeAnswer(await mesh.request(transfer.to, channels.snapshotOffer, header, { signal }));

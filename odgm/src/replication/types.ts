@@ -1,6 +1,6 @@
 import type { Logger } from '@oaas/commons/telemetry';
 import type { Clock, Random, Timers } from '@oaas/commons/time';
-import type { Mesh } from '../mesh/index.ts';
+import type { Channel, Mesh } from '../mesh/index.ts';
 import type { ConfState, ProgressState, Role } from '../raft/index.ts';
 import type { Engine, WriteOperation } from '../storage/index.ts';
 
@@ -109,7 +109,15 @@ export interface HostOptions {
   /** Runs something once what has arrived by now is dealt with: `setImmediate`. All work of that turn makes one batch. */
   readonly schedule: (run: () => void) => void;
   readonly events?: HostEvents | undefined;
+  /** Channels of this host, where a node has several. Default: those of durable groups. */
+  readonly channels?: HostChannels | undefined;
   readonly tuning?: Partial<Tuning> | undefined;
+}
+
+export interface HostChannels {
+  readonly raft: Channel;
+  readonly snapshotOffer: Channel;
+  readonly snapshot: Channel;
 }
 
 export interface Tuning {
