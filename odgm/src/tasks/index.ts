@@ -1,2 +1,22 @@
 /** Long actions on the grid as resumable tasks: rebalance, drain, repair, replica count, consistency check. */
 export type * from './types.ts';
+export { defaultStepLimits, newMemory, nextStep } from './steps.ts';
+export { moveOutcome, takeTurns, type TaskTurn, throttleOf } from './schedule.ts';
+export {
+  type AdaptiveLimits,
+  adaptThrottle,
+  defaultAdaptiveLimits,
+  type LoadSample,
+  takeTokens,
+  type TokenBucket,
+} from './throttle.ts';
+export { addSample, type Progress, progressOf, type ProgressSample } from './progress.ts';
+export { decideTriggers, type TriggerMemory, type Wish } from './triggers.ts';
+export { classifyRaft, differingObjects, type RaftCheckAnswer, type RaftCheckOutcome } from './check-raft.ts';
+export {
+  classifyEventual,
+  type EntryState,
+  type EventualOptions,
+  type EventualOutcome,
+  type EventualSample,
+} from './check-eventual.ts';

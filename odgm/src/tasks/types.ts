@@ -1,28 +1,28 @@
-import type { ShardReplicaRecord, ShardType, StopReason, TaskMove } from '../meta/index.ts';
+import type { ShardType, StopReason, TaskMove } from '../meta/index.ts';
+import type { PlacementReplica } from '../placement/index.ts';
 
 /** What the leader of a raft shard, or the source of an eventual one, knows of another replica. */
 export interface ObservedProgress {
-  /** Last index that the replica has. For eventual shards: what it has of what the source had. */
-  readonly match: number;
-  /** Entries that it lacks: the leader's last index - match. */
+  /** Entries that the replica lacks. For eventual shards: entries that differ from the source's. */
   readonly lag: number;
   /** True while it is sent a snapshot, or needs one. */
   readonly needsSnapshot: boolean;
-  /** Bytes of that snapshot that arrived. */
-  readonly snapshotBytes: number;
+  /** Bytes of the snapshot that arrived; 0 before there is one. */
+  readonly received: number;
   /** False when it did not answer for an election timeout. */
   readonly active: boolean;
 }
 
 /**
  * Real membership of one shard, as its leader reports it, and what the meta group has recorded. For eventual shards
- * (basic, mst) the record is the membership: then `voters` and `learners` repeat it and the rest is empty.
+ * (basic, mst) the record is the membership: `voters` and `learners` repeat it, the other lists are empty.
  */
 export interface ObservedShard {
   readonly type: ShardType;
-  /** From the meta group. */
-  readonly epoch: number;
-  readonly recorded: readonly ShardReplicaRecord[];
+  /** The meta group has this move as the change under way on the shard. */
+  readonly isOurs: boolean;
+  readonly recorded: readonly PlacementReplica[];
+  readonly preferredLeader: number | undefined;
   /** Wanted voters. */
   readonly wanted: number;
   /** Undefined: no leader is known, and the lists below are what was last seen. */
@@ -31,86 +31,89 @@ export interface ObservedShard {
   /** Not empty: a joint configuration is open. */
   readonly votersOutgoing: readonly number[];
   readonly learners: readonly number[];
+  /** Voters that become learners when the joint configuration is left. */
   readonly learnersNext: readonly number[];
+  /** Of the other replicas. */
   readonly progress: ReadonlyMap<number, ObservedProgress>;
   readonly bytes: number;
 }
 
 /** What a move needs to know about members. */
 export interface ObservedMember {
-  readonly number: number;
   readonly state: 'up' | 'draining' | 'down';
   /** Bytes that it can still take; undefined: no bound. */
   readonly freeBytes?: number | undefined;
 }
 
-export type RaftChange = {
+/** A change of a raft configuration; all lists are member numbers. */
+export interface RaftChange {
   readonly addLearners: readonly number[];
-  /** New voters: learners that caught up. */
+  /** Learners that become voters. */
   readonly promote: readonly number[];
   /** Voters that become learners, to be removed by a later change. */
   readonly demote: readonly number[];
-  /** Learners that go. */
+  /** Learners, or one voter, that go. */
   readonly remove: readonly number[];
-};
+  /** True: enter a joint configuration and stay in it; leaving is a step of its own. */
+  readonly joint: boolean;
+}
 
-/** What to do next for one move. The caller does it, observes again, and asks again. */
 export type Step =
-  /** Write the record of replicas to the meta group (epoch checked), so that nodes host and drop replicas. */
+  /** Write the shard's replicas to the meta group (epoch checked), so that nodes host and drop replicas. */
   | {
       readonly do: 'record';
-      readonly replicas: readonly ShardReplicaRecord[];
+      readonly replicas: readonly PlacementReplica[];
       readonly preferredLeader?: number | undefined;
     }
-  /** Propose to the shard's raft group. `joint`: explicit enter, so that the leave is a step of its own. */
-  | { readonly do: 'change'; readonly change: RaftChange; readonly joint: boolean }
+  /** Propose to the shard's raft group, and wait until it is applied. */
+  | { readonly do: 'change'; readonly change: RaftChange }
   | { readonly do: 'leaveJoint' }
+  /** Ask the leader to hand over, and wait for about an election timeout. */
   | { readonly do: 'transferLeader'; readonly to: number }
-  /** Ask again at `until` at the latest; sooner when something was observed. */
-  | {
-      readonly do: 'wait';
-      readonly for: 'leader' | 'catch-up' | 'transfer' | 'quorum' | 'member';
-      readonly until: number;
-    }
+  /** Nothing to do until something else is observed. */
+  | { readonly do: 'wait'; readonly for: 'leader' | 'catch-up' | 'quorum' }
   | {
       readonly do: 'end';
       readonly outcome: 'done' | 'skipped' | 'cancelled' | 'failed';
       readonly reason?: StopReason | undefined;
     };
 
-/** What the coordinator keeps in memory for a running move; it may start empty after a restart. */
+/** What the coordinator keeps in memory of a running move. After a restart it begins anew with {@link newMemory}. */
 export interface MoveMemory {
   /** Observations in a row in which the new replica had caught up. */
   readonly caughtUp: number;
-  /** When the present kind of step began, in milliseconds. */
-  readonly stepAt: number;
+  /** Name of the present step, for people, and when it began or last made progress. */
   readonly step: string;
-  /** Most bytes or entries that the new replica was seen to have: progress restarts the step's timeout. */
-  readonly seen: number;
+  readonly stepAt: number;
+  /** Most snapshot bytes and least lag that were seen of the new replica: what betters them is progress. */
+  readonly received: number;
+  readonly leastLag: number;
+  /** Why the move is being taken back. */
+  readonly stopping: StopReason | undefined;
 }
 
 export interface StepInput {
-  readonly move: TaskMove;
+  readonly move: Pick<TaskMove, 'kind' | 'from' | 'to' | 'leaderTo'>;
+  /** Undefined: the shard does not exist any more. */
   readonly shard: ObservedShard | undefined;
   readonly members: ReadonlyMap<number, ObservedMember>;
   readonly memory: MoveMemory;
   /** The task is being cancelled. */
   readonly cancelling: boolean;
+  /** Milliseconds on a clock that does not jump. */
   readonly now: number;
   readonly limits: StepLimits;
 }
 
 export interface StepLimits {
-  /** A learner has caught up when it lacks at most so many entries. Default 64. */
+  /** A replica has caught up when it lacks at most so many entries. Default 64. */
   readonly maxLag: number;
   /** …in so many observations in a row. Default 3. */
   readonly caughtUpObservations: number;
   /** Longest time for a step that moves no data. Default 60 s. */
   readonly fastStepMs: number;
-  /** Least time for a step that moves data, before it counts as stuck. Default 10 min; grows with bytes at `minBytesPerSecond`. */
+  /** Longest time without progress for a step that moves data. Default 10 min, and more for large shards. */
   readonly slowStepMs: number;
-  /** Default 1 MiB/s. */
+  /** Adds the shard's bytes at this rate to slowStepMs. Default 1 MiB/s. */
   readonly minBytesPerSecond: number;
-  /** Time between observations. Default 200 ms. */
-  readonly pollMs: number;
 }

@@ -1,0 +1,74 @@
+import type { CheckVerdict } from '../meta/index.ts';
+
+/** What one replica answered: its content at one applied index. */
+export interface RaftCheckAnswer {
+  readonly member: number;
+  /** Applied index that was hashed. */
+  readonly index: number;
+  /** How it was hashed; other versions cannot be compared. */
+  readonly algorithm: number;
+  readonly root: string;
+}
+
+export interface RaftCheckOutcome {
+  readonly verdict: Extract<CheckVerdict, 'consistent' | 'inconsistent' | 'indeterminate'>;
+  /** Members that differ from the majority; empty when there is none. */
+  readonly minority: readonly number[];
+  /** Inconsistent, and no content has a majority of the voters: nobody can say who is right. */
+  readonly hasNoMajority: boolean;
+  readonly reason: string;
+}
+
+/**
+ * Compares replicas of a raft shard. Only answers of one applied index and one algorithm are comparable, and only when
+ * all replicas gave one is the shard consistent. `learners` are compared, but do not vote on who is right.
+ */
+export function classifyRaft(
+  answers: readonly RaftCheckAnswer[],
+  voters: readonly number[],
+  learners: readonly number[],
+): RaftCheckOutcome {
+  const expected = new Set([...voters, ...learners]);
+  const known = answers.filter(({ member }) => expected.has(member));
+  const first = known[0];
+  if (first === undefined) return indeterminate('no replica answered');
+  if (known.some(({ algorithm }) => algorithm !== first.algorithm)) return indeterminate('replicas hash differently');
+  if (known.some(({ index }) => index !== first.index)) return indeterminate('replicas answered at different indexes');
+  const groups = groupByRoot(known);
+  const missing = [...expected].filter((member) => !known.some((answer) => answer.member === member));
+  if (groups.size === 1) {
+    if (missing.length === 0) return { verdict: 'consistent', minority: [], hasNoMajority: false, reason: '' };
+    return indeterminate(`no answer from ${missing.length === 1 ? 'member' : 'members'} ${missing.join(', ')}`);
+  }
+  const votesOf = (members: readonly number[]): number => members.filter((member) => voters.includes(member)).length;
+  const majority = [...groups.values()].find((members) => votesOf(members) * 2 > voters.length);
+  const minority = known.map(({ member }) => member).filter((member) => majority?.includes(member) === false);
+  const contents = `${groups.size} different contents at index ${first.index}`;
+  return {
+    verdict: 'inconsistent',
+    minority: minority.sort((a, b) => a - b),
+    hasNoMajority: majority === undefined,
+    reason: majority === undefined ? `${contents}, none with a majority` : contents,
+  };
+}
+
+function indeterminate(reason: string): RaftCheckOutcome {
+  return { verdict: 'indeterminate', minority: [], hasNoMajority: false, reason };
+}
+
+function groupByRoot(answers: readonly RaftCheckAnswer[]): Map<string, number[]> {
+  const groups = new Map<string, number[]>();
+  for (const { root, member } of answers) groups.set(root, [...(groups.get(root) ?? []), member]);
+  return groups;
+}
+
+/** Objects whose hash is not the same on all members, in order of ids; at most `limit`. */
+export function differingObjects(hashes: ReadonlyMap<number, ReadonlyMap<string, string>>, limit: number): string[] {
+  const ids = new Set<string>();
+  for (const objects of hashes.values()) for (const id of objects.keys()) ids.add(id);
+  const lists = [...hashes.values()];
+  return [...ids]
+    .filter((id) => lists.some((objects) => objects.get(id) !== lists[0]?.get(id)))
+    .sort()
+    .slice(0, limit);
+}

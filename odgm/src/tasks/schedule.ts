@@ -1,0 +1,167 @@
+import type { Finding, Settings, StopReason, TaskMove, TaskRecord, Throttle } from '../meta/index.ts';
+
+/** Tries of one move, for reasons that may pass. */
+const maxAttempts = 3;
+/** Wait before another try of a move, times the tries so far. */
+const retryMs = 5000;
+const maxFailureFindings = 50;
+
+/** What the coordinator does for one task now; all of it as commands to the meta group. */
+export interface TaskTurn {
+  /** Moves to begin, by index. */
+  readonly begin: readonly number[];
+  /** Moves that end without having begun. */
+  readonly drop: readonly {
+    readonly move: number;
+    readonly outcome: 'skipped' | 'failed';
+    readonly reason: StopReason;
+  }[];
+  /** The task is over. */
+  readonly finish?:
+    | {
+        readonly state: 'cancelled' | 'succeeded' | 'failed';
+        readonly message: string;
+        readonly findings: readonly Finding[];
+      }
+    | undefined;
+}
+
+/** The bounds of a task: its own, else those of its kind. */
+export function throttleOf(task: TaskRecord, settings: Settings): Throttle {
+  return task.throttle ?? (task.kind === 'repair' ? settings.repairThrottle : settings.throttle);
+}
+
+/** Moves under way. Repair is counted apart, so that neither waits for the other. */
+class Usage {
+  readonly #byNode = new Map<number, number>();
+  replica = 0;
+  leader = 0;
+  check = 0;
+
+  add(move: TaskMove): void {
+    this[move.kind]++;
+    if (move.kind !== 'replica') return;
+    for (const member of [move.from, move.to]) {
+      if (member !== undefined) this.#byNode.set(member, (this.#byNode.get(member) ?? 0) + 1);
+    }
+  }
+
+  /** A bound of 0 pauses. */
+  allows(move: TaskMove, throttle: Throttle): boolean {
+    if (move.kind === 'leader') return this.leader < throttle.leaderMoves;
+    if (move.kind === 'check') return this.check < throttle.checks;
+    if (this.replica >= throttle.movesPerCluster) return false;
+    return [move.from, move.to].every(
+      (member) => member === undefined || (this.#byNode.get(member) ?? 0) < throttle.movesPerNode,
+    );
+  }
+}
+
+/**
+ * Which moves of the tasks to begin now, in order of the plans; older tasks first, repair with a quota of its own. At
+ * most one move of a shard is under way, and moves of one shard go in the order of the plan. `throttles`: what to use
+ * instead of {@link throttleOf}, by task (adaptive throttling).
+ */
+export function takeTurns(
+  tasks: readonly TaskRecord[],
+  settings: Settings,
+  now: number,
+  throttles: ReadonlyMap<number, Throttle>,
+): Map<number, TaskTurn> {
+  const active = tasks.filter(({ state }) => state === 'running' || state === 'cancelling').sort((a, b) => a.id - b.id);
+  const usage = { repair: new Usage(), other: new Usage() };
+  const busy = new Set<number>();
+  for (const task of active) {
+    for (const move of task.moves) {
+      if (move.state !== 'running') continue;
+      usage[poolOf(task)].add(move);
+      if (move.kind !== 'check') busy.add(move.shard);
+    }
+  }
+  return new Map(
+    active.map((task) => {
+      const throttle = throttles.get(task.id) ?? throttleOf(task, settings);
+      return [task.id, turnOf(task, throttle, usage[poolOf(task)], busy, now)];
+    }),
+  );
+}
+
+function poolOf(task: TaskRecord): 'repair' | 'other' {
+  return task.kind === 'repair' ? 'repair' : 'other';
+}
+
+function turnOf(task: TaskRecord, throttle: Throttle, usage: Usage, busy: Set<number>, now: number): TaskTurn {
+  const begin: number[] = [];
+  const drop: { move: number; outcome: 'skipped'; reason: StopReason }[] = [];
+  /** Shards of which an earlier move did not end as planned. */
+  const broken = new Set<number>();
+  const waiting = new Set<number>();
+  let isUnderWay = false;
+  for (const [index, move] of task.moves.entries()) {
+    if (move.state === 'running') isUnderWay = true;
+    if (move.state === 'failed' || move.state === 'cancelled') broken.add(move.shard);
+    if (move.state !== 'pending' || task.state === 'cancelling') continue;
+    if (broken.has(move.shard)) {
+      drop.push({ move: index, outcome: 'skipped', reason: 'Superseded' });
+      continue;
+    }
+    isUnderWay = true;
+    const isFree = move.kind === 'check' || (!busy.has(move.shard) && !waiting.has(move.shard));
+    waiting.add(move.shard);
+    const isDue = move.attempts === 0 || now - (move.stepAt ?? 0) >= retryMs * move.attempts;
+    if (!isFree || !isDue || !usage.allows(move, throttle)) continue;
+    usage.add({ ...move });
+    if (move.kind !== 'check') busy.add(move.shard);
+    begin.push(index);
+  }
+  return { begin, drop, finish: isUnderWay || drop.length > 0 ? undefined : finishOf(task) };
+}
+
+function finishOf(task: TaskRecord): NonNullable<TaskTurn['finish']> {
+  const failures = task.moves.filter(({ state }) => state === 'failed');
+  const done = `${task.movesDone} of ${task.movesTotal} done`;
+  const findings = failures.slice(0, maxFailureFindings).map(failureFinding);
+  if (task.state === 'cancelling') return { state: 'cancelled', message: `${task.message}, ${done}`, findings };
+  if (failures.length === 0) return { state: 'succeeded', message: done, findings };
+  return { state: 'failed', message: `${done}, ${failures.length} failed`, findings };
+}
+
+const remedies: Readonly<Record<StopReason, string>> = {
+  EpochNotMatch: 'Plan again: the shard changed meanwhile.',
+  MembershipNotMatch: 'Plan again: the shard has other replicas than planned.',
+  ShardGone: 'Nothing: the collection was deleted.',
+  ShardBusy: 'Start it again when the other task has ended.',
+  NodeDown: 'Bring the member back, or let it be repaired.',
+  NoLeader: 'See why the shard has no leader: a majority of its replicas must answer.',
+  Timeout: 'See whether the receiver keeps up: raise its bytes per second, or lower the load.',
+  Cancelled: 'Nothing.',
+  QuorumAtRisk: 'Bring back replicas of the shard first: the move would have left it without a majority.',
+  Capacity: 'Give the member more room, or add a member.',
+  StorageFailed: 'See the log of the member for what its disk did.',
+  Superseded: 'Plan again.',
+};
+
+function failureFinding(move: TaskMove): Finding {
+  const reason = move.reason ?? 'Timeout';
+  const from = move.from === undefined ? '' : ` from member ${move.from}`;
+  const to = move.to === undefined ? '' : ` to member ${move.to}`;
+  return {
+    severity: 'error',
+    code: reason,
+    message: `${move.collection}/${move.partition}: ${move.kind}${from}${to} failed`,
+    evidence: `step ${move.step ?? 'none'}, ${move.attempts} tries, ${move.bytesDone} of ${move.bytes} bytes`,
+    remedy: remedies[reason],
+  };
+}
+
+/** How a move ends in the task after its steps ended: reasons that may pass get another try. */
+export function moveOutcome(
+  end: { readonly outcome: 'done' | 'skipped' | 'cancelled' | 'failed'; readonly reason?: StopReason | undefined },
+  attempts: number,
+  cancelling: boolean,
+): 'done' | 'skipped' | 'cancelled' | 'failed' | 'retry' {
+  if (end.outcome !== 'failed') return end.outcome;
+  const mayPass = end.reason === 'NoLeader' || end.reason === 'Timeout' || end.reason === 'QuorumAtRisk';
+  if (!mayPass || attempts >= maxAttempts) return 'failed';
+  return cancelling ? 'cancelled' : 'retry';
+}
