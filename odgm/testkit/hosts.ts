@@ -16,13 +16,14 @@ import {
 import { openDurableEngine } from '../src/storage/durable.ts';
 import type { Engine, StorageReader, WriteOperation } from '../src/storage/index.ts';
 import { createMemoryEngine } from '../src/storage/memory.ts';
+import { type CuttingProxy, startCuttingProxy } from './cutting-proxy.ts';
 import { startMember, type TestMember, type TestMemberOptions } from './mesh.ts';
 
 /** A state machine of named texts. Entries are `name=text`; an entry `!text` is refused with an error that says text. */
 export class TextMachine implements StateMachine {
   readonly #group: number;
   readonly #engine: StorageReader;
-  #prefix = new Uint8Array(0);
+  #prefix: Uint8Array = new Uint8Array(0);
   /** Texts of all entries that this machine applied since it was made. */
   readonly applied: string[] = [];
 
@@ -144,6 +145,15 @@ export function introduce(...hosts: readonly TestHost[]): void {
   for (const { member } of hosts) member.mesh.setPeers(hosts.map((host) => host.member));
 }
 
+/** The same, with a proxy between each two that can cut their links. */
+export async function introduceThroughProxy(...hosts: readonly TestHost[]): Promise<CuttingProxy> {
+  const nodes = hosts.map(({ member }) => ({ id: member.id, target: member.address }));
+  const proxy = await startCuttingProxy({ nodes });
+  const peers = hosts.map(({ member: { number, id } }) => ({ number, id, address: proxy.addressOf(id) }));
+  for (const { member } of hosts) member.mesh.setPeers(peers);
+  return proxy;
+}
+
 /** Hosts with one group (number 1) of all of them, and somebody who leads it. */
 export async function startGroup(count: number, options: TestHostOptions = {}): Promise<TestHost[]> {
   const hosts = await Promise.all(Array.from({ length: count }, (_, i) => startHost(i + 1, options)));
@@ -168,7 +178,7 @@ export async function leaderOf(hosts: readonly TestHost[], group = 1): Promise<T
 export async function reopenCopy(directory: string, copy: string): Promise<Engine> {
   await cp(directory, copy, {
     recursive: true,
-    filter: (source) => !source.endsWith('.lock') && !source.endsWith('LOCK'),
+    filter: (source) => !source.endsWith('.sock') && !source.endsWith('.lock'),
   });
   return openTestEngine(copy);
 }

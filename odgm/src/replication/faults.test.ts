@@ -1,0 +1,447 @@
+import { oaasError } from '@oaas/commons/errors';
+import { eventually, tempDir, type TempDir } from '@oaas/commons/testkit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { CuttingProxy } from '../../testkit/cutting-proxy.ts';
+import {
+  directoryOf,
+  introduce,
+  introduceThroughProxy,
+  leaderOf,
+  openTestEngine,
+  reopenCopy,
+  startGroup,
+  startHost,
+  type TestHost,
+  type TestHostOptions,
+} from '../../testkit/hosts.ts';
+import type { Engine } from '../storage/index.ts';
+import { createMemoryEngine } from '../storage/memory.ts';
+
+let running: TestHost[] = [];
+let proxies: CuttingProxy[] = [];
+let directory: TempDir;
+beforeEach(async () => {
+  directory = await tempDir();
+});
+afterEach(async () => {
+  await Promise.all(running.map((host) => host.stop()));
+  await Promise.all(proxies.map((proxy) => proxy.close()));
+  await directory.remove();
+  running = [];
+  proxies = [];
+});
+
+const others = (hosts: readonly TestHost[], host: TestHost): TestHost[] => hosts.filter((other) => other !== host);
+
+async function startAll(engines: readonly Engine[], options: TestHostOptions = {}): Promise<TestHost[]> {
+  const hosts = await Promise.all(engines.map((engine, i) => startHost(i + 1, { ...options, engine })));
+  running.push(...hosts);
+  return hosts;
+}
+
+const founders = async (hosts: readonly TestHost[]): Promise<void> => {
+  const voters = hosts.map(({ number }) => number);
+  await Promise.all(hosts.map((host) => host.open(1, { voters })));
+};
+
+/** Writes k0, k1, … one after the other, wherever the leader is, until told to stop. */
+function writer(hosts: () => readonly TestHost[]) {
+  const acknowledged = new Map<string, string>();
+  let isStopped = false;
+  let refused = 0;
+  const run = async (): Promise<void> => {
+    for (let i = 0; !isStopped; i++) {
+      const [name, value] = [`k${String(i)}`, `v${String(i)}`];
+      for (;;) {
+        const leader = hosts().find((host) => host.host.group(1)?.isLeader === true);
+        try {
+          if (leader === undefined) throw new Error('no leader');
+          await leader.set(name, value);
+          acknowledged.set(name, value);
+          break;
+        } catch {
+          refused += 1;
+          if (isStopped) return;
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+      }
+    }
+  };
+  const done = run();
+  return {
+    acknowledged,
+    refused: () => refused,
+    stop: async () => {
+      isStopped = true;
+      await done;
+    },
+  };
+}
+
+async function untilAllAreThere(hosts: readonly TestHost[], acknowledged: ReadonlyMap<string, string>): Promise<void> {
+  await eventually(() => {
+    for (const host of hosts) {
+      for (const [name, value] of acknowledged) expect(host.machine().read(name)).toBe(value);
+    }
+  });
+}
+
+describe('on disk', () => {
+  it('nothing that was confirmed is lost when all nodes are killed at once, twice', async () => {
+    const open = (number: number): Promise<Engine> => openTestEngine(directoryOf(directory.path, number));
+    let hosts = await startAll(await Promise.all([1, 2, 3].map(open)));
+    introduce(...hosts);
+    await founders(hosts);
+    let current = directory.path;
+    const confirmed = new Map<string, string>();
+    for (let round = 0; round < 2; round++) {
+      await leaderOf(hosts);
+      const writers = [writer(() => hosts)];
+      await eventually(() => (writers[0]?.acknowledged.size ?? 0) > 50);
+      const killed = hosts;
+      await Promise.all(killed.map((host) => host.kill()));
+      for (const one of writers) {
+        for (const [name, value] of one.acknowledged) confirmed.set(name, value);
+      }
+      // What is on disk now, with the writes that were under way half done.
+      const next = `${directory.path}-${String(round)}`;
+      const engines = await Promise.all(
+        killed.map(({ number }) => reopenCopy(directoryOf(current, number), directoryOf(next, number))),
+      );
+      await Promise.all(writers.map((one) => one.stop()));
+      await Promise.all(killed.map(({ engine }) => engine.close()));
+      running = [];
+      current = next;
+      hosts = await startAll(engines);
+      introduce(...hosts);
+      await Promise.all(hosts.map((host) => host.open(1)));
+      await leaderOf(hosts);
+      await untilAllAreThere(hosts, confirmed);
+    }
+    expect(confirmed.size).toBeGreaterThan(50);
+  });
+
+  it('a state that was switched before a crash gets its log', async () => {
+    const [host] = await startAll([createMemoryEngine()]);
+    if (host === undefined) throw new Error('no host');
+    await host.open(1, { voters: [1] });
+    await eventually(() => host.group().isLeader);
+    for (let i = 0; i < 5; i++) await host.set('a', String(i));
+    const { applied, term } = host.group().status();
+    await host.kill();
+    // As after the installation of a snapshot whose second half, the log, did not reach the disk.
+    await host.engine.append([{ group: 1, reset: { index: 2, term: 1 }, hardState: { term: 1, vote: 0, commit: 2 } }]);
+    running = [];
+    const [again] = await startAll([host.engine], { mesh: { incarnation: 2 } });
+    await again?.open(1);
+    expect(again?.group().status()).toMatchObject({ applied, term });
+    await eventually(() => again?.group().isLeader === true);
+    await again?.set('a', 'after');
+    expect(again?.machine().read('a')).toBe('after');
+  });
+});
+
+describe('a follower that is too far behind', () => {
+  const tuning = { keepEntries: 50, keepBytes: 20_000, snapshotChunkBytes: 4096, quietAfterTicks: 1000 };
+
+  async function withLaggard(more: TestHostOptions['tuning'] = {}) {
+    const engines = [1, 2, 3].map(() => createMemoryEngine());
+    const hosts = await startAll(engines, { tuning: { ...tuning, ...more } });
+    introduce(...hosts);
+    await founders(hosts);
+    const leader = await leaderOf(hosts);
+    await leader.set('old', 'state');
+    const laggard = others(hosts, leader)[0];
+    if (laggard === undefined) throw new Error('no follower');
+    await eventually(() => laggard.machine().read('old') === 'state');
+    await laggard.kill();
+    for (let i = 0; i < 400; i++) await leader.set(`k${String(i)}`, `${String(i)}-`.padEnd(500, 'x'));
+    expect(leader.group().status().firstIndex).toBeGreaterThan(laggard.group().status().lastIndex);
+    const restart = async (): Promise<TestHost> => {
+      const back = await startHost(laggard.number, {
+        tuning: { ...tuning, ...more },
+        engine: laggard.engine,
+        mesh: { incarnation: 2 },
+      });
+      running = [...others(running, laggard), back];
+      return back;
+    };
+    return { leader, hosts, restart };
+  }
+
+  it('gets the state, and the old one is deleted', async () => {
+    const { leader, restart } = await withLaggard();
+    const back = await restart();
+    introduce(...running);
+    await back.open(1);
+    await eventually(() => back.machine().read('k399')?.startsWith('399-') === true);
+    expect(back.group().generation).toBe(2);
+    expect(back.machine().read('old')).toBe('state');
+    await leader.set('new', 'entry');
+    await eventually(() => back.machine().read('new') === 'entry');
+    // The entries of the first generation are gone in the background; what is left is one state and one record.
+    await eventually(() => back.engine.usage().entries === leader.engine.usage().entries);
+  });
+
+  it('gets the rest of the state after its link broke, not all of it again', async () => {
+    const { leader, restart } = await withLaggard({ snapshotBytesPerSecond: 400_000 });
+    const back = await restart();
+    const proxy = await introduceThroughProxy(...running);
+    proxies.push(proxy);
+    await back.open(1);
+    const sent = (): number => leader.host.snapshots().sending[0]?.sentBytes ?? 0;
+    let most = 0;
+    for (const goal of [40_000, 100_000]) {
+      await eventually(() => (most = Math.max(most, sent())) > goal);
+      for (const other of others(running, back)) proxy.cut(other.member.id, back.member.id);
+      await eventually(() => !leader.member.mesh.isUp(back.number));
+      proxy.heal();
+    }
+    await eventually(() => {
+      most = Math.max(most, sent());
+      return back.machine().read('k399')?.startsWith('399-') === true;
+    });
+    // 400 texts of 500 bytes, and what was on its way when the link broke.
+    expect(most).toBeLessThan(2 * 230_000);
+    expect(back.machine().read('k0')?.startsWith('0-')).toBe(true);
+  });
+
+  it('keeps the state that it has when the sender dies in the middle', async () => {
+    const { leader, hosts, restart } = await withLaggard({ snapshotBytesPerSecond: 100_000 });
+    const back = await restart();
+    introduce(...running);
+    await back.open(1);
+    await eventually(() => back.host.snapshots().receiving === 1);
+    await leader.kill();
+    expect(back.machine().read('old')).toBe('state');
+    running = running.filter((host) => host !== leader);
+    const survivor = hosts.find((host) => running.includes(host));
+    await eventually(() => survivor?.group().isLeader === true);
+    survivor?.host.setSnapshotRate(0);
+    await eventually(() => back.machine().read('k399')?.startsWith('399-') === true);
+    await leader.engine.close();
+  });
+});
+
+describe('a change of members under load', () => {
+  it('replaces one by another without a lost or refused write', async () => {
+    running = await startGroup(3);
+    const hosts = [...running];
+    const fourth = await startHost(4);
+    running.push(fourth);
+    introduce(...running);
+    await fourth.open(1, { voters: [] });
+    const leader = await leaderOf(hosts);
+    const load = writer(() => running);
+    await eventually(() => load.acknowledged.size > 20);
+    const leaving = others(hosts, leader)[0];
+    if (leaving === undefined) throw new Error('no follower');
+    await leader.group().changeMembers([{ type: 'learner', member: 4 }], new Uint8Array(0));
+    await eventually(() => {
+      const learner = leader
+        .group()
+        .status()
+        .progress.find(({ member }) => member === 4);
+      return learner !== undefined && learner.state === 'replicate' && learner.lag < 10;
+    });
+    const after = await leader.group().changeMembers(
+      [
+        { type: 'voter', member: 4 },
+        { type: 'remove', member: leaving.number },
+      ],
+      new Uint8Array(0),
+    );
+    const expected = [...hosts.filter((host) => host !== leaving).map(({ number }) => number), 4];
+    expect(after).toMatchObject({ voters: expected, votersOutgoing: [], learners: [] });
+    await leaving.host.remove(1);
+    const size = load.acknowledged.size;
+    await eventually(() => load.acknowledged.size > size + 20);
+    await load.stop();
+    expect(load.refused()).toBe(0);
+    await untilAllAreThere(others(running, leaving), load.acknowledged);
+    expect(leaving.engine.groups()).toEqual([]);
+  });
+
+  it('moves the leadership away from a leader that is removed', async () => {
+    running = await startGroup(3);
+    const leader = await leaderOf(running);
+    await leader.group().changeMembers([{ type: 'remove', member: leader.number }], new Uint8Array(0));
+    const rest = others(running, leader);
+    await eventually(() => rest.some((host) => host.group().isLeader));
+    await (await leaderOf(rest)).set('a', '1');
+  });
+
+  it('is refused while another one is under way', async () => {
+    running = await startGroup(3);
+    const leader = await leaderOf(running);
+    const first = leader.group().changeMembers([{ type: 'learner', member: 8 }], new Uint8Array(0));
+    await expect(
+      leader.group().changeMembers([{ type: 'learner', member: 9 }], new Uint8Array(0)),
+    ).rejects.toMatchObject({ code: 'FailedPrecondition' });
+    expect(await first).toMatchObject({ learners: [8] });
+  });
+});
+
+describe('a leader that is cut off', () => {
+  it('gives no stale answer, while the others go on with another leader', async () => {
+    const hosts = await startAll(
+      [1, 2, 3].map(() => createMemoryEngine()),
+      { tuning: { readTimeoutMs: 500 } },
+    );
+    const proxy = await introduceThroughProxy(...hosts);
+    proxies.push(proxy);
+    await founders(hosts);
+    const old = await leaderOf(hosts);
+    await old.set('a', 'old');
+    proxy.isolate(old.member.id);
+    const rest = others(hosts, old);
+    const stale = old.group().linearize();
+    const next = await leaderOf(rest);
+    await next.set('a', 'new');
+    let seen: string | undefined;
+    await Promise.resolve(stale).then(
+      () => {
+        seen = old.machine().read('a');
+      },
+      () => undefined,
+    );
+    expect(seen).not.toBe('old');
+    proxy.heal();
+    await eventually(() => {
+      expect(old.group().leader).toBe(next.number);
+    });
+    await old.group().linearize();
+    expect(old.machine().read('a')).toBe('new');
+  });
+
+  it('says of its last proposals that they never happened once it sees others in their place', async () => {
+    const hosts = await startAll(
+      [1, 2, 3].map(() => createMemoryEngine()),
+      { tuning: { electionTicks: 30 } },
+    );
+    const proxy = await introduceThroughProxy(...hosts);
+    proxies.push(proxy);
+    await founders(hosts);
+    const old = await leaderOf(hosts);
+    const rest = others(hosts, old);
+    for (const { member } of rest) proxy.cut(old.member.id, member.id);
+    await eventually(() => rest.every(({ number }) => !old.member.mesh.isUp(number)));
+    const lost = old.set('a', 'lost').catch((error: unknown) => error);
+    const next = await leaderOf(rest);
+    await next.set('a', 'kept');
+    proxy.heal();
+    expect(await lost).toMatchObject({ code: 'Unavailable', details: { outcome: 'notApplied' } });
+    expect(old.machine().read('a')).toBe('kept');
+  });
+});
+
+describe('a peer that does not read', () => {
+  it('does not fill the memory of the others, nor stop them', async () => {
+    const hosts = await startAll(
+      [1, 2, 3].map(() => createMemoryEngine()),
+      { mesh: { pingMs: 60_000 }, tuning: { electionTicks: 100, maxInflightBytes: 2 * 1024 * 1024 } },
+    );
+    const proxy = await introduceThroughProxy(...hosts);
+    proxies.push(proxy);
+    await founders(hosts);
+    await eventually(() => hosts.some((host) => host.group().leader !== 0));
+    const leader = await leaderOf(hosts);
+    const stalled = others(hosts, leader)[0];
+    if (stalled === undefined) throw new Error('no follower');
+    proxy.blackhole(leader.member.id, stalled.member.id);
+    const value = 'x'.repeat(64 * 1024);
+    for (let i = 0; i < 40; i++) {
+      await Promise.all(Array.from({ length: 16 }, (_, j) => leader.set(`k${String(j)}`, value)));
+    }
+    const queued = leader.member.mesh.peers().find(({ number }) => number === stalled.number)?.queuedBytes ?? 0;
+    expect(queued).toBeLessThan(8 * 1024 * 1024);
+    expect(
+      leader
+        .group()
+        .status()
+        .progress.find(({ member }) => member === stalled.number)?.lag,
+    ).toBeGreaterThan(100);
+    proxy.heal();
+  });
+});
+
+describe('faults of one node', () => {
+  it('a state machine that cannot go on stops its group there only', async () => {
+    const failed: number[] = [];
+    running = await startGroup(3, { events: { failed: (group) => failed.push(group) } });
+    await Promise.all(running.map((host) => host.open(2, { voters: [1, 2, 3] })));
+    const leader = await leaderOf(running);
+    const broken = others(running, leader)[0];
+    if (broken === undefined) throw new Error('no follower');
+    broken.machine().apply = () => {
+      throw oaasError('StorageCorrupt', 'a value is damaged');
+    };
+    await leader.set('a', '1');
+    await eventually(() => failed.length > 0);
+    expect(failed).toEqual([1]);
+    expect(broken.group().status()).toMatchObject({ state: 'failed', problem: 'a value is damaged' });
+    await expect(broken.group().linearize()).rejects.toMatchObject({ code: 'Unavailable' });
+    await leader.set('a', '2');
+    const other = await leaderOf(running, 2);
+    await other.set('b', '1', 2);
+    await eventually(() => broken.machine(2).read('b') === '1');
+  });
+
+  it('a full disk holds writes up until there is space, and loses none', async () => {
+    let isFull = false;
+    const engine = createMemoryEngine();
+    const append = engine.append.bind(engine);
+    engine.append = (writes) => (isFull ? Promise.reject(oaasError('StorageFull', 'full')) : append(writes));
+    const [host] = await startAll([engine]);
+    if (host === undefined) throw new Error('no host');
+    await host.open(1, { voters: [1] });
+    await eventually(() => host.group().isLeader);
+    await host.set('a', '1');
+    isFull = true;
+    const held = host.set('a', '2');
+    const refusals: unknown[] = [];
+    await eventually(() => {
+      host.set('b', '1').catch((error: unknown) => refusals.push(error));
+      expect(refusals).toContainEqual(expect.objectContaining({ code: 'StorageFull' }));
+    });
+    expect(host.machine().read('a')).toBe('1');
+    isFull = false;
+    await held;
+    expect(host.machine().read('a')).toBe('2');
+    await eventually(() => host.set('b', '1'));
+  });
+
+  it('an engine that failed stops all groups of the node', async () => {
+    const engine = createMemoryEngine();
+    const [host] = await startAll([engine]);
+    if (host === undefined) throw new Error('no host');
+    await host.open(1, { voters: [1] });
+    await eventually(() => host.group().isLeader);
+    engine.append = () => Promise.reject(oaasError('Unavailable', 'the disk is gone'));
+    await expect(host.set('a', '1')).rejects.toMatchObject({ code: 'Unavailable' });
+    expect(host.group().status().state).toBe('failed');
+  });
+});
+
+describe('a replica that was removed', () => {
+  it('does not come back by a late message, only by a new epoch; what was said to the old one does not count', async () => {
+    const unknown: boolean[] = [];
+    running = await startGroup(3, { events: { unknown: (_, __, isRemoved) => unknown.push(isRemoved) } });
+    const leader = await leaderOf(running);
+    await leader.set('a', '1');
+    const removed = others(running, leader)[0];
+    if (removed === undefined) throw new Error('no follower');
+    // Without a change of members: the leader goes on sending to it.
+    await removed.host.remove(1);
+    await leader.set('a', '2');
+    await eventually(() => unknown.length > 0);
+    expect(unknown).not.toContain(false);
+    expect(removed.host.stored()).toMatchObject([{ group: 1, state: 'removed', epoch: 1 }]);
+    await expect(removed.open(1, { voters: [] })).rejects.toMatchObject({ code: 'FailedPrecondition' });
+    await leader.group().changeMembers([{ type: 'remove', member: removed.number }], new Uint8Array(0));
+    await leader.group().changeMembers([{ type: 'learner', member: removed.number, epoch: 2 }], new Uint8Array(0));
+    await removed.open(1, { voters: [] }, 2);
+    await eventually(() => removed.machine().read('a') === '2');
+    expect(leader.group().epochOf(removed.number)).toBe(2);
+  });
+});
