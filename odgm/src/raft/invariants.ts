@@ -2,7 +2,7 @@ import { type JsonValue, oaasError } from '@oaas/commons/errors';
 import type { LogMiss } from './storage.ts';
 import type { Entry, Role } from './types.ts';
 
-/** The guarantees of the paper (Figure 3), and what a node's own disk has to hold for them. */
+/** The guarantees of the paper (Figure 3), and one of each node alone. */
 export type Guarantee =
   /** At most one leader per term. */
   | 'election safety'
@@ -14,7 +14,7 @@ export type Guarantee =
   | 'leader completeness'
   /** No two nodes apply different entries at the same index. */
   | 'state-machine safety'
-  /** A node's term never goes back, and its commit and applied index only with a restart. */
+  /** A node's term, commit and applied index go back only with a restart, as far as they were not stored. */
   | 'monotonic state';
 
 /** A node as seen from outside, between two steps. {@link RawNode} is one. */
@@ -115,10 +115,11 @@ export class GuaranteeChecker {
     place.applied ??= entry;
   }
 
-  /** The node lost what it had not stored: its log and its commit index may be shorter now. Its term and vote may not. */
+  /** The node lost what it had not stored: its log may be shorter now, and its term and commit index lower. */
   restarted(id: number): void {
     const memory = this.#nodes.get(id);
     if (memory === undefined) return;
+    memory.term = 0;
     memory.leads = false;
     memory.commit = 0;
     memory.applied = 0;

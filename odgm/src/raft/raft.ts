@@ -91,8 +91,7 @@ export class Raft {
     this.tracker = new Tracker(config.maxInflightMsgs, config.maxInflightBytes);
     const { hardState, confState } = config.storage.initialState();
     this.#switchTo(restoreMembership(confState, this.#newMember()));
-    if (hardState.term !== 0 || hardState.vote !== 0 || hardState.commit !== 0) this.#load(hardState);
-    if (config.applied > 0) this.log.appliedTo(config.applied, 0);
+    this.#load(hardState, config.applied);
     this.#becomeFollower(this.term, noNode);
   }
 
@@ -246,13 +245,16 @@ export class Raft {
     this.#earlyReads = [];
   }
 
-  #load({ term, vote, commit }: HardState): void {
-    if (commit < this.log.committed || commit > this.log.lastIndex()) {
-      throw oaasError('Internal', 'raft: the stored commit index is outside of the stored log', {
-        details: { commit, committed: this.log.committed, lastIndex: this.log.lastIndex() },
+  #load({ term, vote, commit }: HardState, applied: number): void {
+    // What was applied, or even compacted, had been committed, though the note of that may not be on disk.
+    const committed = Math.max(commit, applied, this.log.committed);
+    if (committed > this.log.lastIndex()) {
+      throw oaasError('Internal', 'raft: the stored log ends before what was committed: entries were lost', {
+        details: { committed, lastIndex: this.log.lastIndex() },
       });
     }
-    this.log.committed = commit;
+    this.log.committed = committed;
+    if (applied > this.log.applied) this.log.appliedTo(applied, 0);
     this.term = term;
     this.vote = vote;
   }
@@ -742,7 +744,6 @@ export class Raft {
     }
     const self = progress.id === this.id;
     if (this.#maybeCommit()) {
-      this.#releaseEarlyReads();
       this.#broadcastAppend();
     } else if (!self && progress.canBumpCommit(this.log.committed)) {
       this.#sendAppend(progress, true);
@@ -755,7 +756,9 @@ export class Raft {
   }
 
   #maybeCommit(): boolean {
-    return this.log.maybeCommit(this.tracker.committed(), this.term);
+    if (!this.log.maybeCommit(this.tracker.committed(), this.term)) return false;
+    this.#releaseEarlyReads();
+    return true;
   }
 
   #heartbeatAnswered(message: Message, progress: Progress): void {
@@ -800,6 +803,14 @@ export class Raft {
     if (this.log.matchTerm(index, term)) {
       // The log has all of it: only the commit index is news.
       this.log.commitTo(index);
+      return false;
+    }
+    if (this.log.applying > this.log.applied) {
+      // The host still applies entries from before, and would do so to the state of the snapshot. The leader will try again.
+      this.#logger.info(
+        { id: this.id, index, applying: this.log.applying },
+        'ignored a snapshot: entries are being applied',
+      );
       return false;
     }
     this.log.restore(snapshot);
@@ -910,12 +921,11 @@ export class Raft {
   // Reads (thesis, 6.4)
 
   #read(request: Message): void {
-    if (this.tracker.singleton) {
-      this.#answerRead(request, this.log.committed);
-    } else if (this.log.matchTerm(this.log.committed, this.term)) {
+    if (this.log.matchTerm(this.log.committed, this.term)) {
       this.#startRead(request);
     } else if (this.#earlyReads.length < maxEarlyReads) {
-      // Before the first commit of its term a leader does not know what is committed.
+      // Before the first commit of its term a leader does not know what is committed, not even if it is the only voter: after a restart the
+      // stored commit index may be behind what it had acknowledged.
       this.#earlyReads.push(request);
     } else {
       this.#logger.warn(
@@ -933,7 +943,7 @@ export class Raft {
   }
 
   #startRead(request: Message): void {
-    if (this.#config.readOnlyOption === 'leaseBased') {
+    if (this.#config.readOnlyOption === 'leaseBased' || this.tracker.isOnlyVoter(this.id)) {
       this.#answerRead(request, this.log.committed);
       return;
     }

@@ -54,9 +54,9 @@ export class Tracker {
     return this.#byId.get(id);
   }
 
-  /** This node, or whichever it is, decides alone. */
-  get singleton(): boolean {
-    return this.#incoming.length === 1 && this.#outgoing.length === 0;
+  /** Whether this member decides alone. */
+  isOnlyVoter(id: number): boolean {
+    return this.#incoming.length === 1 && this.#outgoing.length === 0 && this.#incoming[0]?.id === id;
   }
 
   /** The largest index that the quorum has on disk. */
