@@ -120,7 +120,9 @@ describe('the simulated network', () => {
     const { world, network, members } = await cluster(2);
     const [a] = members;
     const ask = (payload: string) =>
-      a?.mesh.request(2, 1, bytes(payload), { timeoutMs: 100 }).then(text, (error: { code: string }) => error.code);
+      a?.mesh
+        .request(2, 1, bytes(payload), { timeoutMs: 100 })
+        .then(text, (error: unknown) => (error as { code: string }).code);
     const answers = Promise.all([ask('this'), ask('')]);
     await world.run(50);
     expect(await answers).toEqual(['n1 asked this', 'NoLeader']);
