@@ -1,11 +1,6 @@
-import { isOaasError, toOaasError } from '../errors/index.ts';
-import {
-  acceptCorrelationId,
-  correlationHeader,
-  durationBuckets,
-  type Metrics,
-  withCorrelation,
-} from '../telemetry/index.ts';
+import { type ErrorCode, isOaasError, toOaasError } from '../errors/index.ts';
+import { acceptCorrelationId, correlationHeader, withCorrelation } from '../telemetry/index.ts';
+import type { MethodMeter } from './call-meter.ts';
 import type { CallContext } from './definition.ts';
 
 /**
@@ -50,33 +45,25 @@ export const logFailures: Interceptor = async (context, next) => {
   }
 };
 
-/** Methods that metrics tell apart; the rest counts as `other`. */
-const methodsMax = 200;
-
-/** Counts calls by method and result, and measures them. */
-export function measure(metrics: Metrics): Interceptor {
-  const handled = metrics.counter({
-    name: 'grpc_server_handled_total',
-    help: 'Calls that ended, by method and result.',
-    labels: { method: methodsMax, code: 40 },
-  });
-  const seconds = metrics.histogram({
-    name: 'grpc_server_handling_seconds',
-    help: 'How long calls took, streams until their end.',
-    labels: { method: methodsMax },
-    buckets: durationBuckets,
-  });
+/** Counts and measures calls. */
+export function measure(meterOf: (method: string) => MethodMeter): Interceptor {
+  const meters = new Map<string, MethodMeter>();
+  const newMeter = (method: string): MethodMeter => {
+    const meter = meterOf(method);
+    meters.set(method, meter);
+    return meter;
+  };
   return async (context, next) => {
     const startedAt = performance.now();
-    let code = 'OK';
+    let code: 'OK' | ErrorCode = 'OK';
     try {
       await next();
     } catch (error) {
       code = isOaasError(error) ? error.code : 'Internal';
       throw error;
     } finally {
-      handled.inc({ method: context.method, code });
-      seconds.observe({ method: context.method }, (performance.now() - startedAt) / 1000);
+      const meter = meters.get(context.method) ?? newMeter(context.method);
+      meter.ended(code, (performance.now() - startedAt) / 1000);
     }
   };
 }

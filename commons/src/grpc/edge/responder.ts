@@ -1,9 +1,10 @@
 import { gzipSync } from 'node:zlib';
-import { oaasError, toOaasError } from '../../errors/index.ts';
+import { type OaasError, oaasError } from '../../errors/index.ts';
 import { type ChunkPool, FieldBlock, type Http2Bounds, type Http2Connection } from '../../http2/index.ts';
 import type { Logger } from '../../telemetry/index.ts';
-import type { Clock, Timers } from '../../time/index.ts';
+import type { Clock } from '../../time/index.ts';
 import type { Codec } from './codec.ts';
+import type { Deadlines } from './deadlines.ts';
 import type { ServerCall } from './server-call.ts';
 import {
   type Around,
@@ -24,7 +25,7 @@ export interface ServerSetting {
   readonly methods: ReadonlyMap<string, EdgeMethod>;
   readonly logger: Logger;
   readonly clock: Clock;
-  readonly timers: Timers;
+  readonly deadlines: Deadlines;
   readonly pool: ChunkPool;
   readonly flushes: FlushQueue;
   readonly codec: Codec;
@@ -83,11 +84,12 @@ export class Responder {
   }
 
   /** The status of a call that failed. */
-  failure(call: ServerCall, thrown: unknown): void {
-    const error = toOaasError(thrown);
+  failure(call: ServerCall, error: OaasError): void {
     const { logger } = this.setting;
     const fields = { method: call.method, peer: this.peer, code: error.code };
-    if (error.code === 'Internal' && error.cause !== undefined) logger.error({ ...fields, err: error }, 'call failed');
+    // Without a cause it is the protocol's own Internal, for a request that is not as it must be.
+    const isDefect = (error.code === 'Internal' && error.cause !== undefined) || error.code === 'DataLoss';
+    if (isDefect) logger.error({ ...fields, err: error }, 'call failed');
     else logger.debug({ ...fields, reason: error.message }, 'call refused');
     const trailers = errorTrailers(error, call.trailers);
     if (call.hasSentHeaders) this.http2.sendTrailers(call.id, new FieldBlock(trailers));

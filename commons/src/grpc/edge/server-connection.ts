@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
-import { type OaasError, oaasError, toOaasError } from '../../errors/index.ts';
+import { TLSSocket } from 'node:tls';
+import { type ErrorCode, type OaasError, oaasError, toOaasError } from '../../errors/index.ts';
 import {
   type FieldBlock,
   Http2Connection,
@@ -10,13 +11,17 @@ import {
   type ResetBy,
   type Stream,
 } from '../../http2/index.ts';
+import type { Logger } from '../../telemetry/index.ts';
+import type { Clock } from '../../time/index.ts';
+import { identityOf, type PeerIdentity } from '../identity.ts';
 import type { Codec } from './codec.ts';
-import { MessageQueue } from './message-queue.ts';
+import { untimed } from './deadlines.ts';
+import { HeldBytes } from './held-bytes.ts';
 import { lengthAt, MessageReader, type MessageSink } from './message-reader.ts';
-import { ReceiveCredit } from './receive-credit.ts';
+import { RequestStream } from './request-stream.ts';
 import { Responder, type ServerSetting } from './responder.ts';
-import { cancelledError, ServerCall } from './server-call.ts';
-import { type Around, type EdgeMethod, readHead, type RequestHead } from './server-method.ts';
+import { type CallHost, cancelledError, ServerCall } from './server-call.ts';
+import { type Around, decodeRequest, type EdgeMethod, readHead, type RequestHead } from './server-method.ts';
 import { SocketDriver } from './socket-driver.ts';
 import { prefixBytes } from './wire.ts';
 
@@ -42,7 +47,7 @@ class Collecting implements MessageSink {
   message(bytes: Uint8Array, start: number, end: number): void {
     this.count += 1;
     if (this.count > 1) return;
-    this.request = decode(this.codec, this.call.entry, bytes, start, end);
+    this.request = decodeRequest(this.codec, this.call.entry, bytes, start, end);
   }
 }
 
@@ -50,16 +55,18 @@ class Collecting implements MessageSink {
  * One connection of a gRPC server. A unary call whose request comes whole in one frame has no state of its own before its
  * handler runs: the stream's context is what its header block says, which all calls with this block share.
  */
-export class ServerConnection implements Http2Events {
+export class ServerConnection implements Http2Events, CallHost {
+  readonly peer: string;
+  /** Whom the client's certificate names, when the server has asked for one. */
+  readonly identity: PeerIdentity | undefined;
   private readonly setting: ServerSetting;
   private readonly http2: Http2Connection;
   private readonly driver: SocketDriver;
-  private readonly peer: string;
   private readonly responder: Responder;
   private readonly startedAt: number;
   /** Streams with a deadline that are new in this turn; a timer is only set for those that outlive it. */
   private withDeadline: number[] = [];
-  private held = 0;
+  private readonly held: HeldBytes;
   private pingedAt: number | undefined = undefined;
   private activeAt: number;
   private closedAt: number | undefined = undefined;
@@ -67,6 +74,9 @@ export class ServerConnection implements Http2Events {
   /** @param head what was read off the socket before. @param onClose called when the socket is gone. */
   constructor(socket: Socket, setting: ServerSetting, head: Uint8Array | undefined, onClose: () => void) {
     this.setting = setting;
+    this.held = new HeldBytes(setting.heldBytesMax);
+    this.identity =
+      socket instanceof TLSSocket && socket.authorized ? identityOf(socket.getPeerCertificate()) : undefined;
     this.peer = `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`;
     this.startedAt = setting.clock.monotonic();
     this.activeAt = this.startedAt;
@@ -82,6 +92,14 @@ export class ServerConnection implements Http2Events {
     this.responder = new Responder(this.http2, setting, this.peer);
     this.driver.start(this.http2, head);
     socket.on('close', onClose);
+  }
+
+  get logger(): Logger {
+    return this.setting.logger;
+  }
+
+  get clock(): Clock {
+    return this.setting.clock;
   }
 
   /** Calls under way. */
@@ -196,7 +214,7 @@ export class ServerConnection implements Http2Events {
   reset(stream: Stream, code: number, by: ResetBy): void {
     const call = callOf(stream.context);
     if (call === undefined) return;
-    this.release(call, call.held);
+    if (!call.isOver) this.ended(call, 'Cancelled');
     call.abandon(
       by === 'peer' || by === 'connection'
         ? cancelledError()
@@ -238,13 +256,12 @@ export class ServerConnection implements Http2Events {
   // ---- calls ---------------------------------------------------------------------------------------------------
 
   private newCall(id: number, entry: EdgeMethod, head: RequestHead): ServerCall {
-    const { setting } = this;
-    const { timeoutMs } = head;
-    if (timeoutMs === undefined) return new ServerCall(id, entry, head, this.peer, setting.logger);
-    return new ServerCall(id, entry, head, this.peer, setting.logger, setting.clock.now() + timeoutMs);
+    const call = new ServerCall(id, entry, head, this);
+    if (entry.meter !== undefined) call.startedAt = this.driver.heardAt;
+    return call;
   }
 
-  /** Sets the timers of the calls that were not answered within the turn in which they came. */
+  /** Watches the deadlines of the calls that were not answered within the turn in which they came. */
   private armDeadlines(): void {
     if (this.withDeadline.length === 0) return;
     const ids = this.withDeadline;
@@ -259,40 +276,33 @@ export class ServerConnection implements Http2Events {
         call = this.newCall(id, head.entry, head);
         stream.context = new Collecting(call, this.setting);
       }
-      const late = call;
-      if (late.isOver || late.timer !== undefined) continue;
-      late.timer = this.setting.timers.after((late.deadlineMs ?? 0) - this.setting.clock.now(), () => {
-        this.interrupt(late, oaasError('DeadlineExceeded', `${late.method} took longer than its deadline`));
-      });
+      if (call.isOver || call.dueMs !== untimed) continue;
+      this.setting.deadlines.add(call, this.driver.heardAt + (call.head.timeoutMs ?? 0));
     }
   }
 
   /** Answers a call from outside of its handler, and tells the handler. */
-  private interrupt(call: ServerCall, error: OaasError): void {
+  interrupt(call: ServerCall, error: OaasError): void {
     if (call.isOver) return;
     this.fail(call, error);
     call.abandon(error);
   }
 
   /** Bytes that a connection holds for calls are bounded: the call that passes the bound is refused. */
-  private hold(call: ServerCall, bytes: number): boolean {
+  private hold(call: ServerCall, bytes: number): void {
+    if (bytes < 0) {
+      this.release(call, -bytes);
+      return;
+    }
     call.held += bytes;
-    this.held += bytes;
-    if (this.held <= this.setting.heldBytesMax) return true;
-    this.interrupt(
-      call,
-      oaasError('ResourceExhausted', 'the unfinished messages of this connection take too much memory', {
-        remedy: 'Send fewer large messages at once on one connection.',
-      }),
-    );
-    return false;
+    if (!this.held.add(bytes)) this.interrupt(call, this.held.overflow());
   }
 
   /** Gives back what {@link hold} counted; at most what the call still has. */
   private release(call: ServerCall, bytes: number): void {
     const freed = Math.min(bytes, call.held);
     call.held -= freed;
-    this.held -= freed;
+    this.held.add(-freed);
   }
 
   private collect(
@@ -316,7 +326,8 @@ export class ServerConnection implements Http2Events {
       this.fail(call, error);
       return;
     }
-    if (!this.hold(call, reader.held - before)) return;
+    this.hold(call, reader.held - before);
+    if (isOver(call)) return;
     this.http2.consume(id, end - start);
     if (!endStream) return;
     stream.context = call;
@@ -326,7 +337,7 @@ export class ServerConnection implements Http2Events {
   private runDecoded(call: ServerCall, bytes: Uint8Array, start: number, end: number): void {
     let request: unknown;
     try {
-      request = decode(this.setting.codec, call.entry, bytes, start, end);
+      request = decodeRequest(this.setting.codec, call.entry, bytes, start, end);
     } catch (error) {
       this.fail(call, error);
       return;
@@ -380,21 +391,30 @@ export class ServerConnection implements Http2Events {
       this.fail(call, error);
       return;
     }
-    this.over(call);
+    this.over(call, 'OK');
   }
 
-  private fail(call: ServerCall, error: unknown): void {
+  private fail(call: ServerCall, thrown: unknown): void {
     if (call.isOver) return;
-    this.over(call);
-    call.requests?.queue.fail(toOaasError(error));
+    const error = toOaasError(thrown);
+    this.over(call, error.code);
+    call.requests?.queue.fail(error);
     this.responder.failure(call, error);
   }
 
   /** The status of the call goes out with this turn. */
-  private over(call: ServerCall): void {
-    call.finish();
-    this.release(call, call.held);
+  private over(call: ServerCall, code: 'OK' | ErrorCode): void {
+    this.ended(call, code);
+    call.isOver = true;
     this.driver.flushSoon();
+  }
+
+  /** Lets go of what is kept for a call, and counts it. Once for each call. */
+  private ended(call: ServerCall, code: 'OK' | ErrorCode): void {
+    const { setting } = this;
+    if (call.dueMs !== untimed) setting.deadlines.remove(call);
+    if (call.held > 0) this.release(call, call.held);
+    call.entry.meter?.ended(code, (setting.clock.monotonic() - call.startedAt) / 1000);
   }
 
   // ---- streaming -----------------------------------------------------------------------------------------------
@@ -408,48 +428,27 @@ export class ServerConnection implements Http2Events {
       this.fail(call, oaasError('Internal', 'the request has no message'));
       return;
     }
-    const credit = new ReceiveCredit((bytes) => {
-      this.http2.consume(id, bytes);
-      this.driver.flushSoon();
+    const { codec, messageBytesMax } = this.setting;
+    const requests = new RequestStream({
+      ...{ entry, codec, messageBytesMax, gzip: head.encoding === 'gzip' },
+      consume: (bytes) => {
+        this.http2.consume(id, bytes);
+        this.driver.flushSoon();
+      },
+      held: (bytes) => this.hold(call, bytes),
     });
-    const queue = new MessageQueue(
-      (bytes) => {
-        this.release(call, bytes);
-        credit.read(bytes);
-        credit.unfinished(reader.held, queue.isEmpty);
-      },
-      () => undefined,
-    );
-    const sink: MessageSink = {
-      message: (bytes, start, end) => {
-        const size = end - start + prefixBytes;
-        const request = decode(this.setting.codec, entry, bytes, start, end);
-        call.held += size;
-        this.held += size;
-        credit.completed();
-        queue.push(request, size);
-      },
-    };
-    const reader = new MessageReader(sink, this.setting.messageBytesMax, head.encoding === 'gzip');
-    call.requests = { queue, reader, credit };
-    if (endStream) queue.end();
-    this.run(call, queue);
+    call.requests = requests;
+    if (endStream) requests.queue.end();
+    this.run(call, requests.queue);
   }
 
   private feedStream(call: ServerCall, bytes: Uint8Array, start: number, end: number, endStream: boolean): void {
     if (call.isOver || call.requests === undefined) return;
-    const { reader, queue, credit } = call.requests;
-    const before = reader.held;
     try {
-      reader.feed(bytes, start, end);
-      if (endStream && reader.held > 0) throw oaasError('Internal', 'the last request is cut short');
+      call.requests.feed(bytes, start, end, endStream);
     } catch (error) {
       this.interrupt(call, toOaasError(error));
-      return;
     }
-    credit.unfinished(reader.held, queue.isEmpty);
-    if (!this.hold(call, reader.held - before)) return;
-    if (endStream) queue.end();
   }
 
   private async answerStream(call: ServerCall, request: unknown): Promise<void> {
@@ -469,7 +468,7 @@ export class ServerConnection implements Http2Events {
       else await around(call, send);
       if (isOver(call)) return;
       this.responder.end(call);
-      this.over(call);
+      this.over(call, 'OK');
     } catch (error) {
       this.fail(call, error);
     }
@@ -494,12 +493,4 @@ function callOf(context: unknown): ServerCall | undefined {
 /** Looks at the field anew after an await, which the compiler does not. */
 function isOver(call: ServerCall): boolean {
   return call.isOver;
-}
-
-function decode(codec: Codec, entry: EdgeMethod, bytes: Uint8Array, start: number, end: number): unknown {
-  try {
-    return codec.decode(entry.requestType, bytes, start, end);
-  } catch (error) {
-    throw oaasError('Internal', `the request of ${entry.path} cannot be decoded: ${toOaasError(error).message}`);
-  }
 }

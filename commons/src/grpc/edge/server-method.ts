@@ -1,5 +1,8 @@
-import type { CallContext, MessageType } from '../definition.ts';
+import { oaasError, toOaasError } from '../../errors/index.ts';
 import { FieldBlock } from '../../http2/index.ts';
+import type { MethodMeter } from '../call-meter.ts';
+import type { CallContext, MessageType } from '../definition.ts';
+import type { Codec } from './codec.ts';
 import type { EdgeMetadata } from './metadata.ts';
 import { parseTimeout } from './wire.ts';
 
@@ -17,6 +20,8 @@ export interface EdgeMethod {
   readonly handler: AnyHandler;
   /** The interceptors around it; undefined when there are none, and then nothing of them is paid for. */
   readonly around: Around | undefined;
+  /** Counts its calls; undefined when nobody wants to know. */
+  readonly meter: MethodMeter | undefined;
 }
 
 /** What a request block says, worked out once for all requests that come with the same block. */
@@ -77,3 +82,12 @@ export function httpRefusal(status: 405 | 415): FieldBlock {
 export const httpRefusalText = new TextEncoder().encode(
   'This is a gRPC server: POST with content-type application/grpc.\n',
 );
+
+/** Throws Internal, as the protocol has it, for what is no message of the method's type. */
+export function decodeRequest(codec: Codec, entry: EdgeMethod, bytes: Uint8Array, start: number, end: number): unknown {
+  try {
+    return codec.decode(entry.requestType, bytes, start, end);
+  } catch (error) {
+    throw oaasError('Internal', `the request of ${entry.path} cannot be decoded: ${toOaasError(error).message}`);
+  }
+}

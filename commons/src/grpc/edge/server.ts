@@ -5,13 +5,15 @@ import { ChunkPool, type Http2Bounds } from '../../http2/index.ts';
 import type { TlsMaterial } from '../../security/index.ts';
 import { correlationHeader } from '../../telemetry/index.ts';
 import type { Clock, Timer, Timers } from '../../time/index.ts';
+import { createCallMeter } from '../call-meter.ts';
 import { methodPath, type ServiceDefinition, type ServiceHandlers } from '../definition.ts';
 import { healthDefinition, healthHandlers } from '../health-service.ts';
-import { compose, correlate, measure } from '../interceptor.ts';
+import { compose, correlate } from '../interceptor.ts';
 import { messageBytesMax } from '../limits.ts';
 import { reflectionServices } from '../reflection.ts';
 import type { GrpcServer, GrpcServerOptions } from '../server.ts';
 import { Codec } from './codec.ts';
+import { Deadlines } from './deadlines.ts';
 import { type OtherProtocol, PrefaceSorter, protocolsProblem } from './other-protocols.ts';
 import type { ServerSetting } from './responder.ts';
 import { ServerConnection } from './server-connection.ts';
@@ -61,7 +63,7 @@ export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
     methods,
     logger,
     clock,
-    timers,
+    deadlines: new Deadlines(clock, timers),
     pool: new ChunkPool(),
     flushes: new FlushQueue(),
     codec: new Codec(),
@@ -112,15 +114,18 @@ export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
   });
 
   const around = aroundOf(options);
-  const add = (definition: ServiceDefinition, handlers: object, wrap: Around | undefined): void => {
+  const meterOf = options.metrics === undefined ? undefined : createCallMeter(options.metrics);
+  const add = (definition: ServiceDefinition, handlers: object, isBare: boolean): void => {
     for (const [key, method] of Object.entries(definition.methods)) {
       const handler = (handlers as Record<string, AnyHandler | undefined>)[key];
       if (handler === undefined) continue;
       const path = methodPath(definition, method);
       const { requestStream, responseStream, requestType, responseType } = method;
       methods.set(path, {
-        ...{ path, requestStream, responseStream, requestType, responseType, around: wrap },
+        ...{ path, requestStream, responseStream, requestType, responseType },
         handler: handler.bind(handlers),
+        around: isBare ? undefined : around,
+        meter: isBare ? undefined : meterOf?.(path),
       });
     }
     names.push(definition.fullName);
@@ -130,21 +135,22 @@ export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
     add(
       healthDefinition,
       healthHandlers(options.health, () => names),
-      undefined,
+      true,
     );
   if (options.reflection === true) {
-    for (const { definition, handlers } of reflectionServices(() => names)) add(definition, handlers, undefined);
+    for (const { definition, handlers } of reflectionServices(() => names)) add(definition, handlers, true);
   }
 
   const stop = (): void => {
     sweep?.cancel();
+    setting.deadlines.close();
     listener.close();
     for (const socket of sockets.values()) socket.destroy();
   };
 
   return {
     add<const D extends ServiceDefinition>(definition: D, handlers: ServiceHandlers<D>) {
-      add(definition, handlers, around);
+      add(definition, handlers, false);
     },
     async listen({ host, port }) {
       const bound = await listen(listener, host, port);
@@ -191,13 +197,9 @@ export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
 }
 
 /** The interceptors that are on, as one; undefined when none is. */
-function aroundOf(options: EdgeServerOptions): Around | undefined {
-  const interceptors = [
-    ...(options.newCorrelationId === undefined ? [] : [correlate(options.newCorrelationId)]),
-    ...(options.metrics === undefined ? [] : [measure(options.metrics)]),
-    ...(options.interceptors ?? []),
-  ];
-  return interceptors.length === 0 ? undefined : compose(interceptors);
+function aroundOf({ newCorrelationId, interceptors = [] }: EdgeServerOptions): Around | undefined {
+  if (newCorrelationId === undefined && interceptors.length === 0) return undefined;
+  return compose([correlate(newCorrelationId), ...interceptors]);
 }
 
 function tlsOptions(material: TlsMaterial) {

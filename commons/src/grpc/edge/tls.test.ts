@@ -6,10 +6,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { tempDir, type TempDir } from '../../../testkit/index.ts';
 import type { TlsMaterial } from '../../security/index.ts';
 import { createLogger } from '../../telemetry/index.ts';
-import { type ChannelTls, createGrpcChannel, createGrpcClient, createGrpcServer } from '../index.ts';
+import { type ChannelTls, createGrpcChannel, createGrpcClient, createGrpcServer, peerIdentityKey } from '../index.ts';
 import { createEdgeChannel } from './channel.ts';
 import { systemClock, systemRandom, systemTimers } from '../../system/index.ts';
-import type { EdgeServerOptions } from './server.ts';
+import { createEdgeServer, type EdgeServerOptions } from './server.ts';
 import { definition, handlers, startServer as startOn, type TestHandlers, type TestServer } from './testing.ts';
 
 const time = { clock: systemClock, timers: systemTimers, random: systemRandom };
@@ -116,6 +116,43 @@ describe.skipIf(!canRun)(`TLS${canRun ? '' : ' (skipped: openssl is not on PATH)
     await expect(call(port, { ca: pem('ours.pem') })).rejects.toMatchObject({ code: 'Unavailable' });
     other.stop();
   });
+
+  it.each(['edge', 'grpc-js'] as const)(
+    'a handler of a server of %s learns whose certificate it was',
+    async (carrier) => {
+      const seen: unknown[] = [];
+      const own: TestHandlers = {
+        emptyCall: (_request, { attributes }) => {
+          seen.push(attributes.get(peerIdentityKey));
+          return Promise.resolve({});
+        },
+      };
+      const logger = createLogger({ service: 'test', level: 'silent' });
+      const ask = async (tls: TlsMaterial, shown: ChannelTls): Promise<void> => {
+        const server =
+          carrier === 'edge' ? createEdgeServer({ ...time, logger, tls }) : createGrpcServer({ logger, tls });
+        server.add(definition, own);
+        const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
+        const channel = createEdgeChannel(`127.0.0.1:${port}`, { ...time, tls: shown });
+        await createGrpcClient(definition, channel).emptyCall({});
+        channel.close();
+        server.stop();
+      };
+      const ca = pem('ours.pem');
+      await ask(material('server', 'ours.pem'), { ca, ...material('client') });
+      // Nobody asked for the certificate, so nobody has verified it.
+      await ask(material('server'), { ca, ...material('client') });
+      expect(seen).toEqual([
+        {
+          commonName: 'client',
+          dnsNames: ['localhost'],
+          uris: [],
+          fingerprint: expect.stringMatching(/^[0-9A-F:]{95}$/) as string,
+        },
+        undefined,
+      ]);
+    },
+  );
 
   it('a new certificate serves new connections, and those that stand go on', async () => {
     running = await startServer(handlers, { tls: material('server') });

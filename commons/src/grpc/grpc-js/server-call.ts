@@ -12,13 +12,14 @@ import { once } from 'node:events';
 import { oaasError } from '../../errors/index.ts';
 import type { Logger } from '../../telemetry/index.ts';
 import type { CallContext, MethodDefinition } from '../definition.ts';
+import { identityOf, peerIdentityKey } from '../identity.ts';
 import { readMetadata, setMetadata } from './metadata.ts';
 import { sentStatus } from './status.ts';
 
 /** What every kind of call has. The kinds' own types overload `on` in ways that do not unite. */
 interface AnyCall extends Pick<
   ServerUnaryCall<unknown, unknown>,
-  'metadata' | 'getPeer' | 'getDeadline' | 'sendMetadata'
+  'metadata' | 'getPeer' | 'getDeadline' | 'sendMetadata' | 'getAuthContext'
 > {
   on(event: 'cancelled', listener: () => void): unknown;
 }
@@ -77,6 +78,7 @@ function openCall(call: AnyCall, setting: CallSetting, end: AbortSignal | undefi
   const trailer = new Metadata();
   let hasHeaders = false;
   const deadline = Number(call.getDeadline());
+  let attributes: Map<string, unknown> | undefined;
   return {
     trailer,
     context: {
@@ -92,7 +94,9 @@ function openCall(call: AnyCall, setting: CallSetting, end: AbortSignal | undefi
       setTrailer: (key, value) => {
         setMetadata(trailer, key, value);
       },
-      attributes: new Map(),
+      get attributes() {
+        return (attributes ??= attributesOf(call));
+      },
       logger: setting.logger,
     },
     sendHeaders: () => {
@@ -101,6 +105,11 @@ function openCall(call: AnyCall, setting: CallSetting, end: AbortSignal | undefi
       call.sendMetadata(headers);
     },
   };
+}
+
+function attributesOf(call: AnyCall): Map<string, unknown> {
+  const identity = identityOf(call.getAuthContext().sslPeerCertificate);
+  return new Map(identity === undefined ? [] : [[peerIdentityKey, identity]]);
 }
 
 async function answerOnce(

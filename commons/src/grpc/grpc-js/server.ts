@@ -8,6 +8,7 @@ import {
 } from '@grpc/grpc-js';
 import { oaasError } from '../../errors/index.ts';
 import type { TlsMaterial } from '../../security/index.ts';
+import { createCallMeter } from '../call-meter.ts';
 import { type CallContext, methodPath, type ServiceDefinition, type ServiceHandlers } from '../definition.ts';
 import { healthDefinition, healthHandlers } from '../health-service.ts';
 import { ownConnections, widenStreamWindow } from './http2-server.ts';
@@ -36,7 +37,7 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   const streamsEnd = new AbortController();
   const around = compose([
     correlate(options.newCorrelationId),
-    ...(options.metrics === undefined ? [] : [measure(options.metrics)]),
+    ...(options.metrics === undefined ? [] : [measure(createCallMeter(options.metrics))]),
     logFailures,
     ...(options.interceptors ?? []),
   ]);
