@@ -1,8 +1,9 @@
 import { oaasError } from '@oaas/commons/errors';
 import { Reader, Writer } from './bytes.ts';
-import { compareValues } from './crdt-map.ts';
+import { compareValues, encodeMap } from './crdt-map.ts';
+import { mapOf } from './register.ts';
 import { compareStamps, laterStamp, readStamp, type Stamp, stampBytes, writeStamp, zeroStamp } from './stamp.ts';
-import type { ObjectHeader } from './types.ts';
+import type { ObjectHeader, Register } from './types.ts';
 import {
   emptyVector,
   incrementVector,
@@ -52,9 +53,23 @@ export function versionOf(header: ObjectHeader | undefined): number {
   return header !== undefined && isAlive(header) ? vectorTotal(header.vector) : 0;
 }
 
-/** False for an entry, tombstones too, that a delete or a Set took away: it is dropped wherever it turns up. */
-export function survives(header: ObjectHeader | undefined, stamp: Stamp): boolean {
-  if (header === undefined) return true;
+/**
+ * What is left of an entry, tombstones too, under the object's header: nothing when a delete or a Set took it away, and of
+ * a map what came later. To be applied wherever an entry or a header was merged or written; otherwise replicas that learn
+ * of the two in different orders differ.
+ */
+export function survivorOf(header: ObjectHeader | undefined, register: Register): Register | undefined {
+  if (header === undefined) return register;
+  if (!survives(header, register.stamp)) return undefined;
+  const map = mapOf(register);
+  if (map === undefined) return register;
+  const left = [...map.elements].filter(([, { stamp }]) => survives(header, stamp));
+  if (left.length === map.elements.size) return register;
+  return { ...register, value: encodeMap({ ...map, elements: new Map(left) }) };
+}
+
+/** True for what was stamped after the last delete, and not before the last Set. */
+function survives(header: ObjectHeader, stamp: Stamp): boolean {
   return compareStamps(stamp, header.cleared) >= 0 && compareStamps(stamp, header.deleted) > 0;
 }
 

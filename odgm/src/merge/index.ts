@@ -41,7 +41,7 @@ export {
   headerStamp,
   isAlive,
   mergeHeaders,
-  survives,
+  survivorOf,
   versionOf,
 } from './header.ts';
 export { decodeLeaf, directionOf, encodeLeaf, type Leaf, type LeafKind } from './leaf.ts';

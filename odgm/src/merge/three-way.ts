@@ -45,7 +45,7 @@ export interface ObjectMerge {
   readonly outcome: 'none' | 'change' | 'delete';
   readonly put: ReadonlyMap<string, RegisterWrite>;
   readonly remove: readonly string[];
-  /** Absent: as it is. */
+  /** Absent: as it is, also where theirs took the triggers away, as a batch can only set them. */
   readonly event: Uint8Array | undefined;
   /** With policy `list`, not resolved; with another one, resolved by it. */
   readonly conflicts: readonly MergeConflict[];
@@ -90,7 +90,7 @@ export function mergeObject(object: ObjectThreeWay, policy: MergePolicy): Object
   }
   const isDeleted = isAlive(header.base) && isAlive(header.ours) && !isAlive(header.theirs);
   const isCreated = isAlive(header.theirs) && !isAlive(header.ours) && !isAlive(header.base);
-  const isLeft = entryCount > 0 || conflicts.length > 0;
+  const isLeft = entryCount > 0 || (event.isConflict && event.write === undefined);
   const isChanged = put.size > 0 || remove.length > 0 || isCreated || event.write?.value !== undefined;
   const outcome = isDeleted && !isLeft ? 'delete' : isChanged ? 'change' : 'none';
   return { objectId, outcome, put, remove, event: event.write?.value, conflicts };

@@ -14,7 +14,7 @@ export interface Register {
 
 /**
  * State of one object besides its entries. Each part only grows, so that merging takes the later of each part. An
- * entry counts only when {@link survives} says so.
+ * entry counts as far as {@link survivorOf} leaves it.
  */
 export interface ObjectHeader {
   /** Entries stamped before this are gone: the last write that replaced the object, or the last delete. */
