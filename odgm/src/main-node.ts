@@ -129,7 +129,6 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     health,
     metrics,
     reflection: config.reflectionEnabled,
-    newCorrelationId: () => newCorrelationId(random),
     otherProtocols: [
       {
         preface: meshPreface,
@@ -142,7 +141,10 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
   });
   const clientOf = ({ address }: Member) => dataClients.client(address);
   grpc.add(data.DataServiceDefinition, dataService({ node, clientOf, metrics: nodeMetrics, clock }));
-  grpc.add(invoke.OprcFunctionDefinition, functionService({ node, invoker, clock }));
+  grpc.add(
+    invoke.OprcFunctionDefinition,
+    functionService({ node, invoker, clock, newCorrelationId: () => newCorrelationId(random) }),
+  );
   grpc.add(peer.GridPeerDefinition, peerService(node));
   grpc.add(admin.GridAdminDefinition, gridAdminService({ node, metrics, clock }));
 

@@ -5,7 +5,7 @@ import {
   type FunctionProgram,
   loadFunctionConfig,
 } from '@oaas/commons/function';
-import { createLogger } from '@oaas/commons/telemetry';
+import { createLogger, currentCorrelationId, withCorrelation } from '@oaas/commons/telemetry';
 import { tempDir, type TempDir } from '@oaas/commons/testkit';
 import { systemClock, systemRandom, systemTimers } from '@oaas/commons/time/system';
 import { invoke } from '@oaas/proto';
@@ -62,6 +62,7 @@ const functions: Record<string, ClassFunction> = {
     const { of, object, payload } = call.json<{ of: string; object: string; payload?: unknown }>();
     return (await call.objects('test.Class', object).invoke(of, payload)).text();
   },
+  correlation: () => currentCorrelationId() ?? 'none',
   wait: async (call) => {
     entered();
     await new Promise<void>((resolve) => {
@@ -299,6 +300,16 @@ describe('what goes wrong is a response with a status', () => {
     expect(response.status).toBe(ResponseStatus.SYSTEM_ERROR);
     expect(bodyOf(response)).toMatchObject({ code: 'DeadlineExceeded' });
   });
+});
+
+it('a function runs under the correlation id of its caller, or under a new one that the caller is told', async () => {
+  const request = { clsId: 'test.Class', objectId: 'o', fnId: 'correlation' };
+  const asked = await withCorrelation('of-the-caller', () => node.functions.invokeObj(request));
+  expect(asked.payload?.toString()).toBe('of-the-caller');
+  let told: string | undefined;
+  const made = await node.functions.invokeObj(request, { onTrailer: (to) => (told = to.get('x-correlation-id')) });
+  expect(made.payload?.toString()).toMatch(/^[0-9a-f]{32}$/);
+  expect(told).toBe(made.payload?.toString());
 });
 
 describe('what is wrong with the call itself is an error', () => {

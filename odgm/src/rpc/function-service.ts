@@ -1,5 +1,6 @@
 import { partitionOf } from '@oaas/commons/client';
-import type { ServiceHandlers } from '@oaas/commons/grpc';
+import type { CallContext, CallOptions, ServiceHandlers } from '@oaas/commons/grpc';
+import { correlationHeader } from '@oaas/commons/telemetry';
 import type { Clock } from '@oaas/commons/time';
 import type { invoke } from '@oaas/proto';
 import type { InvocationTable, Invoker } from '../invocation/index.ts';
@@ -11,6 +12,8 @@ export interface FunctionServiceOptions {
   readonly node: GridNode;
   readonly invoker: Invoker;
   readonly clock: Clock;
+  /** For calls that bring no correlation id: what a function does is followed by it. */
+  readonly newCorrelationId: () => string;
 }
 
 /**
@@ -20,10 +23,18 @@ export interface FunctionServiceOptions {
 export function functionService(
   options: FunctionServiceOptions,
 ): ServiceHandlers<typeof invoke.OprcFunctionDefinition> {
-  const { node, invoker, clock } = options;
+  const { node, invoker, clock, newCorrelationId } = options;
+  /** An id that the caller sent travels along by itself. */
+  const correlated = (context: CallContext): CallOptions => {
+    const call = onward(context, clock);
+    if (context.metadata.get(correlationHeader) !== undefined) return call;
+    const id = newCorrelationId();
+    context.setTrailer(correlationHeader, id);
+    return { ...call, metadata: { ...call.metadata, [correlationHeader]: id } };
+  };
   return {
     invokeFn: async (request, context) =>
-      invoker.invoke(tableOf(node.collection(request.clsId)), { kind: 'function', request }, onward(context, clock)),
+      invoker.invoke(tableOf(node.collection(request.clsId)), { kind: 'function', request }, correlated(context)),
 
     invokeObj: async (request, context) => {
       const collection = node.collection(request.clsId);
@@ -31,7 +42,7 @@ export function functionService(
       const isAuto = context.metadata.get(partitionHeader) === 'auto';
       const partitionId = isAuto ? partitionOf(objectId, collection.partitionCount) : request.partitionId;
       const call = { ...request, objectId, partitionId };
-      return invoker.invoke(tableOf(collection), { kind: 'object', request: call }, onward(context, clock));
+      return invoker.invoke(tableOf(collection), { kind: 'object', request: call }, correlated(context));
     },
   };
 }
