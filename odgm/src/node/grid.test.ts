@@ -134,7 +134,9 @@ describe('three nodes', () => {
     const after = (await json(first, '/admin/shards/distribution')) as Distribution;
     expect(after.shards.find((shard) => shard.partition === partition)?.state).toBe('unavailable');
     const late = first.data.get(object(partition), { deadlineMs: 2000 });
-    await expect(late).rejects.toMatchObject({ code: expect.stringMatching(/NoLeader|Unavailable|DeadlineExceeded/) as string });
+    await expect(late).rejects.toMatchObject({
+      code: expect.stringMatching(/NoLeader|Unavailable|DeadlineExceeded/) as string,
+    });
     const health = (await json(first, '/admin/health')) as { status: string; members: { id: string }[] };
     expect(health).toMatchObject({ status: 'degraded', members: [{ id: 'n2' }] });
   });

@@ -5,7 +5,7 @@ import { metaShard } from '../meta/index.ts';
 import type { RaftHost } from '../replication/index.ts';
 import { openRaftShard, type ShardHandle } from '../shard/index.ts';
 import type { Engine, Storage } from '../storage/index.ts';
-import { limitsOf } from './collection.ts';
+import { limitsOf, unsupportedReason } from './collection.ts';
 import type { ReplicaFactory } from './replicas.ts';
 
 /** Where replicas of one durability live. */
@@ -37,6 +37,8 @@ export class ShardFactory implements ReplicaFactory {
   }
 
   async open(shard: ShardRecord, { spec }: CollectionRecord, replica: ShardReplicaRecord): Promise<ShardHandle> {
+    const reason = unsupportedReason(spec);
+    if (reason !== undefined) throw oaasError('ShardTypeUnsupported', reason);
     const home = this.#homes.get(spec.durability);
     if (home === undefined) throw oaasError('Internal', `this node has no ${spec.durability} storage`);
     if (spec.durability === 'ephemeral' && shard.replicas.length > 1) await this.#checkLost(home, shard.id, replica);

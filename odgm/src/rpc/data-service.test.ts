@@ -13,7 +13,7 @@ beforeAll(async () => {
     collections: [
       { name: 'things', classIds: ['shop.Thing'], partitionCount: 4 },
       { name: 'volatile', durability: 'ephemeral' },
-      { name: 'agreed', shardType: 'raft', replicaCount: 3 },
+      { name: 'agreed', shardType: 'mst', replicaCount: 3 },
       { name: 'small', options: { maxValueBytes: 4 } },
     ],
   });
