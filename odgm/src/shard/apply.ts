@@ -83,7 +83,7 @@ function applyChange(
   if (entryCount > limits.maxEntriesPerObject) throw tooLarge(`object ${id}`, 'maxEntriesPerObject', limits);
   if (bytes > limits.maxObjectBytes) throw tooLarge(`object ${id}`, 'maxObjectBytes', limits);
   const version = (meta?.version ?? 0) + 1;
-  transaction.change(id, { version, entryCount, bytes, event }, changes);
+  transaction.change(id, { version, entryCount, bytes, event }, changes, mutation.replace ? mutation.put : undefined);
   return { version, changed: true };
 }
 
@@ -132,7 +132,7 @@ function applyExpiry(transaction: ShardTransaction, entries: readonly ExpiringEn
     if (changes.length === 0) continue;
     changed = true;
     const entryCount = meta.entryCount - changes.length;
-    transaction.change(id, { version: meta.version + 1, entryCount, bytes, event: meta.event }, changes);
+    transaction.change(id, { version: meta.version + 1, entryCount, bytes, event: meta.event }, changes, undefined);
   }
   return { version: 0, changed };
 }

@@ -5,10 +5,13 @@ import type { ExpiringEntry, ObjectMeta, StoredObject, Value } from './model.ts'
 import {
   decodeMeta,
   decodeValue,
+  eachEntry,
   endOfTime,
   entryKey,
+  entryOf,
   expiringEntryOf,
   expiryRange,
+  hasEntries,
   idOfMetaKey,
   keyOfEntryKey,
   metaKey,
@@ -58,28 +61,32 @@ export class ShardReader {
   }
 
   meta(id: string): ObjectMeta | undefined {
-    const stored = this.#storage.get(metaKey(this.#location, id));
-    return stored === undefined ? undefined : decodeMeta(stored);
+    const record = this.#storage.get(metaKey(this.#location, id));
+    return record === undefined ? undefined : decodeMeta(record);
   }
 
   object(id: string): StoredObject | undefined {
-    const meta = this.meta(id);
-    if (meta === undefined) return undefined;
+    const record = this.#storage.get(metaKey(this.#location, id));
+    if (record === undefined) return undefined;
+    const meta = decodeMeta(record);
     const entries = new Map<string, Value>();
-    if (meta.entryCount === 0) return { meta, entries };
-    const start = entryKey(this.#location, id, '');
-    for (const { key, value } of this.#storage.range({ start, end: prefixEnd(start) })) {
-      const decoded = decodeValue(value);
-      if (this.#isLive(decoded)) entries.set(keyOfEntryKey(key, id), decoded);
-    }
+    this.#each(id, record, meta, (key, value) => {
+      entries.set(key, value);
+      return true;
+    });
     return { meta, entries };
   }
 
   value(id: string, key: string): Value | undefined {
-    const stored = this.#storage.get(entryKey(this.#location, id, key));
-    if (stored === undefined) return undefined;
-    const value = decodeValue(stored);
-    return this.#isLive(value) ? value : undefined;
+    return this.entry(id, key)?.value;
+  }
+
+  /** An entry with the meta of its object, which exists also where the entry does not. */
+  entry(id: string, key: string): { readonly meta: ObjectMeta; readonly value: Value | undefined } | undefined {
+    const record = this.#storage.get(metaKey(this.#location, id));
+    if (record === undefined) return undefined;
+    const value = hasEntries(record) ? entryOf(record, key) : this.#ownEntry(id, key);
+    return { meta: decodeMeta(record), value: value !== undefined && this.#isLive(value) ? value : undefined };
   }
 
   /** Entries whose time has come and that are still stored, the longest overdue first. */
@@ -110,14 +117,36 @@ export class ShardReader {
 
   listValues(id: string, query: ListQuery): Page<ListedValue> {
     const scope = `${this.#scope}/values/${id}/${query.prefix}`;
+    const cursor = query.cursor === undefined ? undefined : decodeCursor(scope, query.cursor);
+    const record = this.#storage.get(metaKey(this.#location, id));
+    if (record === undefined) return { items: [] };
+    if (hasEntries(record)) return listWhole(record, query, scope, cursor, (value) => this.#isLive(value));
     const prefix = entryKey(this.#location, id, query.prefix);
-    const start =
-      query.cursor === undefined ? prefix : after(entryKey(this.#location, id, decodeCursor(scope, query.cursor)));
+    const start = cursor === undefined ? prefix : after(entryKey(this.#location, id, cursor));
     return this.#page(start, prefixEnd(prefix), query, (key, value) => {
       const decoded = decodeValue(value);
       const name = keyOfEntryKey(key, id);
       return { name, item: this.#isLive(decoded) ? { key: name, value: decoded } : undefined, scope };
     });
+  }
+
+  #ownEntry(id: string, key: string): Value | undefined {
+    const stored = this.#storage.get(entryKey(this.#location, id, key));
+    return stored === undefined ? undefined : decodeValue(stored);
+  }
+
+  /** Entries that can be seen, in the order of keys. */
+  #each(id: string, record: Uint8Array, meta: ObjectMeta, each: (key: string, value: Value) => boolean): void {
+    if (meta.entryCount === 0) return;
+    if (hasEntries(record)) {
+      eachEntry(record, (key, value) => !this.#isLive(value) || each(key, value));
+      return;
+    }
+    const start = entryKey(this.#location, id, '');
+    for (const { key, value } of this.#storage.range({ start, end: prefixEnd(start) })) {
+      const decoded = decodeValue(value);
+      if (this.#isLive(decoded) && !each(keyOfEntryKey(key, id), decoded)) return;
+    }
   }
 
   #isLive({ expiresAt }: Value): boolean {
@@ -130,7 +159,7 @@ export class ShardReader {
     query: ListQuery,
     read: (key: Uint8Array, value: Uint8Array) => { name: string; item: T | undefined; scope: string },
   ): Page<T> {
-    const limit = Math.min(query.limit === 0 ? defaultPageSize : query.limit, maxPageSize);
+    const limit = limitOf(query);
     const items: T[] = [];
     let bytes = 0;
     let last: { name: string; scope: string } | undefined;
@@ -145,6 +174,34 @@ export class ShardReader {
     }
     return { items };
   }
+}
+
+/** A page of the entries of an object that is stored whole: too small for a bound of bytes. */
+function listWhole(
+  record: Uint8Array,
+  query: ListQuery,
+  scope: string,
+  cursor: string | undefined,
+  isLive: (value: Value) => boolean,
+): Page<ListedValue> {
+  const limit = limitOf(query);
+  const items: ListedValue[] = [];
+  let next: Uint8Array | undefined;
+  eachEntry(record, (key, value) => {
+    if (!key.startsWith(query.prefix) || (cursor !== undefined && key <= cursor) || !isLive(value)) return true;
+    const last = items.at(-1);
+    if (items.length === limit && last !== undefined) {
+      next = encodeCursor(scope, last.key);
+      return false;
+    }
+    items.push({ key, value });
+    return true;
+  });
+  return next === undefined ? { items } : { items, next };
+}
+
+function limitOf({ limit }: ListQuery): number {
+  return Math.min(limit === 0 ? defaultPageSize : limit, maxPageSize);
 }
 
 /** The smallest key above `key`. */

@@ -91,24 +91,114 @@ function latin1(bytes: Uint8Array, from: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1', from);
 }
 
-export function encodeMeta(meta: ObjectMeta): Uint8Array {
-  const record = Buffer.allocUnsafe(21 + (meta.event?.length ?? 0));
-  record[0] = format;
-  record.writeDoubleBE(meta.version, 1);
-  record.writeUInt32BE(meta.entryCount, 9);
-  record.writeDoubleBE(meta.bytes, 13);
-  if (meta.event !== undefined) record.set(meta.event, 21);
+/**
+ * Record of an object, format 2: u8 format, u8 flags, version (f64), count of entries (u32), bytes (f64), triggers (length
+ * as u32) where flagged, and the entries themselves where they are few and small: for each, in the order of keys, length
+ * of the key (u16), key, length of the value (u32), value as {@link encodeValue} writes it. All else has entries of its own keys.
+ */
+const objectFormat = 2;
+const objectHead = 22;
+const objectFlags = { whole: 1, event: 2 } as const;
+
+/**
+ * Whether the entries lie in the object's record: one read and one write then do for all of it. Part of the format: every
+ * replica must decide alike.
+ */
+export function isWhole({ entryCount, bytes }: ObjectMeta): boolean {
+  return bytes <= 4096 && entryCount <= 32;
+}
+
+/** `entries` in the order of keys: of an object that is stored whole. */
+export function encodeObject(meta: ObjectMeta, entries: readonly (readonly [string, Value])[] | undefined): Uint8Array {
+  const { event } = meta;
+  let size = objectHead + (event === undefined ? 0 : 4 + event.length);
+  if (entries !== undefined) for (const [key, value] of entries) size += 6 + key.length + valueSize(value);
+  const record = Buffer.allocUnsafe(size);
+  record[0] = objectFormat;
+  record[1] = (entries === undefined ? 0 : objectFlags.whole) | (event === undefined ? 0 : objectFlags.event);
+  record.writeDoubleBE(meta.version, 2);
+  record.writeUInt32BE(meta.entryCount, 10);
+  record.writeDoubleBE(meta.bytes, 14);
+  let at = objectHead;
+  if (event !== undefined) {
+    at = record.writeUInt32BE(event.length, at);
+    record.set(event, at);
+    at += event.length;
+  }
+  if (entries === undefined) return record;
+  for (const [key, value] of entries) {
+    at = record.writeUInt16BE(key.length, at);
+    putText(record, key, at);
+    at = record.writeUInt32BE(valueSize(value), at + key.length);
+    at = writeValue(record, value, at);
+  }
   return record;
 }
 
 export function decodeMeta(bytes: Uint8Array): ObjectMeta {
-  const record = recordOf(bytes, 21);
+  const record = objectOf(bytes);
   return {
-    version: record.readDoubleBE(1),
-    entryCount: record.readUInt32BE(9),
-    bytes: record.readDoubleBE(13),
-    event: record.length > 21 ? record.subarray(21) : undefined,
+    version: record.readDoubleBE(2),
+    entryCount: record.readUInt32BE(10),
+    bytes: record.readDoubleBE(14),
+    event: eventOf(record),
   };
+}
+
+function eventOf(record: Buffer): Uint8Array | undefined {
+  if (((record[1] ?? 0) & objectFlags.event) === 0) return undefined;
+  const from = objectHead + 4;
+  return record.subarray(from, from + record.readUInt32BE(objectHead));
+}
+
+/** True when all entries are in the record. */
+export function hasEntries(record: Uint8Array): boolean {
+  return ((record[1] ?? 0) & objectFlags.whole) !== 0;
+}
+
+/** Calls `each` with the entries of a record, in the order of keys, until it says false. */
+export function eachEntry(bytes: Uint8Array, each: (key: string, value: Value) => boolean): void {
+  const record = objectOf(bytes);
+  let at = objectHead + (eventOf(record)?.length ?? -4) + 4;
+  while (at < record.length) {
+    const keyFrom = at + 2;
+    const keyTo = keyFrom + record.readUInt16BE(at);
+    const valueFrom = keyTo + 4;
+    at = valueFrom + record.readUInt32BE(keyTo);
+    if (at > record.length) throw unreadable();
+    if (!each(record.toString('latin1', keyFrom, keyTo), decodeValue(record.subarray(valueFrom, at)))) return;
+  }
+}
+
+/** One entry of a record that has them. */
+export function entryOf(bytes: Uint8Array, key: string): Value | undefined {
+  const record = objectOf(bytes);
+  let at = objectHead + (eventOf(record)?.length ?? -4) + 4;
+  while (at < record.length) {
+    const keyFrom = at + 2;
+    const keyTo = keyFrom + record.readUInt16BE(at);
+    const valueFrom = keyTo + 4;
+    at = valueFrom + record.readUInt32BE(keyTo);
+    if (at > record.length) throw unreadable();
+    if (isText(record, keyFrom, keyTo, key)) return decodeValue(record.subarray(valueFrom, at));
+  }
+  return undefined;
+}
+
+function isText(bytes: Uint8Array, from: number, to: number, text: string): boolean {
+  if (to - from !== text.length) return false;
+  for (let i = 0; i < text.length; i++) if (bytes[from + i] !== text.charCodeAt(i)) return false;
+  return true;
+}
+
+function objectOf(bytes: Uint8Array): Buffer {
+  if (bytes.length < objectHead || bytes[0] !== objectFormat) throw unreadable();
+  return bufferOf(bytes);
+}
+
+/** No copy. */
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 const typeBit = 1;
@@ -116,13 +206,22 @@ const expiryBit = 2;
 
 /** The high half of a value's first byte is the format, the low half has the type and whether a time (u48) follows. */
 export function encodeValue(value: Value): Uint8Array {
-  const { data, expiresAt } = value;
-  const head = expiresAt === undefined ? 1 : 7;
-  const record = Buffer.allocUnsafe(head + data.length);
-  record[0] = (format << 4) | (value.type === 'bytes' ? 0 : typeBit) | (expiresAt === undefined ? 0 : expiryBit);
-  if (expiresAt !== undefined) record.writeUIntBE(expiresAt, 1, 6);
-  record.set(data, head);
+  const record = Buffer.allocUnsafe(valueSize(value));
+  writeValue(record, value, 0);
   return record;
+}
+
+function valueSize({ data, expiresAt }: Value): number {
+  return (expiresAt === undefined ? 1 : 7) + data.length;
+}
+
+/** Gives the place after it. */
+function writeValue(record: Buffer, { data, type, expiresAt }: Value, from: number): number {
+  record[from] = (format << 4) | (type === 'bytes' ? 0 : typeBit) | (expiresAt === undefined ? 0 : expiryBit);
+  let at = from + 1;
+  if (expiresAt !== undefined) at = record.writeUIntBE(expiresAt, at, 6);
+  record.set(data, at);
+  return at + data.length;
 }
 
 export function decodeValue(bytes: Uint8Array): Value {
@@ -130,12 +229,8 @@ export function decodeValue(bytes: Uint8Array): Value {
   if (first >> 4 !== format) throw unreadable();
   const type = (first & typeBit) === 0 ? 'bytes' : 'crdt-map';
   if ((first & expiryBit) === 0) return { data: bytes.subarray(1), type, expiresAt: undefined };
-  return { data: bytes.subarray(7), type, expiresAt: recordOf48(bytes) };
-}
-
-function recordOf48(bytes: Uint8Array): number {
   if (bytes.length < 7) throw unreadable();
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).readUIntBE(1, 6);
+  return { data: bytes.subarray(7), type, expiresAt: bufferOf(bytes).readUIntBE(1, 6) };
 }
 
 export function encodeCounters(counters: ShardCounters): Uint8Array {

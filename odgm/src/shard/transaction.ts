@@ -4,13 +4,16 @@ import {
   countersKey,
   decodeMeta,
   decodeValue,
+  eachEntry,
   encodeCounters,
-  encodeMeta,
+  encodeObject,
   encodeValue,
   endOfTime,
   entryKey,
   expiryKey,
   expiryRecord,
+  hasEntries,
+  isWhole,
   keyOfEntryKey,
   metaKey,
   type ShardLocation,
@@ -32,27 +35,28 @@ export interface EntryExtent {
   readonly expiresAt: number | undefined;
 }
 
-interface PendingEntry {
-  value: Value | undefined;
-  readonly storedExpiresAt: number | undefined;
-}
-
 interface PendingObject {
+  readonly key: Uint8Array;
   meta: ObjectMeta | undefined;
-  /** True when nothing of the stored entries is left but what `entries` names. */
-  isReplaced: boolean;
-  /** Changed entries. */
-  readonly entries: Map<string, PendingEntry>;
+  /** True when `entries` has all entries; false when those that it does not name are as stored. */
+  isComplete: boolean;
+  /** `undefined` for one that is gone; not there in a complete object. */
+  entries: Map<string, Value | undefined>;
+  isChanged: boolean;
 }
 
 /**
  * A group of mutations that will be committed together: each sees the ones before it, storage sees all or none.
  * Holds no lock and starts no I/O; a transaction that is dropped leaves nothing behind.
+ *
+ * Small objects are stored whole, in one record. Entries of larger ones have keys of their own: what happens to them is
+ * written down at once, in the order in which it happens.
  */
 export class ShardTransaction {
   readonly #storage: StorageReader;
   readonly #location: ShardLocation;
   readonly #objects = new Map<string, PendingObject>();
+  readonly #operations: WriteOperation[] = [];
   #counters: ShardCounters;
   #earliestExpiry = endOfTime;
 
@@ -72,66 +76,80 @@ export class ShardTransaction {
   }
 
   meta(id: string): ObjectMeta | undefined {
-    const pending = this.#objects.get(id);
-    return pending === undefined ? this.#storedMeta(id) : pending.meta;
+    return this.#object(id).meta;
   }
 
   value(id: string, key: string): Value | undefined {
-    const pending = this.#objects.get(id);
-    if (pending !== undefined) {
-      const entry = pending.entries.get(key);
-      if (entry !== undefined) return entry.value;
-      if (pending.isReplaced) return undefined;
-    }
+    const object = this.#object(id);
+    const value = object.entries.get(key);
+    if (value !== undefined || object.isComplete || object.entries.has(key)) return value;
     const stored = this.#storage.get(entryKey(this.#location, id, key));
     return stored === undefined ? undefined : decodeValue(stored);
   }
 
   /** All entries of the object. */
   extents(id: string): Map<string, EntryExtent> {
-    const pending = this.#objects.get(id);
-    const extents = pending?.isReplaced === true ? new Map<string, EntryExtent>() : this.#storedExtents(id);
-    if (pending === undefined) return extents;
-    for (const [key, { value }] of pending.entries) {
+    const object = this.#object(id);
+    const extents = object.isComplete ? new Map<string, EntryExtent>() : this.#storedExtents(id);
+    for (const [key, value] of object.entries) {
       if (value === undefined) extents.delete(key);
       else extents.set(key, { bytes: value.data.length, expiresAt: value.expiresAt });
     }
     return extents;
   }
 
-  /** Writes the meta of an object and those of its entries that changed. */
-  change(id: string, meta: ObjectMeta, changes: readonly EntryChange[]): void {
-    const pending = this.#pending(id);
-    this.#count(pending.meta, meta);
-    pending.meta = meta;
-    for (const { key, value, oldExpiresAt } of changes) {
-      const entry = pending.entries.get(key);
-      if (entry !== undefined) entry.value = value;
-      else pending.entries.set(key, { value, storedExpiresAt: pending.isReplaced ? undefined : oldExpiresAt });
-      if (value?.expiresAt !== undefined && value.expiresAt < this.#earliestExpiry) {
-        this.#earliestExpiry = value.expiresAt;
-      }
-    }
+  /**
+   * Writes the meta of an object and those of its entries that changed. `all`: every entry that it has from now on, if
+   * that is known.
+   */
+  change(
+    id: string,
+    meta: ObjectMeta,
+    changes: readonly EntryChange[],
+    all: ReadonlyMap<string, Value> | undefined,
+  ): void {
+    const object = this.#object(id);
+    this.#count(object.meta, meta);
+    object.meta = meta;
+    object.isChanged = true;
+    for (const change of changes) this.#changeEntry(id, object, change);
+    if (object.isComplete || all === undefined || !isWhole(meta)) return;
+    // It has become small: from here on it is stored whole.
+    for (const key of all.keys()) this.#operations.push({ type: 'delete', key: entryKey(this.#location, id, key) });
+    object.isComplete = true;
+    object.entries = new Map(all);
   }
 
   delete(id: string): void {
-    const pending = this.#pending(id);
-    this.#count(pending.meta, undefined);
-    pending.meta = undefined;
-    pending.isReplaced = true;
-    pending.entries.clear();
+    const object = this.#object(id);
+    for (const [key, { expiresAt }] of this.extents(id)) {
+      if (expiresAt !== undefined) this.#deleteExpiry(id, key, expiresAt);
+      if (!object.isComplete) this.#operations.push({ type: 'delete', key: entryKey(this.#location, id, key) });
+    }
+    this.#count(object.meta, undefined);
+    object.meta = undefined;
+    object.isChanged = true;
+    object.isComplete = true;
+    object.entries = new Map();
   }
 
-  /** What to write so that storage holds the outcome, the counters included. */
+  /** What to write so that storage holds the outcome, the counters included. To be called once, at the end. */
   operations(): WriteOperation[] {
-    const operations: WriteOperation[] = [];
-    for (const [id, pending] of this.#objects) {
-      const key = metaKey(this.#location, id);
-      operations.push(
-        pending.meta === undefined ? { type: 'delete', key } : { type: 'put', key, value: encodeMeta(pending.meta) },
-      );
-      if (pending.isReplaced) this.#deleteStored(id, pending, operations);
-      for (const [name, entry] of pending.entries) this.#writeEntry(id, name, entry, pending.isReplaced, operations);
+    const operations = this.#operations;
+    for (const [id, { key, meta, entries, isComplete, isChanged }] of this.#objects) {
+      if (!isChanged) continue;
+      if (meta === undefined) {
+        operations.push({ type: 'delete', key });
+        continue;
+      }
+      const all = isComplete ? ([...entries] as [string, Value][]) : undefined;
+      if (all === undefined || isWhole(meta)) {
+        if (all !== undefined && all.length > 1) all.sort(byKey);
+        operations.push({ type: 'put', key, value: encodeObject(meta, all) });
+        continue;
+      }
+      operations.push({ type: 'put', key, value: encodeObject(meta, undefined) });
+      for (const [name, value] of all) this.#putEntry(id, name, value);
     }
     if (operations.length > 0) {
       operations.push({ type: 'put', key: countersKey(this.#location), value: encodeCounters(this.#counters) });
@@ -139,47 +157,56 @@ export class ShardTransaction {
     return operations;
   }
 
-  #deleteStored(id: string, { entries }: PendingObject, operations: WriteOperation[]): void {
-    for (const [name, { expiresAt }] of this.#storedExtents(id)) {
-      if (expiresAt !== undefined) this.#deleteExpiry(id, name, expiresAt, operations);
-      if (entries.get(name)?.value === undefined) {
-        operations.push({ type: 'delete', key: entryKey(this.#location, id, name) });
-      }
+  #changeEntry(id: string, object: PendingObject, { key, value, oldExpiresAt }: EntryChange): void {
+    const expiresAt = value?.expiresAt;
+    if (oldExpiresAt !== undefined && oldExpiresAt !== expiresAt) this.#deleteExpiry(id, key, oldExpiresAt);
+    if (expiresAt !== undefined) {
+      this.#operations.push({
+        type: 'put',
+        key: expiryKey(this.#location, expiresAt, id, key),
+        value: expiryRecord,
+      });
+      if (expiresAt < this.#earliestExpiry) this.#earliestExpiry = expiresAt;
     }
-  }
-
-  #writeEntry(
-    id: string,
-    name: string,
-    { value, storedExpiresAt }: PendingEntry,
-    isReplaced: boolean,
-    operations: WriteOperation[],
-  ): void {
-    if (storedExpiresAt !== undefined && storedExpiresAt !== value?.expiresAt) {
-      this.#deleteExpiry(id, name, storedExpiresAt, operations);
-    }
-    if (value === undefined) {
-      if (!isReplaced) operations.push({ type: 'delete', key: entryKey(this.#location, id, name) });
+    if (object.isComplete) {
+      if (value === undefined) object.entries.delete(key);
+      else object.entries.set(key, value);
       return;
     }
-    operations.push({ type: 'put', key: entryKey(this.#location, id, name), value: encodeValue(value) });
-    if (value.expiresAt !== undefined) {
-      const key = expiryKey(this.#location, value.expiresAt, id, name);
-      operations.push({ type: 'put', key, value: expiryRecord });
-    }
+    object.entries.set(key, value);
+    if (value !== undefined) this.#putEntry(id, key, value);
+    else this.#operations.push({ type: 'delete', key: entryKey(this.#location, id, key) });
   }
 
-  #deleteExpiry(id: string, name: string, expiresAt: number, operations: WriteOperation[]): void {
-    operations.push({ type: 'delete', key: expiryKey(this.#location, expiresAt, id, name) });
+  #putEntry(id: string, key: string, value: Value): void {
+    this.#operations.push({ type: 'put', key: entryKey(this.#location, id, key), value: encodeValue(value) });
   }
 
-  #pending(id: string): PendingObject {
-    let pending = this.#objects.get(id);
-    if (pending === undefined) {
-      pending = { meta: this.#storedMeta(id), isReplaced: false, entries: new Map() };
-      this.#objects.set(id, pending);
+  #deleteExpiry(id: string, key: string, expiresAt: number): void {
+    this.#operations.push({ type: 'delete', key: expiryKey(this.#location, expiresAt, id, key) });
+  }
+
+  #object(id: string): PendingObject {
+    const known = this.#objects.get(id);
+    if (known !== undefined) return known;
+    const key = metaKey(this.#location, id);
+    const record = this.#storage.get(key);
+    const entries = new Map<string, Value | undefined>();
+    const object: PendingObject = {
+      key,
+      meta: record === undefined ? undefined : decodeMeta(record),
+      isComplete: record === undefined || hasEntries(record),
+      entries,
+      isChanged: false,
+    };
+    if (record !== undefined && object.isComplete) {
+      eachEntry(record, (name, value) => {
+        entries.set(name, value);
+        return true;
+      });
     }
-    return pending;
+    this.#objects.set(id, object);
+    return object;
   }
 
   #count(before: ObjectMeta | undefined, after: ObjectMeta | undefined): void {
@@ -188,11 +215,6 @@ export class ShardTransaction {
       entries: this.#counters.entries + (after?.entryCount ?? 0) - (before?.entryCount ?? 0),
       bytes: this.#counters.bytes + (after?.bytes ?? 0) - (before?.bytes ?? 0),
     };
-  }
-
-  #storedMeta(id: string): ObjectMeta | undefined {
-    const stored = this.#storage.get(metaKey(this.#location, id));
-    return stored === undefined ? undefined : decodeMeta(stored);
   }
 
   #storedExtents(id: string): Map<string, EntryExtent> {
@@ -204,4 +226,8 @@ export class ShardTransaction {
     }
     return extents;
   }
+}
+
+function byKey([a]: readonly [string, Value], [b]: readonly [string, Value]): number {
+  return a < b ? -1 : 1;
 }

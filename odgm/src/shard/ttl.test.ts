@@ -76,8 +76,8 @@ describe('an entry with a time to live', () => {
       expect(shard.counters.entries).toBe(2);
     });
     expect(shard.reader.earliestExpiry()).toBe(5000);
-    // Meta, counters, two entries, one time: nothing is left of what went.
-    expect(storage.usage().entries).toBe(5);
+    // The object, the counters, one time: nothing is left of what went.
+    expect(storage.usage().entries).toBe(3);
   });
 
   it('leaves no time behind when its object is deleted or replaced, also within one group', async () => {
@@ -89,7 +89,27 @@ describe('an entry with a time to live', () => {
       shard.mutate(put('o', { b: undefined }, true)),
     ]);
     expect(shard.reader.earliestExpiry()).toBe(2 ** 48 - 1);
-    expect(storage.usage().entries).toBe(3);
+    expect(storage.usage().entries).toBe(2);
+  });
+
+  it('leaves nothing behind in an object that was large and is small, or gone', async () => {
+    const { time, storage, shard } = setup();
+    const large = put('o', { a: 1010, b: 1020 });
+    if (large.type !== 'change') throw new Error('no change');
+    const filler: Value = { data: Buffer.alloc(5000), type: 'bytes', expiresAt: 1030 };
+    const put5000 = { ...large, put: new Map([...large.put, ['filler', filler]]) };
+    await shard.mutate(put5000);
+    expect(storage.usage().entries).toBe(2 + 3 + 3);
+    await time.advance(10);
+    shard.expire(10);
+    await eventually(() => {
+      expect(storage.usage().entries).toBe(2 + 2 + 2);
+    });
+    await shard.mutate(put('o', { b: 1040 }, true));
+    expect(storage.usage().entries).toBe(2 + 1);
+    expect(shard.reader.earliestExpiry()).toBe(1040);
+    await Promise.all([shard.mutate(put5000), shard.mutate({ type: 'delete', objectId: 'o' })]);
+    expect(storage.usage().entries).toBe(1);
   });
 
   it('expires also after a restart', async () => {
