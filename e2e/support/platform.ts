@@ -43,6 +43,9 @@ export async function openPlatform(sandbox: StartedSandbox): Promise<Platform> {
   };
 }
 
+/** Context of a real cluster that stands for `cloud`; given by `npm run e2e:kind`. Without it the cluster is an embedded one. */
+export const realContext = process.env['OAAS_E2E_CONTEXT'];
+
 /** The examples of the repository, as files to copy from. */
 export const examples = path.join(root, 'gitops-examples');
 
@@ -54,6 +57,7 @@ export const test = base.extend<{ console: Console }, { platform: Platform }>({
         dir: path.join(root, 'test-results', 'sandbox'),
         portBase: await freePortBase(17_400),
         fresh: true,
+        ...(realContext === undefined ? {} : { clusters: { cloud: realContext } }),
       });
       const platform = await openPlatform(sandbox);
       await use(platform);
