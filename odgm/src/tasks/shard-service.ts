@@ -1,0 +1,131 @@
+import { oaasError } from '@oaas/commons/errors';
+import { channels, type Mesh } from '../mesh/index.ts';
+import type { GroupStatus, MemberChange, RaftGroup } from '../replication/index.ts';
+import type { ShardHandle } from '../shard/index.ts';
+import type { RaftChange } from './types.ts';
+
+/** What the coordinator of tasks asks of a replica. Travels as JSON: these are few. */
+export type ShardRequest =
+  | { readonly do: 'observe'; readonly shard: number }
+  | {
+      readonly do: 'change';
+      readonly shard: number;
+      readonly change: RaftChange;
+      /** Epochs of the replicas, by member. */
+      readonly epochs: Readonly<Record<string, number>>;
+    }
+  | { readonly do: 'leaveJoint'; readonly shard: number }
+  | { readonly do: 'transferLeader'; readonly shard: number; readonly to: number };
+
+/** What the leader knows of its shard. */
+export interface ShardObservation {
+  readonly leader: number;
+  readonly term: number;
+  readonly voters: readonly number[];
+  readonly votersOutgoing: readonly number[];
+  readonly learners: readonly number[];
+  readonly learnersNext: readonly number[];
+  readonly progress: readonly {
+    readonly member: number;
+    readonly lag: number;
+    readonly needsSnapshot: boolean;
+    readonly received: number;
+    readonly active: boolean;
+  }[];
+  readonly bytes: number;
+}
+
+/** Replicas that a node has, for the coordinator. */
+export interface LocalShards {
+  /** The group of a shard, and who sends its snapshots. */
+  group(shard: number): { readonly group: RaftGroup; readonly sentBytes: (to: number) => number } | undefined;
+  handle(shard: number): ShardHandle | undefined;
+}
+
+const text = new TextEncoder();
+const bytes = new TextDecoder();
+/** A change that is not applied by then is asked for again. */
+const requestMs = 10_000;
+
+/** Carries requests of the coordinator out on the replicas of this node, and takes them to other nodes. */
+export class ShardService {
+  readonly #mesh: Mesh;
+  readonly #local: LocalShards;
+
+  constructor(mesh: Mesh, local: LocalShards) {
+    this.#mesh = mesh;
+    this.#local = local;
+    mesh.onRequest(channels.shards, async (payload) => {
+      const request = JSON.parse(bytes.decode(payload)) as ShardRequest;
+      return text.encode(JSON.stringify((await this.#here(request)) ?? null));
+    });
+  }
+
+  /**
+   * Asks the member that leads the shard. Rejects with `NoLeader` when it does not lead, `Unavailable`, and as changes
+   * of the group do.
+   */
+  async ask(member: number, request: ShardRequest): Promise<ShardObservation | undefined> {
+    if (member === this.#mesh.self.number) return this.#here(request);
+    const answer = await this.#mesh.request(member, channels.shards, text.encode(JSON.stringify(request)), {
+      timeoutMs: requestMs,
+    });
+    return (JSON.parse(bytes.decode(answer)) as ShardObservation | null) ?? undefined;
+  }
+
+  async #here(request: ShardRequest): Promise<ShardObservation | undefined> {
+    const found = this.#local.group(request.shard);
+    if (found === undefined || !found.group.isLeader) {
+      const leader = found?.group.leader ?? 0;
+      throw oaasError('NoLeader', 'this member does not lead the shard', { details: { leader } });
+    }
+    const { group } = found;
+    switch (request.do) {
+      case 'observe':
+        return this.#observe(request.shard, group.status(), found.sentBytes);
+      case 'change':
+        await group.changeMembers(changesOf(request.change, request.epochs), noContext);
+        return undefined;
+      case 'leaveJoint':
+        await group.leaveJoint();
+        return undefined;
+      case 'transferLeader':
+        await group.transferLeadership(request.to);
+        return undefined;
+    }
+  }
+
+  #observe(shard: number, status: GroupStatus, sentBytes: (to: number) => number): ShardObservation {
+    const { voters, votersOutgoing, learners, learnersNext } = status.confState;
+    return {
+      leader: this.#mesh.self.number,
+      term: status.term,
+      voters,
+      votersOutgoing,
+      learners,
+      learnersNext,
+      progress: status.progress
+        .filter(({ member }) => member !== this.#mesh.self.number)
+        .map(({ member, lag, state, recentActive }) => ({
+          member,
+          lag,
+          needsSnapshot: state === 'snapshot',
+          received: sentBytes(member),
+          active: recentActive,
+        })),
+      bytes: this.#local.handle(shard)?.counters.bytes ?? 0,
+    };
+  }
+}
+
+const noContext = new Uint8Array(0);
+
+function changesOf(change: RaftChange, epochs: Readonly<Record<string, number>>): MemberChange[] {
+  const epochOf = (member: number): number => epochs[String(member)] ?? 1;
+  return [
+    ...change.addLearners.map((member): MemberChange => ({ type: 'learner', member, epoch: epochOf(member) })),
+    ...change.promote.map((member): MemberChange => ({ type: 'voter', member, epoch: epochOf(member) })),
+    ...change.demote.map((member): MemberChange => ({ type: 'learner', member, epoch: epochOf(member) })),
+    ...change.remove.map((member): MemberChange => ({ type: 'remove', member })),
+  ];
+}
