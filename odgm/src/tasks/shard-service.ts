@@ -84,7 +84,7 @@ export class ShardService {
       case 'observe':
         return this.#observe(request.shard, group.status(), found.sentBytes);
       case 'change':
-        await group.changeMembers(changesOf(request.change, request.epochs), noContext);
+        await group.changeMembers(changesOf(request.change, request.epochs), noContext, request.change.joint);
         return undefined;
       case 'leaveJoint':
         await group.leaveJoint();

@@ -1,0 +1,114 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { apply, type Command, createMetaState, type MetaState } from '../meta/index.ts';
+import { decideTriggers, type TriggerMemory, type Wish } from './index.ts';
+
+type Unstamped = Command extends infer C ? (C extends Command ? Omit<C, 'at'> : never) : never;
+
+let state: MetaState;
+let now: number;
+let memory: TriggerMemory;
+
+function run(command: Unstamped): number {
+  const result = apply(state, { known: true, version: 1, command: { ...command, at: now } as Command });
+  expect(result).toMatchObject({ ok: true });
+  return result.ok ? (result.id ?? 0) : 0;
+}
+
+function wishes(score = 1): Wish[] {
+  const decided = decideTriggers(state, score, memory, now);
+  ({ memory } = decided);
+  return [...decided.wishes];
+}
+
+function member(id: string, incarnation = '1') {
+  return { id, address: '', admin: '', zone: '', incarnation, commandVersion: 1 };
+}
+
+function spec(replicaCount: number) {
+  const invocations = { fnRoutes: {}, disabledFn: [] };
+  const names = { name: 'c', classIds: [], options: {}, invocations };
+  return { ...names, partitionCount: 2, replicaCount, shardType: 'raft', durability: 'persistent' } as const;
+}
+
+function create(kind: 'repair' | 'drain' | 'rebalance', about?: number): number {
+  const plan = { collection: '', actor: 'grid', moves: [], options: {}, message: '', start: true } as const;
+  return run({ type: 'createTask', kind, member: about, topologyEpoch: state.cluster?.epoch ?? 0, ...plan });
+}
+
+beforeEach(() => {
+  state = createMetaState();
+  now = 1_000_000;
+  memory = { wantsBalance: false };
+  run({ type: 'bootstrap', clusterId: 'c', members: ['a', 'b', 'c'].map((id) => member(id)) });
+  run({ type: 'putCollection', spec: spec(3) });
+  run({ type: 'assignShards', assignments: [1, 2].map((shard) => ({ shard, replicas: [1, 2, 3] })) });
+});
+
+describe('repair', () => {
+  it('is wished for when a member has been down for longer than the bound, once', () => {
+    run({ type: 'setMemberState', member: 2, state: 'down' });
+    now += 59_999;
+    expect(wishes()).toEqual([]);
+    now += 1;
+    expect(wishes()).toMatchObject([{ kind: 'repair', member: 2, mode: 'start' }]);
+    const id = create('repair', 2);
+    expect(wishes()).toEqual([]);
+    run({ type: 'claimTask', task: id, member: 1, term: 1 });
+    run({ type: 'finishTask', task: id, term: 1, state: 'failed', message: '', findings: [] });
+    expect(wishes()).toEqual([]);
+    now += 30_000;
+    expect(wishes()).toMatchObject([{ kind: 'repair', member: 2 }]);
+  });
+
+  it('is wished for at once when the member came back with an empty disk', () => {
+    run({ type: 'joinMember', clusterId: 'c', member: member('b', 'empty') });
+    expect(wishes()).toMatchObject([{ kind: 'repair', member: 2 }]);
+  });
+});
+
+describe('a drain', () => {
+  it('is wished for while a draining member holds something', () => {
+    run({ type: 'setMemberState', member: 3, state: 'draining' });
+    expect(wishes()).toMatchObject([{ kind: 'drain', member: 3, mode: 'start' }]);
+    create('drain', 3);
+    expect(wishes()).toEqual([]);
+  });
+});
+
+describe('another number of replicas', () => {
+  it('is brought about, as far as there are members', () => {
+    run({ type: 'putCollection', spec: spec(5) });
+    expect(wishes()).toEqual([]);
+    run({ type: 'joinMember', clusterId: 'c', member: member('d') });
+    expect(wishes()).toMatchObject([{ kind: 'change-replicas', collection: 'c', mode: 'start' }]);
+    run({ type: 'putCollection', spec: spec(1) });
+    expect(wishes()).toMatchObject([{ kind: 'change-replicas' }]);
+  });
+});
+
+describe('a rebalance', () => {
+  it('is suggested under the threshold, until the score is well above it', () => {
+    expect(wishes(0.9)).toEqual([]);
+    expect(wishes(0.84)).toMatchObject([{ kind: 'rebalance', mode: 'suggest' }]);
+    expect(wishes(0.94)).toMatchObject([{ kind: 'rebalance' }]);
+    expect(wishes(0.95)).toEqual([]);
+    expect(wishes(0.9)).toEqual([]);
+  });
+
+  it('is suggested when a member joins that holds nothing, and started where settings say so', () => {
+    run({ type: 'joinMember', clusterId: 'c', member: member('d') });
+    expect(wishes()).toMatchObject([{ kind: 'rebalance', mode: 'suggest' }]);
+    run({ type: 'setSettings', settings: { autoRebalance: 'on' } });
+    expect(wishes()).toMatchObject([{ kind: 'rebalance', mode: 'start' }]);
+    run({ type: 'setSettings', settings: { autoRebalance: 'off' } });
+    expect(wishes(0.1)).toEqual([]);
+  });
+
+  it('waits while members are down or another task moves shards', () => {
+    run({ type: 'setMemberState', member: 2, state: 'down' });
+    expect(wishes(0.1)).toEqual([]);
+    run({ type: 'setMemberState', member: 2, state: 'up' });
+    create('drain', 3);
+    expect(wishes(0.1)).toEqual([]);
+  });
+});
