@@ -18,6 +18,8 @@ import { type CallerSetting, EdgeCaller } from './caller.ts';
 import { Codec } from './codec.ts';
 import type { ClientCall } from './client-call.ts';
 import { ClientConnection, type ClientConnectionOwner, type ClientConnectionSetting } from './client-connection.ts';
+import { Deadlines } from './deadlines.ts';
+import { HeldBytes } from './held-bytes.ts';
 import { FlushQueue } from './socket-driver.ts';
 
 export interface EdgeChannelOptions extends ChannelOptions {
@@ -32,6 +34,10 @@ export interface EdgeChannelOptions extends ChannelOptions {
   readonly backoff?: BackoffOptions | undefined;
   /** Calls that wait for a connection or for room on one; more fail with ResourceExhausted. Default 10,000. */
   readonly waitingMax?: number | undefined;
+  /** Unfinished and unread responses of all calls together, in bytes; the call over it fails with ResourceExhausted. Default 128 MiB. */
+  readonly heldBytesMax?: number | undefined;
+  /** Compress requests of at least so many bytes with gzip. Takes the processor's time of the caller. Default: never. */
+  readonly compressFrom?: number | undefined;
   readonly keepaliveTimeoutMs?: number | undefined;
   readonly bounds?: Partial<Http2Bounds> | undefined;
 }
@@ -55,8 +61,11 @@ class PooledChannel implements Channel, CallerSetting {
   readonly scheme: 'http' | 'https';
   readonly maxMessageBytes: number;
   readonly codec = new Codec();
+  readonly deadlines: Deadlines;
+  readonly held: HeldBytes;
+  readonly compressFrom: number | undefined;
   readonly clock: Clock;
-  readonly timers: Timers;
+  private readonly timers: Timers;
   private readonly slots: Slot[];
   private readonly waitingMax: number;
   private waiting: ClientCall[] = [];
@@ -71,6 +80,9 @@ class PooledChannel implements Channel, CallerSetting {
     this.authority = authorityOf(first);
     this.scheme = options.tls !== undefined || first.isHttps ? 'https' : 'http';
     this.maxMessageBytes = options.maxMessageBytes ?? messageBytesMax;
+    this.compressFrom = options.compressFrom;
+    this.held = new HeldBytes(options.heldBytesMax ?? 128 * 1024 * 1024);
+    this.deadlines = new Deadlines(options.clock, options.timers);
     this.clock = options.clock;
     this.timers = options.timers;
     this.waitingMax = options.waitingMax ?? 10_000;
@@ -137,6 +149,7 @@ class PooledChannel implements Channel, CallerSetting {
     this.sweep.cancel();
     for (const slot of this.slots) slot.close();
     this.failWaiting(oaasError('Unavailable', 'the channel is closed'));
+    this.deadlines.close();
   }
 
   /** A connection is up or has room again. */

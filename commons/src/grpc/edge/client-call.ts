@@ -1,113 +1,131 @@
 import { fromGrpcStatus, type OaasError, oaasError, toOaasError } from '../../errors/index.ts';
 import { type FieldBlock, http2CodeName, http2Codes, type ResetBy } from '../../http2/index.ts';
-import type { Timer } from '../../time/index.ts';
+import type { OutgoingCall } from '../channel.ts';
 import type { MethodDefinition } from '../definition.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { Codec } from './codec.ts';
-import { MessageReader, type MessageSink } from './message-reader.ts';
-import { ReceiveCredit } from './receive-credit.ts';
+import { type Deadlines, type Timed, untimed } from './deadlines.ts';
+import type { HeldBytes } from './held-bytes.ts';
+import { lengthAt, MessageReader, type MessageSink } from './message-reader.ts';
+import { EdgeMetadata } from './metadata.ts';
+import { readResponseHead } from './response-head.ts';
 import { errorOfTrailers } from './status.ts';
-import { prefixBytes, statusOfHttp } from './wire.ts';
+import { prefixBytes } from './wire.ts';
 
-/** Who is told what comes of a call. */
-export interface CallOwner {
-  /** Told first, before the call waits for a connection. */
-  created(call: ClientCall): void;
-  /** The stream is open: requests may be sent. */
-  started(call: ClientCall): void;
-  message(value: unknown, bytes: number): void;
-  /** The call is over, well without an error. Called once, and nothing after it. */
-  ended(error: OaasError | undefined, trailer: FieldBlock | undefined): void;
-  /** Whether the responses that came are all taken, so that the next one is waited for. */
-  isWaiting(): boolean;
-  /** Requests that waited may go on. */
-  drained(): void;
-}
-
+/** What all calls of a method on a channel share. */
 export interface CallSetting {
-  readonly codec: Codec;
-  readonly maxMessageBytes: number;
-}
-
-/** One call of a client, on at most one stream at a time. */
-export class ClientCall implements MessageSink {
   readonly path: string;
   readonly method: MethodDefinition;
-  readonly head: FieldBlock;
-  isOver = false;
-  timer: Timer | undefined = undefined;
-  connection: ClientConnection | undefined = undefined;
-  id = 0;
-  /** The server refused the stream before it looked at it; a second time is an error. */
-  wasRefused = false;
-  private readonly owner: CallOwner;
-  private readonly bytesMax: number;
-  private readonly codec: Codec;
-  private reader: MessageReader | undefined = undefined;
-  private readonly credit = new ReceiveCredit((bytes) => this.connection?.consume(this.id, bytes));
-  private headed = false;
+  readonly codec: Codec;
+  readonly maxMessageBytes: number;
+  readonly deadlines: Deadlines;
+  /** Of the whole channel. */
+  readonly held: HeldBytes;
+}
 
-  constructor(
-    path: string,
-    method: MethodDefinition,
-    head: FieldBlock,
-    owner: CallOwner,
-    { codec, maxMessageBytes: bytesMax }: CallSetting,
-  ) {
-    this.codec = codec;
-    this.path = path;
-    this.method = method;
-    this.head = head;
-    this.owner = owner;
-    this.bytesMax = bytesMax;
+/** One call of a client, on at most one stream at a time. What becomes of its messages is up to its kind. */
+export abstract class ClientCall implements MessageSink, Timed {
+  isOver = false;
+  dueMs = untimed;
+  readonly outgoing: OutgoingCall;
+  protected readonly setting: CallSetting;
+  protected connection: ClientConnection | undefined = undefined;
+  protected id = 0;
+  protected reader: MessageReader | undefined = undefined;
+  private block: FieldBlock | undefined = undefined;
+  private headed = false;
+  private gzip = false;
+  /** The server refused the stream before it looked at it; a second time is an error. */
+  private wasRefused = false;
+  /** Bytes of responses that are not whole or not read yet. */
+  private holds = 0;
+  private onAbort: (() => void) | undefined = undefined;
+
+  constructor(setting: CallSetting, outgoing: OutgoingCall) {
+    this.setting = setting;
+    this.outgoing = outgoing;
+  }
+
+  /** The stream is open: requests may be sent. */
+  protected abstract sendFirst(): void;
+  /** A response came; it took `bytes` of the stream. */
+  protected abstract received(value: unknown, bytes: number): void;
+  /** `bytes` of the stream came that made no message, or not a whole one. */
+  protected abstract advanced(bytes: number): void;
+  /** The call is over, well without an error. Called once, and nothing after it. */
+  protected abstract ended(error: OaasError | undefined): void;
+  /** Requests that waited may go on. */
+  abstract drained(): void;
+
+  get head(): FieldBlock {
+    return this.block as FieldBlock;
+  }
+
+  /** Watches signal and deadline; the channel takes the call next. False: it is over already. */
+  begin(head: FieldBlock, nowMs: number): boolean {
+    const { signal, timeoutMs } = this.outgoing;
+    this.block = head;
+    if (signal?.aborted === true) {
+      this.finish(this.cancelled(signal), undefined);
+      return false;
+    }
+    if (timeoutMs !== undefined) {
+      if (timeoutMs <= 0) {
+        this.finish(this.late(), undefined);
+        return false;
+      }
+      this.setting.deadlines.add(this, nowMs + timeoutMs);
+    }
+    if (signal !== undefined) {
+      this.onAbort = () => this.cancel(this.cancelled(signal));
+      signal.addEventListener('abort', this.onAbort, { once: true });
+    }
+    return true;
   }
 
   started(connection: ClientConnection, id: number): void {
     this.connection = connection;
     this.id = id;
-    this.owner.started(this);
+    this.sendFirst();
   }
 
-  /** Sends one request message; false: wait for `drained`. */
-  send(payload: Uint8Array, end: boolean): boolean {
-    return this.connection?.sendMessage(this.id, payload, end) ?? false;
-  }
-
-  /** The requests are at their end. */
-  sendEnd(): void {
-    this.connection?.sendEnd(this.id);
-  }
-
-  /** The owner has taken a response: the server may send as much again. */
-  taken(bytes: number): void {
-    this.credit.read(bytes);
-    this.credit.unfinished(this.reader?.held ?? 0, this.owner.isWaiting());
-  }
-
-  /** Gives the call up: the server is told, the owner gets `error`. */
+  /** Gives the call up: the server is told, the caller gets `error`. */
   cancel(error: OaasError): void {
     if (this.isOver) return;
     this.connection?.reset(this.id, http2Codes.CANCEL);
     this.finish(error, undefined);
   }
 
+  expire(): void {
+    this.cancel(this.late());
+  }
+
   finish(error: OaasError | undefined, trailer: FieldBlock | undefined): void {
     if (this.isOver) return;
     this.isOver = true;
-    this.timer?.cancel();
-    this.timer = undefined;
-    this.owner.ended(error, trailer);
+    if (this.dueMs !== untimed) this.setting.deadlines.remove(this);
+    if (this.onAbort !== undefined) this.outgoing.signal?.removeEventListener('abort', this.onAbort);
+    if (this.holds > 0) this.hold(-this.holds);
+    this.ended(error);
+    const { onTrailer } = this.outgoing;
+    if (onTrailer !== undefined && trailer !== undefined) tell(onTrailer, trailer);
+  }
+
+  /** Counts `bytes` of responses more, or less, as held; over the bound of the channel the call fails. */
+  protected hold(bytes: number): void {
+    const change = Math.max(bytes, -this.holds);
+    this.holds += change;
+    const { held } = this.setting;
+    if (!held.add(change)) this.cancel(held.overflow());
   }
 
   // ---- events of the stream ------------------------------------------------------------------------------------
 
   onHeaders(block: FieldBlock, endStream: boolean): void {
-    const status = block.get(':status') ?? '';
-    if (status.startsWith('1')) return;
-    const contentType = block.get('content-type') ?? '';
-    if (status !== '200' || !contentType.startsWith('application/grpc')) {
-      const code = status === '200' ? 2 : statusOfHttp(Number(status));
-      this.stop(fromGrpcStatus(code, `the server answered with HTTP ${status} and content-type "${contentType}"`));
+    const head = readResponseHead(block);
+    if (head.isInformational) return;
+    if (head.failure !== undefined) {
+      this.cancel(fromGrpcStatus(head.failure.code, head.failure.message));
       return;
     }
     if (endStream) {
@@ -115,27 +133,30 @@ export class ClientCall implements MessageSink {
       return;
     }
     this.headed = true;
-    this.reader = new MessageReader(this, this.bytesMax, block.get('grpc-encoding') === 'gzip');
+    this.gzip = head.gzip;
   }
 
   onData(bytes: Uint8Array, start: number, end: number, endStream: boolean): void {
-    const { reader } = this;
-    if (this.isOver || reader === undefined) return;
+    if (this.isOver || !this.headed) return;
     try {
-      reader.feed(bytes, start, end);
+      const length = end - start - prefixBytes;
+      // Nearly always one whole, plain message.
+      if (this.reader === undefined && bytes[start] === 0 && length >= 0 && lengthAt(bytes, start) === length) {
+        if (length > this.setting.maxMessageBytes) throw this.tooLarge();
+        this.message(bytes, start + prefixBytes, end);
+      } else this.feed(bytes, start, end);
     } catch (error) {
-      this.stop(toOaasError(error));
+      this.cancel(toOaasError(error));
       return;
     }
-    this.credit.unfinished(reader.held, this.owner.isWaiting());
-    if (endStream) this.stop(oaasError('Internal', 'the response ends without a status'));
+    if (endStream) this.cancel(oaasError('Internal', 'the response ends without a status'));
   }
 
   onTrailers(block: FieldBlock): void {
     if (this.isOver) return;
     const error = errorOfTrailers(block);
-    if (error === undefined && this.headed && (this.reader?.held ?? 0) > 0) {
-      this.stop(oaasError('Internal', 'the last response is cut short'));
+    if (error === undefined && (this.reader?.held ?? 0) > 0) {
+      this.cancel(oaasError('Internal', 'the last response is cut short'));
       return;
     }
     this.finish(error, block);
@@ -144,7 +165,7 @@ export class ClientCall implements MessageSink {
   onReset(code: number, by: ResetBy): void {
     const unprocessed = by === 'goaway' || (by === 'peer' && code === http2Codes.REFUSED_STREAM);
     // A stream of requests cannot be had twice from its caller.
-    const mayRepeat = !this.isOver && !this.wasRefused && !this.method.requestStream;
+    const mayRepeat = !this.isOver && !this.wasRefused && !this.setting.method.requestStream;
     if (unprocessed && mayRepeat && this.connection !== undefined) {
       const { connection } = this;
       this.wasRefused = true;
@@ -155,26 +176,45 @@ export class ClientCall implements MessageSink {
     this.finish(errorOfReset(code, by), undefined);
   }
 
-  onDrained(): void {
-    this.owner.drained();
-  }
-
   message(bytes: Uint8Array, start: number, end: number): void {
     let value: unknown;
     try {
-      value = this.codec.decode(this.method.responseType, bytes, start, end);
+      value = this.setting.codec.decode(this.setting.method.responseType, bytes, start, end);
     } catch (error) {
-      throw oaasError('Internal', `a response of ${this.path} cannot be decoded`, { cause: error });
+      throw oaasError('Internal', `a response of ${this.setting.path} cannot be decoded`, { cause: error });
     }
-    this.credit.completed();
-    this.owner.message(value, end - start + prefixBytes);
+    this.received(value, end - start + prefixBytes);
   }
 
-  /** Ends the call on both sides because of what the server sent. */
-  private stop(error: OaasError): void {
-    if (this.isOver) return;
-    this.connection?.reset(this.id, http2Codes.CANCEL);
-    this.finish(error, undefined);
+  private feed(bytes: Uint8Array, start: number, end: number): void {
+    const reader = (this.reader ??= new MessageReader(this, this.setting.maxMessageBytes, this.gzip));
+    const before = reader.held;
+    reader.feed(bytes, start, end);
+    this.hold(reader.held - before);
+    if (!this.isOver) this.advanced(end - start);
+  }
+
+  private tooLarge(): OaasError {
+    return oaasError('PayloadTooLarge', `a message is larger than ${this.setting.maxMessageBytes} bytes`);
+  }
+
+  private cancelled(signal: AbortSignal): OaasError {
+    return oaasError('Cancelled', `${this.setting.path} was cancelled by the caller`, { cause: signal.reason });
+  }
+
+  private late(): OaasError {
+    return oaasError('DeadlineExceeded', `${this.setting.path} took longer than its deadline`);
+  }
+}
+
+/** Hands the trailer to the caller. What the caller's function throws is its own: it must not end the connection. */
+function tell(onTrailer: NonNullable<OutgoingCall['onTrailer']>, trailer: FieldBlock): void {
+  try {
+    onTrailer(new EdgeMetadata(trailer));
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }
 

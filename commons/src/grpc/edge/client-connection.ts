@@ -79,10 +79,11 @@ export class ClientConnection {
     this.driver.flushSoon();
   }
 
-  sendMessage(id: number, payload: Uint8Array, end: boolean): boolean {
+  /** Sends one request; false: wait until the call is told that its stream has drained. */
+  sendMessage(id: number, payload: Uint8Array, isCompressed: boolean, end: boolean): boolean {
     const { prefix } = this;
     const { length } = payload;
-    prefix[0] = 0;
+    prefix[0] = isCompressed ? 1 : 0;
     prefix[1] = length >>> 24;
     prefix[2] = length >>> 16;
     prefix[3] = length >>> 8;
@@ -182,7 +183,7 @@ class Dispatch implements Http2Events {
   }
 
   drained(stream: Stream): void {
-    callOf(stream).onDrained();
+    callOf(stream).drained();
   }
 
   settings(): void {

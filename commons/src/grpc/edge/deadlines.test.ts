@@ -45,6 +45,7 @@ it('nothing is left to run when no deadline is open, or when it was closed', asy
   expect(time.pending()).toBe(0);
   deadlines.add(timed, time.clock.monotonic() + 10);
   deadlines.close();
+  deadlines.add(timed, time.clock.monotonic() + 10);
   await time.advance(100);
   expect(time.pending()).toBe(0);
 });

@@ -23,6 +23,7 @@ export class Deadlines {
   private readonly open = new Set<Timed>();
   private timer: Timer | undefined = undefined;
   private armedAt = Number.POSITIVE_INFINITY;
+  private isClosed = false;
 
   constructor(clock: Clock, timers: Timers) {
     this.clock = clock;
@@ -30,6 +31,7 @@ export class Deadlines {
   }
 
   add(timed: Timed, dueMs: number): void {
+    if (this.isClosed) return;
     timed.dueMs = dueMs;
     this.open.add(timed);
     if (dueMs < this.armedAt) this.arm(dueMs);
@@ -43,9 +45,8 @@ export class Deadlines {
 
   /** Watches nothing any more. */
   close(): void {
+    this.isClosed = true;
     this.timer?.cancel();
-    this.timer = undefined;
-    this.armedAt = Number.POSITIVE_INFINITY;
     this.open.clear();
   }
 
