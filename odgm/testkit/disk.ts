@@ -1,3 +1,4 @@
+import { oaasError } from '@oaas/commons/errors';
 import type { Random } from '@oaas/commons/time';
 import type { Base, BaseChange, BaseReader } from '../src/storage/base.ts';
 import type { FileSystem, StorageFile } from '../src/storage/file-system.ts';
@@ -84,60 +85,49 @@ export class SimulatedDisk {
 
   /** The journal's directory, for one life. */
   files(): FileSystem {
-    const life = this.#life;
-    const alive = async (): Promise<void> => {
-      await this.#delay();
-      if (life !== this.#life) await new Promise(() => undefined);
-    };
+    const step = this.#stepOf(this.#life);
     const change = (apply: (names: Map<string, FileContent>) => void): void => {
       apply(this.#files);
       this.#nameChanges.push(apply);
     };
     return {
       path: '/simulated',
-      list: async () => {
-        await alive();
-        return [...this.#files].map(([name, { length }]) => ({ name, size: length }));
-      },
-      open: async (name, how) => {
-        await alive();
-        let file = this.#files.get(name);
-        if (how === 'existing' && file === undefined) throw failure('ENOENT');
-        if (file === undefined || how === 'new') {
-          const made = new FileContent();
-          file = made;
-          change((names) => names.set(name, made));
-        }
-        return this.#handle(file, alive);
-      },
-      rename: async (from, to) => {
-        await alive();
-        const file = this.#files.get(from);
-        if (file === undefined) throw failure('ENOENT');
-        change((names) => {
-          names.delete(from);
-          names.set(to, file);
-        });
-      },
-      remove: async (name) => {
-        await alive();
-        change((names) => names.delete(name));
-      },
-      syncNames: async () => {
-        await alive();
-        for (const apply of this.#nameChanges) apply(this.#durableNames);
-        this.#nameChanges = [];
-      },
+      list: () => step(() => [...this.#files].map(([name, { length }]) => ({ name, size: length }))),
+      open: (name, how) =>
+        step(() => {
+          let file = this.#files.get(name);
+          if (how === 'existing' && file === undefined) throw failure('ENOENT');
+          if (file === undefined || how === 'new') {
+            const made = new FileContent();
+            file = made;
+            change((names) => names.set(name, made));
+          }
+          return this.#handle(file, step);
+        }),
+      rename: (from, to) =>
+        step(() => {
+          const file = this.#files.get(from);
+          if (file === undefined) throw failure('ENOENT');
+          change((names) => {
+            names.delete(from);
+            names.set(to, file);
+          });
+        }),
+      remove: (name) =>
+        step(() => {
+          change((names) => names.delete(name));
+        }),
+      syncNames: () =>
+        step(() => {
+          for (const apply of this.#nameChanges) apply(this.#durableNames);
+          this.#nameChanges = [];
+        }),
     };
   }
 
   /** The base, for one life. */
   base(): Base {
-    const life = this.#life;
-    const alive = async (): Promise<void> => {
-      await this.#delay();
-      if (life !== this.#life) await new Promise(() => undefined);
-    };
+    const step = this.#stepOf(this.#life);
     return {
       ...readerOf(() => this.#data),
       meta: () => rangeOf(this.#meta, { start: Buffer.alloc(0), end: Buffer.alloc(64, 0xff) }),
@@ -145,54 +135,60 @@ export class SimulatedDisk {
         const frozen = this.#data;
         return { ...readerOf(() => frozen), close: () => undefined };
       },
-      commit: async (data, meta) => {
-        const [nextData, nextMeta] = [changed(this.#data, data), changed(this.#meta, meta)];
-        await alive();
-        if (this.failsFlushes) throw failure('EIO');
-        if (this.fileBytes + bytesOf(nextData) > this.capacity) throw failure('ENOSPC');
-        this.#data = nextData;
-        this.#meta = nextMeta;
-        await alive();
-      },
+      commit: (data, meta) =>
+        step(() => {
+          const [nextData, nextMeta] = [changed(this.#data, data), changed(this.#meta, meta)];
+          if (this.failsFlushes) throw failure('EIO');
+          if (this.fileBytes + bytesOf(nextData) > this.capacity) {
+            throw oaasError('StorageFull', 'the simulated disk is full');
+          }
+          this.#data = nextData;
+          this.#meta = nextMeta;
+        }),
       usage: () => ({ entries: this.#data.size, bytes: bytesOf(this.#data) }),
       close: () => Promise.resolve(),
     };
   }
 
-  #handle(file: FileContent, alive: () => Promise<void>): StorageFile {
+  /** Runs what a call does to the disk as one step, or never, when its life is over by then. */
+  #stepOf(life: number): Step {
+    return async (action) => {
+      await this.#delay();
+      if (life !== this.#life) return new Promise(() => undefined);
+      return action();
+    };
+  }
+
+  #handle(file: FileContent, step: Step): StorageFile {
     return {
-      write: async (buffers, position) => {
-        await alive();
-        const bytes = Buffer.concat(buffers);
-        const room = this.capacity - this.fileBytes;
-        const grows = Math.max(0, position + bytes.length - file.length);
-        // A full disk takes what it can, as a real one does.
-        if (grows > room) {
+      write: (buffers, position) =>
+        step(() => {
+          const bytes = Buffer.concat(buffers);
+          const room = this.capacity - this.fileBytes;
+          const grows = Math.max(0, position + bytes.length - file.length);
+          if (grows <= room) {
+            file.write(bytes, position);
+            return;
+          }
+          // A full disk takes what it can, as a real one does.
           file.write(bytes.subarray(0, Math.max(0, bytes.length - (grows - Math.max(0, room)))), position);
           throw failure('ENOSPC');
-        }
-        file.write(bytes, position);
-      },
-      datasync: async () => {
-        await alive();
-        if (this.failsFlushes) throw failure('EIO');
-        this.flushes += 1;
-        file.flush();
-        await alive();
-      },
-      read: async (target, position) => {
-        await alive();
-        return file.read(target, position);
-      },
+        }),
+      datasync: () =>
+        step(() => {
+          if (this.failsFlushes) throw failure('EIO');
+          this.flushes += 1;
+          file.flush();
+        }),
+      read: (target, position) => step(() => file.read(target, position)),
       readSync: (target, position) => file.read(target, position),
-      size: async () => {
-        await alive();
-        return file.length;
-      },
+      size: () => step(() => file.length),
       close: () => Promise.resolve(),
     };
   }
 }
+
+type Step = <T>(action: () => T) => Promise<T>;
 
 class FileContent {
   #content: Buffer = Buffer.alloc(0);

@@ -111,12 +111,13 @@ export interface Engine extends Storage {
   /** Groups with anything stored, ascending. */
   groups(): number[];
   /**
-   * Resolves when all the writes are durable, atomically; reads of the logs see them from then on. Calls that overlap
+   * Resolves when all the writes, and the operations, are durable, atomically; readers see them from then on. With
+   * operations a snapshot is installed: the state as of its index, together with the `reset` of the log. Calls that overlap
    * share a flush of the disk and resolve in order. Rejects with `InvalidArgument` for entries that do not fit the
    * log, `StorageFull` (nothing of it is there; also rejects the calls after it that are waiting: retry when there is
    * space), `ResourceExhausted` when too much waits, `Unavailable` once closed or failed.
    */
-  append(writes: readonly LogWrite[]): Promise<void>;
+  append(writes: readonly LogWrite[], operations?: readonly WriteOperation[]): Promise<void>;
   /**
    * Forgets entries up to and with `index`, at once for readers, on disk with the next checkpoint. What they did must
    * have been given to `apply` or `write` before. An index that is not in the log does nothing.

@@ -52,7 +52,8 @@ export class Log implements GroupLog {
   #hardState: HardState = noHardState;
   #last = 0;
   #bytes = 0;
-  /** Last index once everything that waits to be written is there. */
+  /** First and last index once everything that waits to be written is there. */
+  expectedFirst = 1;
   expectedLast = 0;
   /** Writes that wait. */
   waiting = 0;
@@ -146,6 +147,7 @@ export class Log implements GroupLog {
     const term = this.term(index);
     if (term === undefined || index <= this.#truncated.index) return false;
     this.#truncated = { index, term };
+    this.expectedFirst = Math.max(this.expectedFirst, index + 1);
     while (this.#head < this.#runs.length) {
       const run = this.#runs[this.#head];
       if (run === undefined || run.first > index) break;
@@ -177,13 +179,19 @@ export class Log implements GroupLog {
   clear(): void {
     this.reset(noPosition);
     this.#hardState = noHardState;
-    if (this.waiting === 0) this.expectedLast = 0;
+    if (this.waiting === 0) this.expectStored();
     this.isStored = false;
   }
 
   /** A write that waited was given up, and so are all others. */
   cancelled(): void {
     this.waiting -= 1;
+    this.expectStored();
+  }
+
+  /** Nothing waits. */
+  expectStored(): void {
+    this.expectedFirst = this.firstIndex;
     this.expectedLast = this.#last;
   }
 

@@ -15,6 +15,7 @@ import { Journal, type Pending } from './journal/journal.ts';
 import { type Segment, Segments } from './journal/segments.ts';
 import { checkGroup, checkOperations, checkWrites } from './log-checks.ts';
 import { Memtables } from './memtables.ts';
+import type { WriteOperation } from './port.ts';
 import { readerOf } from './reader.ts';
 import { recover } from './recovery.ts';
 import { runsOf } from './runs.ts';
@@ -129,13 +130,14 @@ class JournalEngine implements Engine {
     };
     const { sequence, frames } = await recover(this.#segments, state, target, logger);
     for (const log of this.#logs.values()) {
-      log.expectedLast = log.lastIndex;
+      log.expectStored();
       this.#markDirty(log);
     }
     for (const group of state.groups.keys()) if (!this.#logs.has(group)) this.#dropped.add(group);
     const first = await this.#segments.place(0, sequence + 1);
     // What a killed process wrote may still be in the system's memory only.
     await first.file.datasync();
+    await files.syncNames();
     this.#journal = new Journal({
       segments: this.#segments,
       path: files.path,
@@ -185,36 +187,21 @@ class JournalEngine implements Engine {
     return { entries, bytes: bytes + this.#segments.bytes };
   }
 
-  write(operations: Parameters<Engine['write']>[0]): Promise<void> {
+  write(operations: readonly WriteOperation[]): Promise<void> {
     if (operations.length === 0) return this.#nothing();
     return new Promise((resolve, reject) => {
       try {
         checkOperations(operations);
-        let bytes = 0;
-        for (const operation of operations) bytes += operation.key.length + valueLength(operation);
-        const frame = this.#writable().begin(bytes);
-        const keys: string[] = [];
-        const values: (Uint8Array | undefined)[] = [];
-        frame.beginOperations(operations.length);
-        for (const operation of operations) {
-          keys.push(textOf(operation.key));
-          if (operation.type === 'put') {
-            const value = copyOf(operation.value);
-            values.push(value);
-            frame.put(operation.key, value);
-          } else {
-            values.push(undefined);
-            frame.remove(operation.key);
-          }
-        }
-        this.#writable().add(new PendingWrite(this.#memtables, keys, values, resolve, reject));
+        const journal = this.#writable();
+        const frame = journal.begin(bytesOfAll(operations));
+        journal.add(this.#encoded(operations, frame, resolve, reject));
       } catch (error) {
         reject(toOaasError(error));
       }
     });
   }
 
-  apply(operations: Parameters<Engine['apply']>[0]): void {
+  apply(operations: readonly WriteOperation[]): void {
     this.#writable();
     checkOperations(operations);
     for (const operation of operations) {
@@ -233,9 +220,9 @@ class JournalEngine implements Engine {
     return stored.map(({ group }) => group).sort((a, b) => a - b);
   }
 
-  append(writes: readonly LogWrite[]): Promise<void> {
-    if (writes.length === 0) return this.#nothing();
-    return this.#append(writes, false);
+  append(writes: readonly LogWrite[], operations: readonly WriteOperation[] = []): Promise<void> {
+    if (writes.length === 0) return this.write(operations);
+    return this.#append(writes, operations, false);
   }
 
   compact(group: number, index: number): void {
@@ -253,6 +240,7 @@ class JournalEngine implements Engine {
         const journal = this.#writable();
         const log = this.#logOf(group);
         journal.begin(0).drop(group);
+        log.expectedFirst = 1;
         log.expectedLast = 0;
         log.waiting += 1;
         journal.add({
@@ -315,20 +303,47 @@ class JournalEngine implements Engine {
     await this.#options.base.close();
   }
 
-  #append(writes: readonly LogWrite[], isMove: boolean): Promise<void> {
+  #append(writes: readonly LogWrite[], operations: readonly WriteOperation[], isMove: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       try {
+        checkOperations(operations);
         checkWrites(writes, (group) => this.#logOf(group));
         const journal = this.#writable();
-        let bytes = 0;
+        let bytes = bytesOfAll(operations);
         for (const { entries } of writes) for (const { data } of entries ?? []) bytes += data.length + 5;
         const frame = journal.begin(bytes);
+        // Both end up in one frame, which is there as a whole or not at all.
+        if (operations.length > 0) journal.add(this.#encoded(operations, frame, nothing, nothing));
         const changes = writes.map((write) => new LogChange(this.#logOf(write.group), write, frame));
         journal.add(new PendingAppend(changes, isMove, this.#markDirty, resolve, reject));
       } catch (error) {
         reject(toOaasError(error));
       }
     });
+  }
+
+  /** The operations are in the frame; what is to be done when it is on disk. */
+  #encoded(
+    operations: readonly WriteOperation[],
+    frame: FrameBuilder,
+    resolve: () => void,
+    reject: (error: Error) => void,
+  ): PendingWrite {
+    const keys: string[] = [];
+    const values: (Uint8Array | undefined)[] = [];
+    frame.beginOperations(operations.length);
+    for (const operation of operations) {
+      keys.push(textOf(operation.key));
+      if (operation.type === 'put') {
+        const value = copyOf(operation.value);
+        values.push(value);
+        frame.put(operation.key, value);
+      } else {
+        values.push(undefined);
+        frame.remove(operation.key);
+      }
+    }
+    return new PendingWrite(this.#memtables, keys, values, resolve, reject);
   }
 
   #logOf(group: number): Log {
@@ -432,7 +447,7 @@ class JournalEngine implements Engine {
     try {
       const entries = log.entries(log.firstIndex, log.lastIndex + 1, Infinity);
       const { group, truncated: reset, hardState } = log;
-      this.#append([{ group, reset, hardState, entries }], true).catch((error: unknown) => {
+      this.#append([{ group, reset, hardState, entries }], [], true).catch((error: unknown) => {
         this.#options.logger.warn({ err: error, group }, 'a log could not be moved to the head of the journal');
       });
     } catch (error) {
@@ -497,8 +512,16 @@ interface StoredSpan extends StoredRun {
   readonly segment: Segment;
 }
 
-function valueLength(operation: Parameters<Engine['write']>[0][number]): number {
-  return operation.type === 'put' ? operation.value.length : 0;
+function bytesOfAll(operations: readonly WriteOperation[]): number {
+  let bytes = 0;
+  for (const operation of operations) {
+    bytes += operation.key.length + (operation.type === 'put' ? operation.value.length : 0);
+  }
+  return bytes;
+}
+
+function nothing(): void {
+  // The call that it belongs to answers.
 }
 
 class PendingWrite implements Pending {
@@ -506,14 +529,14 @@ class PendingWrite implements Pending {
   readonly #keys: readonly string[];
   readonly #values: readonly (Uint8Array | undefined)[];
   readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
+  readonly reject: (error: Error) => void;
 
   constructor(
     memtables: Memtables,
     keys: readonly string[],
     values: readonly (Uint8Array | undefined)[],
     resolve: () => void,
-    reject: (error: unknown) => void,
+    reject: (error: Error) => void,
   ) {
     this.#memtables = memtables;
     this.#keys = keys;
@@ -545,6 +568,7 @@ class LogChange {
     if (hardState !== undefined) frame.hardState(group, hardState);
     for (const run of runsOf(entries)) this.#runs.push({ entries: run, span: frame.run(group, run) });
     log.waiting += 1;
+    if (reset !== undefined) log.expectedFirst = reset.index + 1;
     log.expectedLast = entries?.at(-1)?.index ?? reset?.index ?? log.expectedLast;
   }
 
@@ -573,14 +597,14 @@ class PendingAppend implements Pending {
   readonly #isMove: boolean;
   readonly #landed: (log: Log) => void;
   readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
+  readonly reject: (error: Error) => void;
 
   constructor(
     changes: readonly LogChange[],
     isMove: boolean,
     landed: (log: Log) => void,
     resolve: () => void,
-    reject: (error: unknown) => void,
+    reject: (error: Error) => void,
   ) {
     this.#changes = changes;
     this.#isMove = isMove;

@@ -5,14 +5,15 @@ import { maxKeyBytes, type WriteOperation } from './port.ts';
 
 /** Throws `InvalidArgument` for writes that do not fit the logs; gives back nothing but the right to go on. */
 export function checkWrites(writes: readonly LogWrite[], logOf: (group: number) => Log): void {
-  const lasts = new Map<number, number>();
-  for (const write of writes) {
-    const { group, reset, entries } = write;
+  const expected = new Map<number, { first: number; last: number }>();
+  for (const { group, reset, entries } of writes) {
     checkGroup(group);
     const log = logOf(group);
-    const last = reset?.index ?? lasts.get(group) ?? log.expectedLast;
-    const first = reset === undefined ? log.firstIndex : reset.index + 1;
-    lasts.set(group, entries === undefined || entries.length === 0 ? last : checkEntries(group, first, last, entries));
+    let { first, last } = expected.get(group) ?? { first: log.expectedFirst, last: log.expectedLast };
+    if (reset !== undefined) [first, last] = [reset.index + 1, reset.index];
+    if (entries !== undefined && entries.length > 0) last = checkEntries(group, first, last, entries);
+    // Most calls have one write: then there is nothing to remember.
+    if (writes.length > 1) expected.set(group, { first, last });
   }
 }
 

@@ -52,11 +52,11 @@ export function createMemoryEngine(options: { readonly maxBytes?: number } = {})
     if (write.reset !== undefined) log.reset(write.reset);
     if (write.hardState !== undefined) log.setHardState(write.hardState);
     for (const entries of runsOf(write.entries)) log.add(runOf(entries));
-    log.expectedLast = log.lastIndex;
+    log.expectStored();
     log.isStored = true;
   };
 
-  return {
+  const engine: Engine = {
     isDurable: false,
     get: (key) => readerAt(map, latest).get(key),
     range: (query) => readerAt(map, latest).range(query),
@@ -76,15 +76,7 @@ export function createMemoryEngine(options: { readonly maxBytes?: number } = {})
       for (const { value } of map.cells()) if (value !== undefined) entries += 1;
       return { entries, bytes: map.bytes + logBytes };
     },
-    // eslint-disable-next-line @typescript-eslint/require-await -- the port is asynchronous; a throw must reject
-    write: async (operations) => {
-      assertOpen();
-      checkOperations(operations);
-      assertRoom(growth(map, operations));
-      for (const operation of operations) {
-        change(textOf(operation.key), operation.type === 'put' ? copyOf(operation.value) : undefined);
-      }
-    },
+    write: (operations) => engine.append([], operations),
     apply: (operations) => {
       assertOpen();
       checkOperations(operations);
@@ -101,11 +93,16 @@ export function createMemoryEngine(options: { readonly maxBytes?: number } = {})
         .filter(({ isStored }) => isStored)
         .map(({ group }) => group)
         .sort((a, b) => a - b),
-    // eslint-disable-next-line @typescript-eslint/require-await -- as above
-    append: async (writes) => {
+    // eslint-disable-next-line @typescript-eslint/require-await -- the port is asynchronous; a throw must reject
+    append: async (writes, operations = []) => {
       assertOpen();
+      checkOperations(operations);
       checkWrites(writes, logOf);
-      assertRoom(writes.reduce((sum, { entries }) => sum + bytesOf(entries ?? []), 0));
+      const entryBytes = writes.reduce((sum, { entries }) => sum + bytesOf(entries ?? []), 0);
+      assertRoom(growth(map, operations) + entryBytes);
+      for (const operation of operations) {
+        change(textOf(operation.key), operation.type === 'put' ? copyOf(operation.value) : undefined);
+      }
       for (const write of writes) appendTo(write);
     },
     compact: (group, index) => {
@@ -133,6 +130,7 @@ export function createMemoryEngine(options: { readonly maxBytes?: number } = {})
       return Promise.resolve();
     },
   };
+  return engine;
 }
 
 function readerAt(map: VersionedMap, pin: number): StorageReader {

@@ -10,7 +10,7 @@ export interface Pending {
   /** The frame is not on disk, nor will it be. */
   cancel(): void;
   resolve(): void;
-  reject(error: unknown): void;
+  reject(error: Error): void;
 }
 
 export interface JournalOptions {
@@ -152,7 +152,7 @@ export class Journal {
   }
 
   /** What waits may build on what could not be written: all of it is refused. */
-  #rejectAll(error: unknown): void {
+  #rejectAll(error: Error): void {
     const frames = this.#queue;
     this.#queue = [];
     const rejected = frames.flatMap(({ waiting }) => waiting);
