@@ -5,7 +5,7 @@ import { createMetrics, createOpsHandler, type Logger, newCorrelationId } from '
 import type { Clock, Random, Timers } from '@oaas/commons/time';
 import { oaasError } from '@oaas/commons/errors';
 import { admin, data, invoke, peer } from '@oaas/proto';
-import { createAdminHttp, gridAdminService, shardDistribution } from './admin/index.ts';
+import { createAdminHttp, gridAdminService, shardDistribution, Tasks } from './admin/index.ts';
 import type { OdgmConfig } from './config.ts';
 import { ClientPool, createFunctions, Invoker } from './invocation/index.ts';
 import { createNodeMetrics, GridNode, hostAndPort, type Member, parseMembers, withSelf } from './node/index.ts';
@@ -139,6 +139,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
       },
     ],
   });
+  const tasks = new Tasks({ node, clock, timers });
   const clientOf = ({ address }: Member) => dataClients.client(address);
   grpc.add(data.DataServiceDefinition, dataService({ node, clientOf, metrics: nodeMetrics, clock }));
   grpc.add(
@@ -146,7 +147,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     functionService({ node, invoker, clock, newCorrelationId: () => newCorrelationId(random) }),
   );
   grpc.add(peer.GridPeerDefinition, peerService(node));
-  grpc.add(admin.GridAdminDefinition, gridAdminService({ node, metrics, clock }));
+  grpc.add(admin.GridAdminDefinition, gridAdminService({ node, tasks, metrics, clock }));
 
   const status = () => ({
     program: 'odgm',
@@ -160,6 +161,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
   });
   const http = createAdminHttp({
     node,
+    tasks,
     metrics,
     ops: createOpsHandler({ health, metrics, status, logger }),
     token: config.adminToken,

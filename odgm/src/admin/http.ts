@@ -4,10 +4,12 @@ import { type Logger, type Metrics, type OpsHandler } from '@oaas/commons/teleme
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { GridNode } from '../node/index.ts';
 import { collectionJson, metricsJson, snakeCase } from './json.ts';
+import type { Tasks } from './tasks.ts';
 import { clusterStatus, collectionView, memberList, shardDistribution } from './view.ts';
 
 export interface AdminHttpOptions {
   readonly node: GridNode;
+  readonly tasks: Tasks;
   readonly metrics: Metrics;
   /** Answers /health, /ready, /metrics and /status. */
   readonly ops: OpsHandler;
@@ -24,7 +26,7 @@ const bodyBytesMax = 16 * 1024;
  * Browsers of other origins get nothing: there are no CORS headers.
  */
 export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
-  const { node, logger } = options;
+  const { node, tasks, logger } = options;
   const app = fastify({ logger: false, bodyLimit: bodyBytesMax, requestTimeout: 10_000, keepAliveTimeout: 5000 });
 
   app.addHook('onRequest', async (request, reply) => {
@@ -73,6 +75,57 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
     }),
   );
   app.get('/admin/shards/distribution', () => asked(() => snakeCase(shardDistribution(node))));
+  app.get('/admin/tasks', ({ query }) => {
+    const { limit = '0', cursor = '' } = query as { limit?: string; cursor?: string };
+    return asked(() => snakeCase(tasks.list(Number(limit), cursor)));
+  });
+  app.get<{ Params: { id: string } }>('/admin/tasks/:id', ({ params }) => asked(() => snakeCase(tasks.get(params.id))));
+  app.post<{ Params: { id: string } }>('/admin/tasks/:id/cancel', async (request) =>
+    snakeCase(await tasks.cancel(request.params.id, actorOf(request))),
+  );
+  app.post<{ Params: { id: string } }>('/admin/tasks/:id/throttle', async ({ params, query }) =>
+    snakeCase(await tasks.update(params.id, textsOf(query))),
+  );
+  app.get<{ Params: { id: string } }>('/admin/tasks/:id/events', async ({ params }, reply) => {
+    tasks.get(params.id);
+    const closed = new AbortController();
+    reply.raw.once('close', () => {
+      closed.abort();
+    });
+    reply.hijack();
+    reply.raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+    try {
+      for await (const task of tasks.watch(params.id, closed.signal)) {
+        reply.raw.write(`event: task\ndata: ${JSON.stringify(snakeCase(task))}\n\n`);
+      }
+    } catch (error) {
+      if (!closed.signal.aborted) logger.warn({ err: error }, 'a stream of task events ended');
+    }
+    reply.raw.end();
+  });
+
+  /** A task by its kind; `?dry_run=true` gives the plan instead. Other parameters are options of the task. */
+  const begin = async (kind: string, collection: string, member: string, request: FastifyRequest) => {
+    const { dry_run: isDryRun, plan_id: planId = '', ...options } = textsOf(request.query);
+    const ask = { kind, collection, member, options, planId };
+    if (isDryRun === 'true') return snakeCase(await tasks.plan(ask));
+    const task = await tasks.start(ask, actorOf(request));
+    return { success: true, task_id: task.id, message: task.message };
+  };
+  app.post<{ Params: { name: string } }>('/admin/collections/:name/rebalance', (request) =>
+    begin('rebalance', request.params.name, '', request),
+  );
+  app.post<{ Params: { name: string } }>('/admin/collections/:name/consistency-check', (request) =>
+    begin('consistency-check', request.params.name, '', request),
+  );
+  app.post('/admin/rebalance', (request) => begin('rebalance', '', '', request));
+  app.post<{ Params: { id: string } }>('/admin/members/:id/drain', (request) =>
+    begin('drain', '', request.params.id, request),
+  );
+  app.post<{ Params: { id: string } }>('/admin/members/:id/repair', (request) =>
+    begin('repair', '', request.params.id, request),
+  );
+  app.get('/admin/checks', () => asked(() => ({ checks: tasks.checks().map(snakeCase) })));
   app.get('/admin/metrics', () => metricsJson(options.metrics));
   app.get('/admin/health', (_request, reply) =>
     asked(() => {
@@ -89,6 +142,18 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
     }),
   );
   return app;
+}
+
+/** Who asks, as far as the proxy in front says. */
+function actorOf({ headers }: FastifyRequest): string {
+  const actor = headers['x-oaas-actor'];
+  return typeof actor === 'string' ? actor : 'admin';
+}
+
+/** Parameters that are given once. */
+function textsOf(query: unknown): Record<string, string> {
+  const pairs = Object.entries(query as Record<string, unknown>);
+  return Object.fromEntries(pairs.flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])));
 }
 
 function authenticate(request: FastifyRequest, token: string): void {

@@ -2,3 +2,4 @@
 export { gridAdminService } from './grid-admin.ts';
 export { createAdminHttp } from './http.ts';
 export { shardDistribution } from './view.ts';
+export { Tasks } from './tasks.ts';

@@ -14,4 +14,6 @@ export const channels = {
   ephemeralRaft: 6,
   ephemeralSnapshotOffer: 7,
   ephemeralSnapshot: 8,
+  /** Questions to and changes of a replica of a shard, by the coordinator of tasks. */
+  shards: 9,
 } as const;

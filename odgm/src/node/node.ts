@@ -14,6 +14,7 @@ import {
   type ShardRecord,
 } from '../meta/index.ts';
 import { type GroupStatus, type HostEvents, type HostOptions, RaftHost, type Tuning } from '../replication/index.ts';
+import { type LocalShards, ShardService, TaskCoordinator, throttleOf } from '../tasks/index.ts';
 import type { Consistency, ShardHandle } from '../shard/index.ts';
 import type { Engine } from '../storage/index.ts';
 import { indexByClassId, unsupportedReason } from './collection.ts';
@@ -80,6 +81,7 @@ interface Joined {
   readonly duties: MetaDuties;
   readonly leaders: LeaderBoard;
   readonly replicas: Replicas;
+  readonly tasks: TaskCoordinator;
   readonly timers: readonly Timer[];
 }
 
@@ -145,12 +147,9 @@ export class GridNode {
     return this.#joined?.meta;
   }
 
-  get host(): RaftHost | undefined {
-    return this.#joined?.host;
-  }
-
-  get mesh(): Mesh | undefined {
-    return this.#joined?.mesh;
+  /** Undefined before the node has joined. */
+  get tasks(): TaskCoordinator | undefined {
+    return this.#joined?.tasks;
   }
 
   /** Opens storage, joins or forms the cluster, opens the shards, and takes up service. Must be reachable by then. */
@@ -182,9 +181,10 @@ export class GridNode {
     this.#phase = 'draining';
     this.#stop.abort();
     if (this.#joined !== undefined) {
-      const { duties, replicas, hosts, leaders, mesh, timers } = this.#joined;
+      const { duties, tasks, replicas, hosts, leaders, mesh, timers } = this.#joined;
       for (const timer of timers) timer.cancel();
       duties.close();
+      tasks.close();
       await replicas.close();
       await Promise.all(hosts.map((host) => host.stop()));
       leaders.close();
@@ -420,12 +420,28 @@ export class GridNode {
       expectedMembers: members.length,
       loads: () => this.reports.loads(),
     });
+    const hosts = [...homes.values()].map((home) => home.host);
+    const tasks = new TaskCoordinator({
+      meta,
+      mesh,
+      shards: new ShardService(mesh, localShards(hosts, replicas)),
+      checker: { check: () => Promise.reject(oaasError('Unimplemented', 'this build has no consistency check')) },
+      leaderOf: (shard) => leaders.leaderOf(shard),
+      loads: async () => {
+        await this.reports.refresh();
+        return this.reports.loads();
+      },
+      clock,
+      timers,
+      logger,
+    });
     this.#joined = {
       mesh,
       host,
-      hosts: [...homes.values()].map((home) => home.host),
+      hosts,
       meta,
       duties,
+      tasks,
       leaders,
       replicas,
       timers: [
@@ -567,6 +583,7 @@ export class GridNode {
     if (joined === undefined) return;
     const { state } = joined.meta;
     joined.mesh.setPeers(this.#peersOf(state));
+    for (const host of joined.hosts) host.setSnapshotRate(snapshotRateOf(state));
     this.#refreshCollections(state);
     await joined.replicas.sync(() => joined.meta.state);
   }
@@ -627,6 +644,29 @@ export class GridNode {
       },
     };
   }
+}
+
+/** The most that any task under way may use; without one, what settings allow for repair. */
+function snapshotRateOf(state: MetaState): number {
+  const active = [...state.tasks.values()].filter(({ state: at }) => at === 'running' || at === 'cancelling');
+  if (active.length === 0) return state.settings.repairThrottle.bytesPerSecond;
+  return Math.max(...active.map((task) => throttleOf(task, state.settings).bytesPerSecond));
+}
+
+function localShards(hosts: readonly RaftHost[], replicas: Replicas): LocalShards {
+  return {
+    handle: (shard) => replicas.get(shard),
+    group: (shard) => {
+      for (const host of hosts) {
+        const group = host.group(shard);
+        if (group === undefined) continue;
+        const sentBytes = (to: number): number =>
+          host.snapshots().sending.find((one) => one.group === shard && one.to === to)?.sentBytes ?? 0;
+        return { group, sentBytes };
+      }
+      return undefined;
+    },
+  };
 }
 
 function shardReport(handle: ShardHandle): peer.ShardReport {

@@ -1,6 +1,7 @@
 import { oaasError, toOaasError } from '@oaas/commons/errors';
 import {
   type ConfChangeSingle,
+  ConfChangeTransition,
   ConfChangeType,
   type ConfState,
   confChangeOf,
@@ -45,6 +46,8 @@ export interface GroupHost {
   /** Oldest index that a snapshot on its way needs; Infinity for none. */
   neededBySnapshots(group: RaftGroup): number;
   isUp(member: number): boolean;
+  /** The process before this one may have told a leader less than an election timeout ago that it follows it. */
+  mayHavePromised(): boolean;
   /** Error when proposals of so many bytes cannot be taken now; else they are counted. */
   takeBytes(bytes: number): Error | undefined;
   releaseBytes(bytes: number): void;
@@ -72,6 +75,15 @@ interface Transfer {
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
 }
+
+interface ProposedChange {
+  readonly changes: readonly MemberChange[];
+  readonly transition: ConfChangeTransition;
+}
+
+const autoTransition = ConfChangeTransition.ConfChangeTransitionAuto;
+const explicitJoint = ConfChangeTransition.ConfChangeTransitionJointExplicit;
+const noContext = new Uint8Array(0);
 
 /** Rounds of the core's work in one pass, so that one busy group does not hold up the others. */
 const maxRounds = 4;
@@ -268,10 +280,20 @@ export class RaftGroup implements AppendOwner {
 
   /**
    * Changes the members, several at once by joint consensus. Resolves with the configuration once it is applied here
-   * and no longer joint. Rejects as {@link propose} does, and with `FailedPrecondition` when another change is under way.
+   * and no longer joint; with `stayJoint` as soon as it is joint, and {@link leaveJoint} must follow. Rejects as
+   * {@link propose} does, and with `FailedPrecondition` when another change is under way.
    * `context` reaches `HostEvents.members` on every member.
    */
-  changeMembers(changes: readonly MemberChange[], context: Uint8Array): Promise<ConfState> {
+  changeMembers(changes: readonly MemberChange[], context: Uint8Array, stayJoint = false): Promise<ConfState> {
+    return this.#change({ changes, transition: stayJoint ? explicitJoint : autoTransition }, context);
+  }
+
+  /** Ends a joint configuration that was entered to stay in. Resolves and rejects as {@link changeMembers} does. */
+  leaveJoint(): Promise<ConfState> {
+    return this.#change({ changes: [], transition: autoTransition }, noContext);
+  }
+
+  #change(change: ProposedChange, context: Uint8Array): Promise<ConfState> {
     const refusal = this.#refusal(context.length);
     if (refusal !== undefined) return Promise.reject(refusal);
     if (this.#waitingChange !== undefined || this.#leaving !== undefined) {
@@ -279,7 +301,7 @@ export class RaftGroup implements AppendOwner {
       return Promise.reject(changeRefused());
     }
     return new Promise((resolve, reject) => {
-      this.#waitingChange = new Proposal(context, changes, resolve as (result: unknown) => void, reject);
+      this.#waitingChange = new Proposal(context, change, resolve as (result: unknown) => void, reject);
       this.#touch();
       this.#host.wake(this);
     });
@@ -322,6 +344,8 @@ export class RaftGroup implements AppendOwner {
     // Word for an earlier replica of this member, or from one: it speaks of another log.
     if (toEpoch < this.epoch && isResponse(message.type)) return;
     if (!this.#knowsEpoch(from, fromEpoch)) return;
+    // A leader's lease counts on a promise that this process may have given before it was started anew.
+    if (this.#lease !== undefined && isVote(message.type) && this.#host.mayHavePromised()) return;
     if (message.type === MessageType.MsgHeartbeatResp) {
       // An answer that was on its way when this leader went quiet says nothing new; one that disagrees does.
       if (this.isQuiet && !quiet) return;
@@ -518,10 +542,10 @@ export class RaftGroup implements AppendOwner {
   }
 
   #proposeChange(proposal: Proposal): void {
-    const changes = proposal.own as readonly MemberChange[];
+    const { changes, transition } = proposal.own as ProposedChange;
     const index = this.#node.lastIndex + 1;
     const outcome = this.#node.proposeConfChange({
-      transition: 0,
+      transition,
       changes: changes.map(singleChange),
       context: encodeContext(changes, proposal.data),
     });
@@ -950,6 +974,10 @@ function isResponse(type: Message['type']): boolean {
     type === MessageType.MsgHeartbeatResp ||
     type === MessageType.MsgReadIndexResp
   );
+}
+
+function isVote(type: Message['type']): boolean {
+  return type === MessageType.MsgVote || type === MessageType.MsgPreVote;
 }
 
 function singleChange({ type, member }: MemberChange): ConfChangeSingle {

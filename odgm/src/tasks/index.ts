@@ -20,3 +20,6 @@ export {
   type EventualOutcome,
   type EventualSample,
 } from './check-eventual.ts';
+export { type CoordinatorOptions, type ShardChecker, TaskCoordinator } from './coordinator.ts';
+export { type PlannedTask, planTask, type TaskWish } from './planner.ts';
+export { type LocalShards, type ShardObservation, type ShardRequest, ShardService } from './shard-service.ts';

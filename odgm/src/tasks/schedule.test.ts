@@ -98,7 +98,8 @@ describe('moves at once', () => {
 
   it('are one per shard, in the order of the plan, whatever task asks', () => {
     const moves = [move(1), move(1, { kind: 'leader' }), move(2)];
-    expect(turns([task(1, moves), task(2, [move(1)])]).map((turn) => turn?.begin)).toEqual([[0, 2], []]);
+    const other = task(2, [move(1, { from: 3, to: 4 })]);
+    expect(turns([task(1, moves), other]).map((turn) => turn?.begin)).toEqual([[0, 2], []]);
     const failed = [move(1, { state: 'failed' }), move(1, { kind: 'leader' })];
     expect(turns([task(1, failed)])[0]).toMatchObject({ begin: [], drop: [{ move: 1, reason: 'Superseded' }] });
   });

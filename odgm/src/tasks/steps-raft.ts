@@ -67,8 +67,7 @@ function promoteStep(input: ReplicaInput, to: number): NamedStep {
   const { shard, move, members, limits } = input;
   const { from } = move;
   const leaving = from !== undefined && shard.voters.includes(from) ? from : undefined;
-  const voters = [...shard.voters.filter((member) => member !== leaving), to];
-  if (!hasQuorum(shard, members, voters)) return waitFor('quorum', 'QuorumAtRisk');
+  // The new voter answers, and a majority of the old ones does: so does a majority of the new ones.
   if (leaving === undefined) return change('promote', { promote: [to] });
   if (shard.leader === leaving && move.leaderTo !== to) {
     const next = successor(shard, members, leaving, move.leaderTo, limits.maxLag);

@@ -1,0 +1,299 @@
+import { oaasError } from '@oaas/commons/errors';
+import { type CancelSignal, type Clock, sleep, type Timers, toRfc3339 } from '@oaas/commons/time';
+import type { admin } from '@oaas/proto';
+import {
+  type CheckRecord,
+  isFinished,
+  type MetaGroup,
+  type TaskKind,
+  type TaskRecord,
+  type Throttle,
+} from '../meta/index.ts';
+import type { GridNode } from '../node/index.ts';
+import { stableHash } from '../placement/index.ts';
+import { type PlannedTask, planTask, progressOf, throttleOf, type TaskWish } from '../tasks/index.ts';
+
+/** What a caller asks for; all that the wire has. */
+export type TaskAsk = Pick<admin.TaskRequest, 'kind' | 'collection' | 'member' | 'options' | 'planId'>;
+
+export interface TasksOptions {
+  readonly node: GridNode;
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
+const kinds: readonly TaskKind[] = ['rebalance', 'drain', 'repair', 'change-replicas', 'consistency-check'];
+const throttleNames = [
+  'movesPerNode',
+  'movesPerCluster',
+  'leaderMoves',
+  'bytesPerSecond',
+  'checks',
+  'checkBytesPerSecond',
+] as const;
+const pageMax = 200;
+const watchMs = 250;
+/** Moves of one task that are listed. */
+const movesShown = 1000;
+
+/** Long actions, as administrators plan, start, watch and stop them. Any node answers. */
+export class Tasks {
+  readonly #options: TasksOptions;
+
+  constructor(options: TasksOptions) {
+    this.#options = options;
+  }
+
+  /** What a task would do. Changes nothing. Throws `InvalidArgument`, `NotFound`. */
+  async plan(ask: TaskAsk): Promise<admin.TaskPlan> {
+    const planned = await this.#planned(this.#wishOf(ask));
+    return this.#view(planned);
+  }
+
+  /**
+   * Starts a task. Throws as {@link plan}, `FailedPrecondition` when the plan that was looked at is not what would be
+   * done now, `AlreadyExists` for one that is under way.
+   */
+  async start(ask: TaskAsk, actor: string): Promise<admin.Task> {
+    const meta = this.#meta();
+    const wish = this.#wishOf(ask);
+    if (ask.planId !== '') {
+      const planned = await this.#planned(wish);
+      if (planIdOf(planned) !== ask.planId) {
+        throw oaasError('FailedPrecondition', 'the plan is not what would be done now: the grid has changed', {
+          remedy: 'Plan again, look at it, and start that.',
+        });
+      }
+    }
+    const throttle = this.#throttleOf(ask.options);
+    if (wish.kind === 'drain' && wish.member !== undefined) {
+      await meta.propose({ type: 'setMemberState', member: wish.member, state: 'draining' });
+    }
+    const planned = await this.#planned(wish);
+    const { id = 0 } = await meta.propose({
+      type: 'createTask',
+      kind: wish.kind,
+      collection: wish.collection,
+      member: wish.member,
+      actor,
+      moves: planned.moves,
+      topologyEpoch: planned.topologyEpoch,
+      throttle,
+      options: ask.options,
+      start: true,
+      message: planned.moves.length === 0 ? `nothing to do: ${planned.reason}` : 'running',
+    });
+    return this.#untilSeen(id);
+  }
+
+  /** Changes the throttle of a task under way. */
+  async update(taskId: string, options: Readonly<Record<string, string>>): Promise<admin.Task> {
+    const meta = this.#meta();
+    const task = this.#record(taskId);
+    const throttle = this.#throttleOf(options, task);
+    await meta.propose({ type: 'setTaskThrottle', task: task.id, throttle });
+    return this.#untilSeen(task.id);
+  }
+
+  async cancel(taskId: string, actor: string): Promise<admin.Task> {
+    const meta = this.#meta();
+    const task = this.#record(taskId);
+    await meta.propose({ type: 'cancelTask', task: task.id, actor });
+    if (task.kind === 'drain' && task.member !== undefined) {
+      await meta.propose({ type: 'setMemberState', member: task.member, state: 'up' });
+    }
+    return this.#untilSeen(task.id);
+  }
+
+  get(taskId: string): admin.Task {
+    return this.#task(this.#record(taskId));
+  }
+
+  /** Newest first. */
+  list(limit: number, cursor: string): admin.ListTasksResponse {
+    const all = [...this.#meta().state.tasks.values()].sort((a, b) => b.id - a.id);
+    const from = cursor === '' ? 0 : all.findIndex(({ id }) => id < Number(cursor));
+    const size = Math.min(limit === 0 ? 50 : limit, pageMax);
+    const page = from < 0 ? [] : all.slice(from, from + size);
+    const last = page.at(-1);
+    const hasMore = last !== undefined && all.at(-1) !== last;
+    return { tasks: page.map((task) => this.#task(task)), nextCursor: hasMore ? String(last.id) : '' };
+  }
+
+  /** The task whenever something of it has changed, until it is over. */
+  async *watch(taskId: string, signal: CancelSignal): AsyncGenerator<admin.Task> {
+    let last = '';
+    for (;;) {
+      const task = this.get(taskId);
+      const text = JSON.stringify(task);
+      if (text !== last) yield task;
+      last = text;
+      if (isFinished(this.#record(taskId))) return;
+      await sleep(this.#options.timers, watchMs, signal);
+    }
+  }
+
+  /** What the last checks found, the newest of each shard. */
+  checks(): admin.ShardCheck[] {
+    const newest = new Map(this.#meta().state.checks.map((check) => [check.shard, check]));
+    return [...newest.values()].map((check) => this.#check(check));
+  }
+
+  #meta(): MetaGroup {
+    const { meta } = this.#options.node;
+    if (meta === undefined) throw oaasError('Unavailable', 'the node is starting', { retryAfterMs: 500 });
+    return meta;
+  }
+
+  #wishOf({ kind, collection, member }: TaskAsk): TaskWish {
+    const known = kinds.find((one) => one === kind);
+    if (known === undefined) {
+      throw oaasError('InvalidArgument', `"${kind}" is no kind of task`, { remedy: `Use one of ${kinds.join(', ')}.` });
+    }
+    if (known === 'consistency-check') throw oaasError('Unimplemented', 'this build has no consistency check');
+    if (known === 'drain' && member === '') throw oaasError('InvalidArgument', 'a drain needs a member');
+    if (member === '') return { kind: known, collection };
+    const record = [...this.#meta().state.members.values()].find(
+      ({ id, replacedBy }) => id === member && replacedBy === undefined,
+    );
+    if (record === undefined) throw oaasError('NotFound', `there is no member "${member}"`);
+    return { kind: known, collection, member: record.number };
+  }
+
+  async #planned(wish: TaskWish): Promise<PlannedTask> {
+    const { node, clock } = this.#options;
+    await this.#meta().catchUp();
+    await node.reports.refresh();
+    return planTask(this.#meta().state, node.reports.loads(), wish, clock.now());
+  }
+
+  #throttleOf(options: Readonly<Record<string, string>>, task?: TaskRecord): Throttle | undefined {
+    const { settings } = this.#meta().state;
+    const base = task === undefined ? settings.throttle : throttleOf(task, settings);
+    const changed: Partial<Record<(typeof throttleNames)[number], number>> = {};
+    for (const name of throttleNames) {
+      const text = options[name];
+      if (text === undefined) continue;
+      const value = Number(text);
+      if (!Number.isFinite(value) || value < 0) {
+        throw oaasError('InvalidArgument', `option ${name} is "${text}"`, { remedy: 'Give a number of at least 0.' });
+      }
+      changed[name] = value;
+    }
+    return Object.keys(changed).length === 0 ? task?.throttle : { ...base, ...changed };
+  }
+
+  /** This member applies what the leader has committed a moment later. */
+  async #untilSeen(id: number): Promise<admin.Task> {
+    await this.#meta().catchUp();
+    return this.get(String(id));
+  }
+
+  #record(taskId: string): TaskRecord {
+    const task = this.#meta().state.tasks.get(Number(taskId));
+    if (task === undefined) throw oaasError('NotFound', `there is no task "${taskId}"`);
+    return task;
+  }
+
+  #view(planned: PlannedTask): admin.TaskPlan {
+    return {
+      kind: planned.wish.kind,
+      moves: planned.moves.map((move) => this.#move(move)),
+      bytesTotal: planned.bytesTotal,
+      balanceBefore: planned.before,
+      balanceAfter: planned.after,
+      reason: planned.moves.length === 0 ? planned.reason : '',
+      planId: planIdOf(planned),
+      epoch: planned.topologyEpoch,
+      notes: planned.blocked.map(({ collection, partition, why, reason }) => ({
+        collection,
+        partition,
+        reason: `${why}: ${reason}`,
+      })),
+    };
+  }
+
+  #move(move: PlannedTask['moves'][number]): admin.ShardMove {
+    return {
+      collection: move.collection,
+      partition: move.partition,
+      from: this.#memberId(move.from),
+      to: this.#memberId(move.to),
+      bytes: move.bytes,
+      what: move.kind,
+      shardId: move.shard,
+      why: move.why,
+    };
+  }
+
+  #memberId(number: number | undefined): string {
+    return number === undefined ? '' : (this.#meta().state.members.get(number)?.id ?? String(number));
+  }
+
+  #task(task: TaskRecord): admin.Task {
+    const { node, clock } = this.#options;
+    const { state } = this.#meta();
+    const progress = node.tasks?.progressOf(task) ?? progressOf(task, [], clock.now());
+    const throttle = throttleOf(task, state.settings);
+    return {
+      id: String(task.id),
+      kind: task.kind,
+      state: task.state,
+      collection: task.collection,
+      shardsDone: progress.shardsDone,
+      shardsTotal: progress.shardsTotal,
+      bytesDone: progress.bytesDone,
+      bytesTotal: progress.bytesTotal,
+      createdAt: toRfc3339(task.createdAt),
+      updatedAt: toRfc3339(task.updatedAt),
+      message: task.message,
+      actor: task.actor,
+      etaSeconds: Math.ceil(progress.etaSeconds ?? 0),
+      findings: task.findings.map((finding) => ({ ...finding })),
+      moves: task.moves.slice(0, movesShown).map((move) => ({
+        move: this.#move(move),
+        state: move.state === 'pending' ? 'waiting' : move.state,
+        step: move.step ?? '',
+        bytesDone: move.bytesDone,
+        reason: move.reason ?? '',
+      })),
+      checks: state.checks.filter((check) => check.task === task.id).map((check) => this.#check(check)),
+      options: {
+        ...task.options,
+        ...Object.fromEntries(throttleNames.map((name) => [name, String(throttle[name])])),
+      },
+      coordinator: this.#memberId(task.claim?.member),
+      bytesPerSecond: Math.round(progress.bytesPerSecond),
+    };
+  }
+
+  #check(check: CheckRecord): admin.ShardCheck {
+    return {
+      collection: check.collection,
+      partition: check.partition,
+      shardId: check.shard,
+      status: check.verdict,
+      replicas: check.replicas.map((replica) => ({
+        node: this.#memberId(replica.member),
+        index: replica.index,
+        hash: replica.root,
+        objects: replica.objects,
+        entries: 0,
+        bytes: replica.bytes,
+        tookMs: Math.round(replica.ms),
+        minority: check.minority.includes(replica.member),
+        problem: replica.root === '' ? 'did not answer' : '',
+      })),
+      differing: [...check.differing],
+      checkedAt: toRfc3339(check.at),
+      reason: check.reason,
+      oldestDifferenceMs: check.oldestDifferenceMs ?? 0,
+    };
+  }
+}
+
+/** Two plans for the same topology that do the same have the same id. */
+function planIdOf({ wish, moves, topologyEpoch }: PlannedTask): string {
+  const what = moves.map(({ shard, from, to, kind }) => [shard, from ?? 0, to ?? 0, kind].join('/')).join(' ');
+  return `${wish.kind}-${String(topologyEpoch)}-${stableHash(what).toString(16)}`;
+}

@@ -1,0 +1,369 @@
+import { toOaasError } from '@oaas/commons/errors';
+import type { Logger } from '@oaas/commons/telemetry';
+import type { Clock, Timer, Timers } from '@oaas/commons/time';
+import type { Mesh } from '../mesh/index.ts';
+import {
+  type MetaGroup,
+  type ShardLoad,
+  type ShardRecord,
+  type StopReason,
+  type TaskMove,
+  type TaskRecord,
+} from '../meta/index.ts';
+import { planTask } from './planner.ts';
+import { addSample, type Progress, progressOf, type ProgressSample } from './progress.ts';
+import { moveOutcome, takeTurns } from './schedule.ts';
+import type { ShardObservation, ShardService } from './shard-service.ts';
+import { defaultStepLimits, newMemory, nextStep } from './steps.ts';
+import { decideTriggers, type TriggerMemory, type Wish } from './triggers.ts';
+import type { MoveMemory, ObservedMember, ObservedShard, Step } from './types.ts';
+
+/** Checks one shard; the outcome is recorded in the meta group by it. */
+export interface ShardChecker {
+  check(shard: ShardRecord, task: TaskRecord): Promise<{ readonly bytes: number }>;
+}
+
+export interface CoordinatorOptions {
+  readonly meta: MetaGroup;
+  readonly mesh: Mesh;
+  readonly shards: ShardService;
+  readonly checker: ShardChecker;
+  /** Member that leads the shard, as far as is known; 0 for nobody. */
+  readonly leaderOf: (shard: number) => number;
+  /** What the members said of their shards, asked anew. */
+  readonly loads: () => Promise<ReadonlyMap<number, ShardLoad>>;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+}
+
+const pollMs = 100;
+const progressMs = 500;
+const triggerMs = 1000;
+
+/** A move that this coordinator works on. */
+interface Running {
+  memory: MoveMemory;
+  isBusy: boolean;
+  /** What was observed last: moves go on with it while nobody leads. */
+  seen: ShardObservation | undefined;
+}
+
+/**
+ * Drives the tasks, on the member that leads the meta group. It keeps nothing that it cannot find out again: another
+ * member goes on from what is recorded and from the real members of the shards.
+ */
+export class TaskCoordinator {
+  readonly #options: CoordinatorOptions;
+  readonly #timer: Timer;
+  readonly #running = new Map<string, Running>();
+  readonly #samples = new Map<number, ProgressSample[]>();
+  #term = 0;
+  #isTurning = false;
+  #progressAt = 0;
+  #triggerAt = 0;
+  #triggers: TriggerMemory = { wantsBalance: false };
+  #suggestions: readonly Wish[] = [];
+  #problem = '';
+  #isClosed = false;
+
+  constructor(options: CoordinatorOptions) {
+    this.#options = options;
+    this.#timer = options.timers.every(pollMs, () => void this.#turn());
+  }
+
+  /** Tasks that would do good and that nobody has started. Known on the leader of the meta group only. */
+  get suggestions(): readonly Wish[] {
+    return this.#suggestions;
+  }
+
+  /** How far a task is; speed and estimate are known on the leader of the meta group only. */
+  progressOf(task: TaskRecord): Progress {
+    return progressOf(task, this.#samples.get(task.id) ?? [], this.#options.clock.now());
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#timer.cancel();
+  }
+
+  async #turn(): Promise<void> {
+    const { meta, logger } = this.#options;
+    if (this.#isTurning || this.#isClosed) return;
+    if (!meta.isLeader || meta.state.cluster === undefined) {
+      this.#running.clear();
+      this.#samples.clear();
+      this.#suggestions = [];
+      return;
+    }
+    this.#isTurning = true;
+    try {
+      if (this.#term !== meta.term) this.#running.clear();
+      this.#term = meta.term;
+      await this.#claim();
+      await this.#takeTurns();
+      this.#work();
+      await this.#reportProgress();
+      await this.#wish();
+      this.#problem = '';
+    } catch (thrown) {
+      const error = toOaasError(thrown);
+      if (error.message !== this.#problem) logger.warn({ err: error }, 'tasks have to wait');
+      this.#problem = error.message;
+    } finally {
+      this.#isTurning = false;
+    }
+  }
+
+  #active(): TaskRecord[] {
+    return [...this.#options.meta.state.tasks.values()].filter(
+      ({ state }) => state === 'running' || state === 'cancelling',
+    );
+  }
+
+  async #claim(): Promise<void> {
+    const { meta, mesh } = this.#options;
+    for (const task of this.#active()) {
+      if (task.claim?.term === this.#term) continue;
+      await meta.propose({ type: 'claimTask', task: task.id, member: mesh.self.number, term: this.#term });
+    }
+  }
+
+  async #takeTurns(): Promise<void> {
+    const { meta, clock } = this.#options;
+    const active = this.#active().filter(({ claim }) => claim?.term === this.#term);
+    const turns = takeTurns(active, meta.state.settings, clock.now(), new Map());
+    for (const [task, turn] of turns) {
+      const by = { task, term: this.#term };
+      for (const { move, outcome, reason } of turn.drop) {
+        await meta.propose({ type: 'endMove', move, outcome, reason, bytesDone: 0, ...by });
+      }
+      await Promise.all(turn.begin.map((move) => this.#begin(task, move)));
+      if (turn.finish !== undefined) {
+        this.#samples.delete(task);
+        await meta.propose({ type: 'finishTask', ...turn.finish, ...by });
+      }
+    }
+  }
+
+  async #begin(task: number, move: number): Promise<void> {
+    const { meta } = this.#options;
+    const by = { task, term: this.#term };
+    try {
+      await meta.propose({ type: 'beginMove', move, ...by });
+    } catch (thrown) {
+      const { details } = toOaasError(thrown);
+      const reasons: Readonly<Record<string, StopReason>> = {
+        EpochConflict: 'EpochNotMatch',
+        ShardBusy: 'ShardBusy',
+        ShardUnknown: 'ShardGone',
+      };
+      const code = details?.['code'];
+      const reason = typeof code === 'string' ? reasons[code] : undefined;
+      if (reason === undefined) throw thrown;
+      await meta.propose({ type: 'endMove', move, outcome: 'skipped', reason, bytesDone: 0, ...by });
+    }
+  }
+
+  /** Goes on with every running move that is not waiting for something asked of a member. */
+  #work(): void {
+    const { clock, logger } = this.#options;
+    const present = new Set<string>();
+    for (const task of this.#active()) {
+      for (const [index, move] of task.moves.entries()) {
+        if (move.state !== 'running') continue;
+        const key = `${String(task.id)}/${String(index)}`;
+        present.add(key);
+        let running = this.#running.get(key);
+        if (running === undefined) {
+          running = { memory: newMemory(clock.monotonic()), isBusy: false, seen: undefined };
+          this.#running.set(key, running);
+        }
+        if (running.isBusy) continue;
+        running.isBusy = true;
+        const work = move.kind === 'check' ? this.#check(task, index, move) : this.#step(task, index, move, running);
+        const done = (): void => {
+          running.isBusy = false;
+        };
+        work.then(done, (error: unknown) => {
+          logger.debug({ err: error, task: task.id, shard: move.shard }, 'a step has to be tried again');
+          done();
+        });
+      }
+    }
+    for (const key of this.#running.keys()) if (!present.has(key)) this.#running.delete(key);
+  }
+
+  async #check(task: TaskRecord, index: number, move: TaskMove): Promise<void> {
+    const { meta, checker } = this.#options;
+    const shard = meta.state.shards.get(move.shard);
+    const end = { type: 'endMove', task: task.id, term: this.#term, move: index } as const;
+    if (shard === undefined) {
+      await meta.propose({ ...end, outcome: 'skipped', reason: 'ShardGone', bytesDone: 0 });
+      return;
+    }
+    if (task.state === 'cancelling') {
+      await meta.propose({ ...end, outcome: 'cancelled', reason: 'Cancelled', bytesDone: 0 });
+      return;
+    }
+    const { bytes } = await checker.check(shard, task);
+    await meta.propose({ ...end, outcome: 'done', bytesDone: bytes });
+  }
+
+  async #step(task: TaskRecord, index: number, move: TaskMove, running: Running): Promise<void> {
+    const { meta, clock } = this.#options;
+    const shard = await this.#observe(task, index, move, running);
+    const { step, memory } = nextStep({
+      move,
+      shard,
+      members: this.#members(),
+      memory: running.memory,
+      cancelling: task.state === 'cancelling',
+      now: clock.monotonic(),
+      limits: defaultStepLimits,
+    });
+    running.memory = memory;
+    if (step.do === 'end') {
+      const outcome = moveOutcome(step, move.attempts, task.state === 'cancelling');
+      const bytesDone = outcome === 'done' ? move.bytes : memory.received;
+      const { reason } = step;
+      await meta.propose({ type: 'endMove', task: task.id, term: this.#term, move: index, outcome, reason, bytesDone });
+      return;
+    }
+    await this.#carryOut(task, index, move, step, shard);
+  }
+
+  async #observe(
+    task: TaskRecord,
+    index: number,
+    move: TaskMove,
+    running: Running,
+  ): Promise<ObservedShard | undefined> {
+    const { meta, shards, leaderOf } = this.#options;
+    const record = meta.state.shards.get(move.shard);
+    if (record === undefined) return undefined;
+    let leader: number | undefined = leaderOf(move.shard);
+    try {
+      if (leader === 0) throw new Error('nobody leads');
+      running.seen = await shards.ask(leader, { do: 'observe', shard: move.shard });
+    } catch {
+      leader = undefined;
+    }
+    const { seen } = running;
+    const recordedVoters = record.replicas.filter(({ role }) => role === 'voter').map(({ member }) => member);
+    return {
+      // A basic shard of one replica is a consensus group of one.
+      type: record.type === 'mst' ? 'mst' : 'raft',
+      isOurs: record.change?.task === task.id && record.change.move === index,
+      recorded: record.replicas.map(({ member, role }) => ({ member, role })),
+      preferredLeader: record.preferredLeader,
+      wanted: record.wanted,
+      leader,
+      voters: seen?.voters ?? recordedVoters,
+      votersOutgoing: seen?.votersOutgoing ?? [],
+      learners: seen?.learners ?? [],
+      learnersNext: seen?.learnersNext ?? [],
+      progress: new Map((seen?.progress ?? []).map(({ member, ...progress }) => [member, progress])),
+      bytes: seen?.bytes ?? move.bytes,
+    };
+  }
+
+  #members(): Map<number, ObservedMember> {
+    const { meta, mesh } = this.#options;
+    return new Map(
+      [...meta.state.members.values()].map((member) => {
+        const isUp = member.number === mesh.self.number || mesh.isUp(member.number);
+        return [member.number, { state: isUp && member.state !== 'down' ? member.state : 'down' }];
+      }),
+    );
+  }
+
+  async #carryOut(
+    task: TaskRecord,
+    index: number,
+    move: TaskMove,
+    step: Exclude<Step, { do: 'end' }>,
+    shard: ObservedShard | undefined,
+  ): Promise<void> {
+    const { meta, shards } = this.#options;
+    const record = meta.state.shards.get(move.shard);
+    if (record === undefined || step.do === 'wait') return;
+    if (step.do === 'record') {
+      await meta.propose({
+        type: 'updateShardReplicas',
+        shard: record.id,
+        expectedEpoch: record.epoch,
+        replicas: step.replicas,
+        preferredLeader: step.preferredLeader,
+        change: { task: task.id, move: index, term: this.#term },
+      });
+      return;
+    }
+    const leader = shard?.leader;
+    if (leader === undefined) return;
+    if (step.do === 'change') {
+      const epochs = Object.fromEntries(record.replicas.map(({ member, epoch }) => [String(member), epoch]));
+      await shards.ask(leader, { do: 'change', shard: record.id, change: step.change, epochs });
+    } else if (step.do === 'leaveJoint') {
+      await shards.ask(leader, { do: 'leaveJoint', shard: record.id });
+    } else {
+      await shards.ask(leader, { do: 'transferLeader', shard: record.id, to: step.to });
+    }
+  }
+
+  async #reportProgress(): Promise<void> {
+    const { meta, clock } = this.#options;
+    const now = clock.monotonic();
+    for (const task of this.#active()) {
+      const samples = this.#samples.get(task.id) ?? [];
+      this.#samples.set(task.id, addSample(samples, { at: clock.now(), bytes: task.bytesDone }));
+    }
+    if (now - this.#progressAt < progressMs) return;
+    this.#progressAt = now;
+    for (const task of this.#active()) {
+      const moves = task.moves.flatMap((move, index) => {
+        const running = this.#running.get(`${String(task.id)}/${String(index)}`);
+        if (move.state !== 'running' || running === undefined || move.kind === 'check') return [];
+        const { received, step } = running.memory;
+        return received > move.bytesDone || step !== (move.step ?? '')
+          ? [{ move: index, bytesDone: received, step }]
+          : [];
+      });
+      if (moves.length > 0) await meta.propose({ type: 'progress', task: task.id, term: this.#term, moves });
+    }
+  }
+
+  /** Starts what the state of the cluster asks for. */
+  async #wish(): Promise<void> {
+    const { meta, clock, loads, logger } = this.#options;
+    const now = clock.monotonic();
+    if (now - this.#triggerAt < triggerMs) return;
+    this.#triggerAt = now;
+    const known = await loads();
+    const { state } = meta;
+    const balance = planTask(state, known, { kind: 'rebalance', collection: '' }, clock.now());
+    const { wishes, memory } = decideTriggers(state, balance.before, this.#triggers, clock.now());
+    this.#triggers = memory;
+    this.#suggestions = wishes.filter(({ mode }) => mode === 'suggest');
+    for (const wish of wishes) {
+      if (wish.mode !== 'start') continue;
+      const plan = planTask(state, known, wish, clock.now());
+      if (plan.moves.length === 0) continue;
+      logger.info({ kind: wish.kind, moves: plan.moves.length, why: wish.why }, 'starting a task');
+      await meta.propose({
+        type: 'createTask',
+        kind: wish.kind,
+        collection: wish.collection,
+        member: wish.member,
+        actor: 'system',
+        moves: plan.moves,
+        topologyEpoch: plan.topologyEpoch,
+        options: {},
+        start: true,
+        message: wish.why,
+      });
+      // The next plan is made for what the state is then.
+      return;
+    }
+  }
+}
