@@ -58,7 +58,7 @@ export class TestNode {
     const {
       voters = [1, 2, 3],
       learners = [],
-      log = [],
+      log = [] as readonly number[],
       term = log.at(-1) ?? 0,
       vote = 0,
       commit = 0,
@@ -157,11 +157,16 @@ export function snapshotOf(index: number, term: number, confState: ConfState = m
 }
 
 /** Delivers messages among nodes until there are none. `lost` says which do not arrive. */
-export function exchange(nodes: readonly TestNode[], messages: readonly Message[], lost = (_: Message) => false): void {
+export function exchange(
+  nodes: readonly TestNode[],
+  messages: readonly Message[],
+  lost: (message: Message) => boolean = () => false,
+): void {
   const queue = [...messages];
-  for (let message = queue.shift(); message !== undefined; message = queue.shift()) {
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+    const message = next;
     if (lost(message)) continue;
-    const node = nodes.find(({ raw }) => raw.id === message?.to);
+    const node = nodes.find(({ raw }) => raw.id === message.to);
     node?.raw.step(message);
     queue.push(...(node?.drain() ?? []));
   }

@@ -1,8 +1,10 @@
 // Terms, elections and votes: Figure 2, §5.1, §5.2 and §5.4.1 of the paper; 3.10 and 9.6 of the thesis; check-quorum as in etcd/raft.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { exchange, snapshotOf, TestNode } from '../../testkit/raft-node.ts';
+import { exchange, messageOf, snapshotOf, TestNode } from '../../testkit/raft-node.ts';
 import { type Message, MessageType } from './types.ts';
+
+const voteRequest = messageOf('MsgVote', 2, 1, { term: 4 });
 
 const ofType = (messages: readonly Message[], type: keyof typeof MessageType): Message[] =>
   messages.filter((message) => message.type === MessageType[type]);
@@ -222,23 +224,6 @@ describe('votes (§5.2, §5.4.1)', () => {
     expect(node.raw.role).toBe('follower');
   });
 });
-
-const voteRequest: Message = {
-  type: MessageType.MsgVote,
-  to: 1,
-  from: 2,
-  term: 4,
-  logTerm: 0,
-  index: 0,
-  entries: [],
-  commit: 0,
-  vote: 0,
-  snapshot: undefined,
-  reject: false,
-  rejectHint: 0,
-  context: new Uint8Array(),
-  responses: undefined,
-};
 
 describe('pre-votes (thesis, 9.6)', () => {
   it('a candidate first asks whether it could win, without raising its term', () => {

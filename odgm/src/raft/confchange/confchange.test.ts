@@ -222,7 +222,7 @@ describe('the encoding of changes', () => {
       fc.property(v2, fc.nat(), (original, cut) => {
         const whole = encodeConfChange({ ...original, context: new Uint8Array([1, 2, 3]) });
         const data = whole.subarray(0, whole.length - 1 - (cut % 3));
-        expect(() => confChangeOf(entry(EntryType.EntryConfChangeV2, data))).toThrowError(/cannot be decoded/);
+        expect(() => confChangeOf(entry(EntryType.EntryConfChangeV2, data))).toThrow(/cannot be decoded/);
       }),
     );
   });
