@@ -79,7 +79,7 @@ function promoteStep(input: ReplicaInput, to: number): NamedStep {
 /** The new voter is in, or there is none: what leaves, leaves. */
 function removeStep(input: ReplicaInput): NamedStep {
   const { shard, move, members, limits } = input;
-  const { from, to } = move;
+  const { from } = move;
   if (from !== undefined && shard.voters.includes(from)) {
     const voters = shard.voters.filter((member) => member !== from);
     if (voters.length < shard.wanted) return recordEnd(shard, ended('skipped', 'MembershipNotMatch'));
@@ -94,7 +94,8 @@ function removeStep(input: ReplicaInput): NamedStep {
       : change('remove', { remove: [from] });
   }
   if (from !== undefined && shard.learners.includes(from)) return change('remove', { remove: [from] });
-  return recordEnd(shard, ended('done'), to === move.leaderTo ? to : undefined);
+  const leader = shard.voters.find((member) => member === move.leaderTo);
+  return recordEnd(shard, ended('done'), leader);
 }
 
 /** While the new replica only learns, the move can still be undone. */
