@@ -26,6 +26,8 @@ export {
   compareRegisters,
   decodeRegister,
   encodeRegister,
+  expiredOf,
+  isExpired,
   mapOf,
   mergeRegisters,
   type RegisterWrite,
@@ -44,7 +46,7 @@ export {
   survivorOf,
   versionOf,
 } from './header.ts';
-export { decodeLeaf, directionOf, encodeLeaf, type Leaf, type LeafKind } from './leaf.ts';
+export { decodeLeaf, directionOf, encodeLeaf, type Leaf, type LeafKind, leafKindOf } from './leaf.ts';
 export {
   admitRegister,
   admitsHeader,

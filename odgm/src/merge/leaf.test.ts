@@ -1,6 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeLeaf, directionOf, encodeLeaf, type LeafKind, type Stamp } from './index.ts';
+import {
+  decodeLeaf,
+  directionOf,
+  encodeLeaf,
+  encodeMap,
+  type LeafKind,
+  leafKindOf,
+  type Stamp,
+  zeroStamp,
+} from './index.ts';
 
 const at = (ms: number): Stamp => ({ ms, counter: 0, member: 1 });
 const leaf = (ms: number, kind: LeafKind, digest = 1): Uint8Array =>
@@ -22,6 +31,14 @@ describe('a leaf', () => {
     );
     expect(() => decodeLeaf(new Uint8Array(16))).toThrow('unknown form');
     expect(() => decodeLeaf(new Uint8Array(20).fill(3))).toThrow('unknown form');
+  });
+
+  it('is joined for maps that merge, and taken or left for all else', () => {
+    const value = encodeMap({ cleared: zeroStamp, replace: false, elements: new Map() });
+    expect(leafKindOf({ stamp: at(1), type: 'crdt-map', value })).toBe('join');
+    expect(leafKindOf({ stamp: at(1), type: 'crdt-map', value: value.slice(1) })).toBe('lww');
+    expect(leafKindOf({ stamp: at(1), type: 'bytes', value })).toBe('lww');
+    expect(leafKindOf({ stamp: at(1), type: 'bytes', value: undefined })).toBe('tombstone');
   });
 
   it('tells who needs the state of the other', () => {

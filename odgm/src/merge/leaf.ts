@@ -1,6 +1,8 @@
 import { oaasError } from '@oaas/commons/errors';
 import { Reader, Writer } from './bytes.ts';
+import { mapOf } from './register.ts';
 import { compareStamps, readStamp, type Stamp, stampBytes, writeStamp } from './stamp.ts';
+import type { Register } from './types.ts';
 
 /**
  * What a replica tells another about an entry or a header before it sends it. `lww`: the later stamp wins; `tombstone`: the
@@ -13,6 +15,12 @@ export interface Leaf {
   readonly kind: LeafKind;
   /** Digest of the encoded register or header: 16 to 47 bytes, so that a leaf has at most 64. */
   readonly digest: Uint8Array;
+}
+
+/** Kind of an entry's leaf; that of a header is `join`. */
+export function leafKindOf(register: Register): LeafKind {
+  if (register.value === undefined) return 'tombstone';
+  return mapOf(register) === undefined ? 'lww' : 'join';
 }
 
 const kinds: readonly LeafKind[] = ['lww', 'tombstone', 'join'];

@@ -7,6 +7,8 @@ import {
   decodeRegister,
   encodeMap,
   encodeRegister,
+  expiredOf,
+  isExpired,
   mapOf,
   mergeRegisters,
   type Register,
@@ -32,12 +34,15 @@ const map: fc.Arbitrary<CrdtMap> = fc.record({
 });
 
 /** Also maps that contradict their stamp, which must count as any other bytes, and stamps that are equal. */
+const expiresAt = fc.option(fc.nat({ max: 2 }), { nil: undefined });
 const register: fc.Arbitrary<Register> = fc.oneof(
-  fc.record({ stamp, type: fc.constant('bytes' as const), value: fc.option(bytes, { nil: undefined }) }),
+  fc.record({ stamp, type: fc.constant('bytes' as const), value: fc.constant(undefined) }),
+  fc.record({ stamp, type: fc.constant('bytes' as const), value: bytes, expiresAt }),
   fc.record({
     stamp,
     type: fc.constant('crdt-map' as const),
     value: fc.oneof({ weight: 4, arbitrary: map.map(encodeMap) }, bytes),
+    expiresAt,
   }),
 );
 
@@ -88,7 +93,7 @@ describe('merging registers', () => {
     expect(mergeRegisters(old, young)).toBe(young);
     expect(mergeRegisters(old, { ...old, value: text('zz') }).value).toEqual(text('zz'));
     expect(mergeRegisters(old, { ...old, stamp: at(1, 10), value: undefined }).value).toBeUndefined();
-    expect(mergeRegisters(old, { ...old, value: undefined })).toBe(old);
+    expect(mergeRegisters(old, { ...old, value: undefined }).value).toBeUndefined();
     expect(compareRegisters(old, { ...old, type: 'crdt-map' })).toBeLessThan(0);
   });
 
@@ -115,6 +120,39 @@ describe('merging registers', () => {
     expect(mapOf(opaque)).toBeUndefined();
     expect(mergeRegisters(opaque, ours)).toBe(opaque);
     expect(contents(mergeRegisters(opaque, writeRegister(opaque, mapWrite({ a: '1' }), at(6))))).toEqual({ a: '1' });
+  });
+});
+
+describe('an entry that expires', () => {
+  const write = (expiry: number | undefined, ms = 1): Register =>
+    writeRegister(undefined, { type: 'bytes', value: text('x'), expiresAt: expiry }, at(ms));
+
+  it('is gone from its time on, and never without one', () => {
+    expect([99, 100, 101].map((now) => isExpired(write(100), now))).toEqual([false, true, true]);
+    expect(isExpired(write(undefined), Infinity)).toBe(false);
+    expect(isExpired(expiredOf(write(100)), 200)).toBe(false);
+  });
+
+  it('stays gone where another replica has not noticed yet, and gives way to a later write', () => {
+    const register1 = write(100);
+    const gone = expiredOf(register1);
+    expect(mergeRegisters(register1, gone)).toBe(gone);
+    expect(mergeRegisters(gone, register1)).toBe(gone);
+    expect(mergeRegisters(gone, write(undefined, 2)).value).toEqual(text('x'));
+    const map1 = writeRegister(undefined, { ...mapWrite({ a: '1' }), expiresAt: 100 }, at(1));
+    expect(mergeRegisters(map1, expiredOf(map1)).value).toBeUndefined();
+    const map2 = writeRegister(map1, mapWrite({ b: '2' }), at(2));
+    expect(contents(mergeRegisters(expiredOf(map1), map2))).toEqual({ b: '2' });
+  });
+
+  it('expires as its last write says, a map too', () => {
+    const map1 = writeRegister(undefined, { ...mapWrite({ a: '1' }), expiresAt: 100 }, at(1));
+    expect(map1.expiresAt).toBe(100);
+    expect(writeRegister(map1, { ...mapWrite({ b: '2' }), expiresAt: 50 }, at(2)).expiresAt).toBe(50);
+    expect(writeRegister(map1, mapWrite({ b: '2' }), at(2)).expiresAt).toBeUndefined();
+    const other = writeRegister(undefined, { ...mapWrite({ c: '3' }), expiresAt: 70 }, at(1));
+    expect(mergeRegisters(map1, other).expiresAt).toBe(100);
+    expect(mergeRegisters(map1, { ...other, expiresAt: undefined }).expiresAt).toBeUndefined();
   });
 });
 
@@ -226,7 +264,7 @@ describe('the bytes', () => {
     fc.assert(
       fc.property(register, (value) => {
         const read = decodeRegister(encodeRegister(value));
-        expect(read).toEqual(value.value === undefined ? { ...value, type: 'bytes' } : value);
+        expect(read).toEqual(value);
       }),
     );
     const tombstone = encodeRegister({ stamp: at(1), type: 'bytes', value: undefined });
@@ -235,6 +273,7 @@ describe('the bytes', () => {
       tombstone.slice(0, 17),
       Uint8Array.of(...tombstone, 1),
       Uint8Array.of(1, 3, ...tombstone.slice(2)),
+      Uint8Array.of(1, 0x82, ...tombstone.slice(2), 0, 0, 0, 0, 0, 1),
       Uint8Array.of(2, ...tombstone.slice(1)),
     ]) {
       expect(() => decodeRegister(bad)).toThrow('the record of an entry has an unknown form');

@@ -9,16 +9,18 @@ export interface RegisterWrite {
   readonly type: ValueType;
   /** Absent: take the entry away. */
   readonly value: Uint8Array | undefined;
+  /** Wall-clock milliseconds, 0 to 2^48 - 1, from which on nobody sees the entry. Default: never. */
+  readonly expiresAt?: number | undefined;
 }
 
 /**
  * The entry as it is when both writes are known: commutative, associative and idempotent, so that replicas agree
  * whatever came to them in whatever order.
  *
- * - The write with the later stamp wins. Stamps are equal only where a member's clock was set back behind its storage;
- *   then tombstone before bytes before map, then the higher bytes.
- * - Two maps of our own format (see {@link encodeMap}) become one that holds the later of each key. A write that is no such
- *   map clears what is older than itself out of a later map.
+ * - The write with the later stamp wins. Equal stamps are of one write, which may have expired on one side (a tombstone
+ *   wins), or of a member whose clock was set back behind its storage (then map before bytes, later expiry, higher bytes).
+ * - Two maps of our own format (see {@link encodeMap}) become one that holds the later of each key and expires with the
+ *   later write. A write that is no such map clears what is older than itself out of a later map.
  * - Values of type CRDT_MAP in any other format cannot be merged: they are bytes to us, and the later one wins.
  */
 export function mergeRegisters(a: Register, b: Register): Register {
@@ -30,7 +32,36 @@ export function mergeRegisters(a: Register, b: Register): Register {
   if (compareStamps(top, floor) <= 0) return mapA === undefined ? a : b;
   const both = mapA === undefined || mapB === undefined ? (mapA ?? mapB) : mergeMaps(mapA, mapB);
   if (both === undefined) return a;
-  return { stamp: top, type: 'crdt-map', value: encodeMap(clearMap(both, floor)) };
+  const value = encodeMap(clearMap(both, floor));
+  return { stamp: top, type: 'crdt-map', value, expiresAt: expiryOf(mapA && a, mapB && b) };
+}
+
+/** That of the later of two maps; one that never expires is the latest. */
+function expiryOf(a: Register | undefined, b: Register | undefined): number | undefined {
+  if (a === undefined || b === undefined) return (a ?? b)?.expiresAt;
+  return (compareStamps(a.stamp, b.stamp) || compareExpiry(a, b)) < 0 ? b.expiresAt : a.expiresAt;
+}
+
+function compareExpiry(a: Register, b: Register): number {
+  if (a.expiresAt === b.expiresAt) return 0;
+  return (a.expiresAt ?? Infinity) < (b.expiresAt ?? Infinity) ? -1 : 1;
+}
+
+/** True when nobody sees the entry any more, `nowMs` being the wall clock. */
+export function isExpired(register: Register, nowMs: number): boolean {
+  return register.value !== undefined && register.expiresAt !== undefined && register.expiresAt <= nowMs;
+}
+
+/**
+ * The tombstone of an entry that has expired. Each replica makes it by itself when its clock says so, and all make the
+ * same one: it has the stamp of the write, wins over it, and is reaped as others are. It is no batch: the version stays.
+ */
+export function expiredOf(register: Register): Register {
+  return tombstoneOf(register.stamp);
+}
+
+function tombstoneOf(stamp: Stamp): Register {
+  return { stamp, type: 'bytes', value: undefined, expiresAt: undefined };
 }
 
 /**
@@ -38,11 +69,11 @@ export function mergeRegisters(a: Register, b: Register): Register {
  * observed. A map in our format is merged into the one that is there; anything else replaces it.
  */
 export function writeRegister(held: Register | undefined, write: RegisterWrite, stamp: Stamp): Register {
-  if (write.value === undefined) return { stamp, type: 'bytes', value: undefined };
+  if (write.value === undefined) return tombstoneOf(stamp);
   const written = write.type === 'crdt-map' ? decodeMap(write.value) : undefined;
-  if (written === undefined) return { stamp, type: write.type, value: write.value };
+  if (written === undefined) return { stamp, type: write.type, value: write.value, expiresAt: write.expiresAt };
   const map = stampMap(written, held === undefined ? undefined : mapOf(held), held?.stamp ?? zeroStamp, stamp);
-  const fresh: Register = { stamp, type: 'crdt-map', value: encodeMap(map) };
+  const fresh: Register = { stamp, type: 'crdt-map', value: encodeMap(map), expiresAt: write.expiresAt };
   return held === undefined ? fresh : mergeRegisters(held, fresh);
 }
 
@@ -59,18 +90,27 @@ export function mapOf(register: Register): CrdtMap | undefined {
 
 /** Total order of registers as last-writer-wins sees them. */
 export function compareRegisters(a: Register, b: Register): number {
-  return compareStamps(a.stamp, b.stamp) || kindOf(a) - kindOf(b) || compareValues(a.value, b.value);
+  return (
+    compareStamps(a.stamp, b.stamp) || kindOf(a) - kindOf(b) || compareExpiry(a, b) || compareValues(a.value, b.value)
+  );
 }
 
 const format = 1;
 const headBytes = 2 + stampBytes;
+/** On a kind: the time of expiry follows the stamp. */
+const expires = 0x80;
 
-/** Format (u8), kind (u8: 0 tombstone, 1 bytes, 2 map), stamp, value: one encoding for one state, to be stored and hashed. */
+/**
+ * Format (u8), kind (u8: 0 bytes, 1 map, 2 tombstone; with the high bit for an entry that expires), stamp, time of expiry
+ * (u48) for one that has it, value: one encoding for one state, to be stored and hashed.
+ */
 export function encodeRegister(register: Register): Uint8Array {
-  const out = new Writer(headBytes + (register.value?.length ?? 0));
+  const { expiresAt } = register;
+  const out = new Writer(headBytes + (expiresAt === undefined ? 0 : 6) + (register.value?.length ?? 0));
   out.uint(format, 1);
-  out.uint(kindOf(register), 1);
+  out.uint(kindOf(register) | (expiresAt === undefined ? 0 : expires), 1);
   writeStamp(out, register.stamp);
+  if (expiresAt !== undefined) out.uint(expiresAt, 6);
   if (register.value !== undefined) out.raw(register.value);
   return out.bytes;
 }
@@ -79,18 +119,21 @@ export function encodeRegister(register: Register): Uint8Array {
 export function decodeRegister(bytes: Uint8Array): Register {
   const from = new Reader(bytes);
   const isKnown = from.uint(1) === format;
-  const kind = from.uint(1);
+  const flags = from.uint(1);
+  const kind = flags & ~expires;
   const stamp = readStamp(from);
-  if (from.failed || !isKnown || kind > 2 || (kind === 0 && from.left > 0)) {
+  const expiresAt = flags === kind ? undefined : from.uint(6);
+  const isTombstone = kind === 2;
+  if (from.failed || !isKnown || kind > 2 || (isTombstone && (from.left > 0 || expiresAt !== undefined))) {
     throw oaasError('DataLoss', 'the record of an entry has an unknown form', {
       remedy: 'Rebuild this replica from another one.',
     });
   }
-  if (kind === 0) return { stamp, type: 'bytes', value: undefined };
-  return { stamp, type: kind === 1 ? 'bytes' : 'crdt-map', value: from.raw(from.left) };
+  if (isTombstone) return tombstoneOf(stamp);
+  return { stamp, type: kind === 0 ? 'bytes' : 'crdt-map', value: from.raw(from.left), expiresAt };
 }
 
 function kindOf({ type, value }: Register): 0 | 1 | 2 {
-  if (value === undefined) return 0;
-  return type === 'bytes' ? 1 : 2;
+  if (value === undefined) return 2;
+  return type === 'bytes' ? 0 : 1;
 }

@@ -132,8 +132,8 @@ export class TestReplica {
   state(): string {
     const bytes = this.parts().map((part) =>
       part.type === 'header'
-        ? `${part.id} = ${Buffer.from(encodeHeader(part.header)).toString('hex')}`
-        : `${part.id} ${part.key} = ${Buffer.from(encodeRegister(part.register)).toString('hex')}`,
+        ? `${part.id} = ${encodeHeader(part.header).join()}`
+        : `${part.id} ${part.key} = ${encodeRegister(part.register).join()}`,
     );
     return bytes.sort().join('\n');
   }

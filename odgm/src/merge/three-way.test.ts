@@ -113,6 +113,18 @@ describe('a three-way merge of an object', () => {
     expect(merge.put.get('m')).toEqual({ type: 'crdt-map', value: write(write(base, 'y', 2), 'z', 3).value });
   });
 
+  it('carries the time at which a value expires, and takes another time for a change', () => {
+    const until = (expiresAt: number | undefined): Register => ({ ...register(1, 1), expiresAt });
+    const merge = mergeObject(objectOf({ a: [until(100), until(100), until(200)] }), 'list');
+    expect(merge.put.get('a')?.expiresAt).toBe(200);
+    const conflict = mergeObject(objectOf({ a: [until(100), until(undefined), until(200)] }), 'list').conflicts[0];
+    expect([conflict?.base?.expiresAt, conflict?.ours?.expiresAt, conflict?.theirs?.expiresAt]).toEqual([
+      100,
+      undefined,
+      200,
+    ]);
+  });
+
   it('deletes the object that theirs deleted only when nothing of ours is left in it', () => {
     const headers: [ObjectHeader, ObjectHeader, ObjectHeader] = [alive, alive, gone];
     const same = { a: [register(1, 1), register(1, 1), undefined] } as Parameters<typeof objectOf>[0];

@@ -29,6 +29,7 @@ export interface ObjectThreeWay {
 export interface MergedValue {
   readonly type: ValueType;
   readonly value: Uint8Array;
+  readonly expiresAt: number | undefined;
 }
 
 /** Both sides changed the same thing in different ways. Absent values: that side took it away, or never had it. */
@@ -110,11 +111,11 @@ function decide(
   policy: MergePolicy,
 ): Decision {
   if (isSame(base, theirs) || isSame(ours, theirs)) return keepOurs;
-  const take = { type: theirs?.type ?? 'bytes', value: theirs?.value };
+  const take = { type: theirs?.type ?? 'bytes', value: theirs?.value, expiresAt: theirs?.expiresAt };
   if (isSame(base, ours)) return { write: take, isConflict: false };
   if (ours !== undefined && theirs !== undefined && mapOf(ours) !== undefined && mapOf(theirs) !== undefined) {
-    const { type, value } = mergeRegisters(ours, theirs);
-    return { write: { type, value }, isConflict: false };
+    const { type, value, expiresAt } = mergeRegisters(ours, theirs);
+    return { write: { type, value, expiresAt }, isConflict: false };
   }
   switch (policy) {
     case 'ours':
@@ -143,9 +144,10 @@ function eventsOf(header: ThreeWay<ObjectHeader>): ThreeWay<Register> {
 
 function isSame(a: Register | undefined, b: Register | undefined): boolean {
   const [x, y] = [valueOf(a), valueOf(b)];
-  return x?.type === y?.type && compareValues(x?.value, y?.value) === 0;
+  return x?.type === y?.type && x?.expiresAt === y?.expiresAt && compareValues(x?.value, y?.value) === 0;
 }
 
 function valueOf(register: Register | undefined): MergedValue | undefined {
-  return register?.value === undefined ? undefined : { type: register.type, value: register.value };
+  if (register?.value === undefined) return undefined;
+  return { type: register.type, value: register.value, expiresAt: register.expiresAt };
 }

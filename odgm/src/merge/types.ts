@@ -10,6 +10,8 @@ export interface Register {
   readonly type: ValueType;
   /** Absent: a tombstone, kept until every replica has it. */
   readonly value: Uint8Array | undefined;
+  /** Wall-clock milliseconds, 0 to 2^48 - 1, from which on nobody sees the entry. Absent: never. */
+  readonly expiresAt?: number | undefined;
 }
 
 /**

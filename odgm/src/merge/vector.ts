@@ -7,7 +7,10 @@ export interface VectorEntry {
   readonly count: number;
 }
 
-/** Counts per member, in ascending order of members, each member once. */
+/**
+ * Counts per member, in ascending order of members, each member once. A plain version vector: the dots of a dotted one tell
+ * siblings apart, and entries here have stamps and no siblings.
+ */
 export type VersionVector = readonly VectorEntry[];
 
 export const emptyVector: VersionVector = [];

@@ -25,6 +25,7 @@ export const maxKeysPerPage = 4096;
 const format = 1;
 const headBytes = 4;
 const entryHeadBytes = 5;
+const noBytes = new Uint8Array(0);
 /** On a level or leaf length: a child's digest follows. */
 const hasChild = 0x80;
 
@@ -52,7 +53,7 @@ export function encodePage(page: Page, digestLength: number): Uint8Array {
   let at = writeDigest(bytes, headBytes, children[0]);
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i] ?? '';
-    const leaf = leaves[i] ?? new Uint8Array(0);
+    const leaf = leaves[i] ?? noBytes;
     const child = children[i + 1];
     const from = shared[i] ?? 0;
     const rest = key.length - from;
@@ -63,8 +64,9 @@ export function encodePage(page: Page, digestLength: number): Uint8Array {
     bytes[at + 4] = leaf.length | (child === undefined ? 0 : hasChild);
     at += entryHeadBytes;
     for (let k = from; k < key.length; k++) bytes[at++] = key.charCodeAt(k);
-    bytes.set(leaf, at);
-    at = writeDigest(bytes, at + leaf.length, child);
+    // A loop: `set` costs more than the few bytes of a leaf.
+    for (let k = 0; k < leaf.length; k++) bytes[at++] = leaf[k] ?? 0;
+    at = writeDigest(bytes, at, child);
   }
   return bytes;
 }
