@@ -199,6 +199,7 @@ export async function startFixturePm(
       ...(before ?? emptySource(at)),
       ...input,
       auth_type: auth.type,
+      auth_username: auth.type === 'basic' ? auth.username : null,
       webhook: { path: `/api/v1/webhooks/${input.name}`, secret_set: secret !== undefined, last_delivery_at: null },
       updated_at: at,
     };
@@ -348,6 +349,7 @@ function emptySource(at: string): Source {
     timeout_seconds: 30,
     prune: 'keep',
     auth_type: 'none',
+    auth_username: null,
     webhook: { path: '', secret_set: false, last_delivery_at: null },
     suspended: null,
     pinned: null,

@@ -167,6 +167,7 @@ export function makeFixtures(now: number, fleet = 120): Fixtures {
     timeout_seconds: 30,
     prune: 'keep',
     auth_type: 'basic',
+    auth_username: 'gitops',
     webhook: { path: `/api/v1/webhooks/${name}`, secret_set: true, last_delivery_at: ago(3 * minute) },
     suspended: null,
     pinned: null,
@@ -234,6 +235,16 @@ export function makeFixtures(now: number, fleet = 120): Fixtures {
           line: 34,
           column: 7,
           field: 'deployments[0].odgm.replicas_count',
+          frame: {
+            line: 32,
+            lines: [
+              '    odgm:',
+              '      partition_count: 4',
+              '      replicas_count: 3',
+              '      shard_type: raft',
+              '    nfr_requirements:',
+            ],
+          },
         },
         {
           severity: 'error',
@@ -255,6 +266,10 @@ export function makeFixtures(now: number, fleet = 120): Fixtures {
           path: 'fleet/broken.yaml',
           line: 3,
           column: 14,
+          frame: {
+            line: 1,
+            lines: ['name: broken', 'classes:', '  - key: A    description: B', '    function_bindings: []'],
+          },
         },
       ]),
     ],

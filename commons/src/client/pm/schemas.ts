@@ -18,6 +18,13 @@ export const problemSchema = z.object({
   line: z.number().int().describe('1-based'),
   column: z.number().int().describe('1-based'),
   field: z.string().optional().describe('Path of the field, such as classes[0].key'),
+  frame: z
+    .object({
+      line: z.number().int().describe('1-based number of the first of the lines'),
+      lines: z.array(z.string()),
+    })
+    .optional()
+    .describe('The file around the problem; absent where it could not be read'),
 });
 export type DocumentProblem = z.infer<typeof problemSchema>;
 
@@ -64,11 +71,18 @@ export const sourceInputSchema = z.object({
   auth: z
     .discriminatedUnion('type', [
       z.object({ type: z.literal('none') }),
-      z.object({ type: z.literal('basic'), username: z.string(), password: z.string() }),
-      z.object({ type: z.literal('bearer'), token: z.string() }),
+      z.object({ type: z.literal('basic'), username: z.string(), password: z.string().optional() }),
+      z.object({ type: z.literal('bearer'), token: z.string().optional() }),
     ])
-    .default({ type: 'none' }),
-  webhook_secret: z.string().min(16).optional().describe('Without it the webhook of this source is refused'),
+    .default({ type: 'none' })
+    .describe(
+      'A password or token that is left out stays as it was, unless the server of the repository changes with it',
+    ),
+  webhook_secret: z
+    .string()
+    .min(16)
+    .optional()
+    .describe('Without it the webhook of this source is refused. Left out, it stays as it was'),
 });
 export type SourceInput = z.infer<typeof sourceInputSchema>;
 
@@ -105,6 +119,7 @@ export const sourceSchema = z.object({
   timeout_seconds: z.number(),
   prune: prunePolicySchema,
   auth_type: z.enum(['none', 'basic', 'bearer']),
+  auth_username: z.string().nullable().describe('Where auth_type is basic'),
   webhook: z.object({ path: z.string(), secret_set: z.boolean(), last_delivery_at: time.nullable() }),
   suspended: z.object({ by: z.string(), reason: z.string(), at: time }).nullable(),
   pinned: z

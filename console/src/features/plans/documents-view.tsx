@@ -5,6 +5,7 @@ import { FileCode2, Wrench } from 'lucide-react';
 import { CopyButton } from '../../ui/copy.tsx';
 import { Empty } from '../../ui/states.tsx';
 import { Glyph, Status, Tag } from '../../ui/status.tsx';
+import { CodeFrame } from './code-frame.tsx';
 import { documentsToShow, placeOf, verdictView } from './documents.ts';
 
 /** The verdict on every document of a commit, with each problem's place, reason and remedy. */
@@ -73,6 +74,7 @@ function Problem({ problem }: { readonly problem: DocumentProblem }) {
               {problem.remedy}
             </span>
           </p>
+          {problem.frame === undefined ? null : <CodeFrame problem={problem} frame={problem.frame} />}
           <p className="flex flex-wrap items-center gap-x-3 gap-y-1 text-xs text-ink-3">
             <span className="inline-flex items-center gap-0.5">
               <code className="text-ink-2">{place}</code>

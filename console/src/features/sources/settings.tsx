@@ -31,7 +31,13 @@ export function SettingsView({ source }: { readonly source: Source }) {
                   ? 'leave running what left Git'
                   : 'remove what left Git, unless it holds objects',
             },
-            { name: 'Authentication', value: authWords[source.auth_type] },
+            {
+              name: 'Authentication',
+              value:
+                source.auth_username === null
+                  ? authWords[source.auth_type]
+                  : `${authWords[source.auth_type]}, as ${source.auth_username}`,
+            },
             {
               name: 'Webhook',
               value: (

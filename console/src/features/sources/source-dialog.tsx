@@ -8,7 +8,14 @@ import { Button } from '../../ui/button.tsx';
 import { Dialog } from '../../ui/dialog.tsx';
 import { Field, Input, Select } from '../../ui/field.tsx';
 import { usePutSource } from './actions.ts';
-import { emptyForm, sourceFormSchema, toSourceInput, type SourceForm, type SourceFormInput } from './form.ts';
+import {
+  emptyForm,
+  keepsSecret,
+  sourceFormSchema,
+  toSourceInput,
+  type SourceForm,
+  type SourceFormInput,
+} from './form.ts';
 
 interface SourceDialogProps {
   readonly open: boolean;
@@ -28,7 +35,7 @@ export function SourceDialog({ open, onOpenChange, source }: SourceDialogProps) 
       description={
         source === null
           ? 'A Git repository over HTTP(S). It is read at once, and again whenever it changes.'
-          : 'Secrets are not shown; they are replaced by what you enter here.'
+          : 'Secrets are never shown. What you leave empty stays as it is.'
       }
       footer={
         <>
@@ -54,11 +61,12 @@ function SourceFields({
   readonly onSubmit: (form: SourceForm) => void;
 }) {
   const { register, handleSubmit, formState, control } = useForm<SourceFormInput, unknown, SourceForm>({
-    resolver: zodResolver(sourceFormSchema),
+    resolver: zodResolver(sourceFormSchema(source)),
     defaultValues: emptyForm(source),
   });
   const error = (name: keyof SourceFormInput) => formState.errors[name]?.message;
-  const auth = useWatch({ control, name: 'auth' });
+  const [auth, url, username] = useWatch({ control, name: ['auth', 'url', 'username'] });
+  const isKept = keepsSecret(source, { auth, url, username });
   return (
     <form
       id={id}
@@ -118,7 +126,12 @@ function SourceFields({
         <span className="max-sm:hidden" />
       )}
       {auth === 'none' ? null : (
-        <Field label={auth === 'basic' ? 'Git password' : 'Token'} error={error('secret')} className="col-span-full">
+        <Field
+          label={auth === 'basic' ? 'Git password' : 'Token'}
+          hint={isKept ? 'One is set. Leave empty to keep it.' : undefined}
+          error={error('secret')}
+          className="col-span-full"
+        >
           {(ids) => <Input {...ids} type="password" autoComplete="new-password" {...register('secret')} />}
         </Field>
       )}

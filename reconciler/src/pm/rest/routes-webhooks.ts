@@ -9,7 +9,7 @@ import {
   verifySignature,
   webhookBodyMaxBytes,
 } from '../../git/index.ts';
-import { refOf } from '../shell/source.ts';
+import { refOf } from '../shell/refs.ts';
 import type { RestApp, RestContext } from './server.ts';
 
 /** Deliveries of one source: so many at once, then so many a second. Over it: 429. */

@@ -5,7 +5,7 @@ import { type Plan, type SourceInput, sourceInputSchema, type SyncRun } from '@o
 import { oaasError, type OaasError } from '@oaas/commons/errors';
 import type { Logger, Metrics } from '@oaas/commons/telemetry';
 import { type Clock, type Random, randomHex, type Timers, toRfc3339 } from '@oaas/commons/time';
-import { createGitSource, type GitSource, repositoryUrl } from '../../git/index.ts';
+import { createGitSource, type GitSource } from '../../git/index.ts';
 import type { Store } from '../../store/index.ts';
 import { ClusterAgent, type ClusterConfig, type ClusterPort } from '../cluster/agent.ts';
 import type { UnitState } from '../model/state.ts';
@@ -15,10 +15,13 @@ import { ApiOwner } from './api-owner.ts';
 import { AuditLog } from './audit.ts';
 import { conditionsOf } from './conditions.ts';
 import { EventHub } from './events.ts';
+import { measuredGit } from './measured-git.ts';
 import { createPmMetrics, type PmMetrics } from './metrics.ts';
 import { Planner } from './planner.ts';
 import { RunTracker } from './runs.ts';
-import { refOf, SourceController } from './source.ts';
+import { refOf } from './refs.ts';
+import { gitAuth, settledInput } from './source-input.ts';
+import { SourceController } from './source.ts';
 import { PmState, type SourceState } from './state.ts';
 
 export interface PackageManagerOptions {
@@ -46,6 +49,7 @@ export class PackageManager {
   readonly #planner: Planner;
   readonly #controllers = new Map<string, SourceController>();
   readonly #unitsByCluster = new Map<string, Set<string>>();
+  readonly #connected = new Set<string>();
 
   private constructor(options: PackageManagerOptions, state: PmState, audit: AuditLog) {
     const { clock, timers, random } = options;
@@ -128,23 +132,7 @@ export class PackageManager {
   /** Creates a source, or replaces its settings. Secrets that are left out stay as they were. */
   async putSource(given: SourceInput): Promise<void> {
     const before = this.state.source(given.name);
-    const input: SourceInput = {
-      ...given,
-      ...(given.webhook_secret === undefined && before?.input.webhook_secret !== undefined
-        ? { webhook_secret: before.input.webhook_secret }
-        : {}),
-    };
-    repositoryUrl(input.url);
-    const refs = Object.values(input.ref).filter((each) => each !== undefined);
-    if (refs.length > 1)
-      throw oaasError('InvalidArgument', 'ref takes one of branch, tag and commit', {
-        remedy: 'Leave the others out.',
-      });
-    if (input.ref.commit !== undefined && !/^[0-9a-f]{40}$/.test(input.ref.commit)) {
-      throw oaasError('InvalidArgument', 'ref.commit must be a full commit id of 40 hexadecimal digits', {
-        remedy: 'Write out the whole id.',
-      });
-    }
+    const input = settledInput(given, before?.input);
     if (
       before !== undefined &&
       JSON.stringify(sourceInputSchema.parse(before.input)) === JSON.stringify(sourceInputSchema.parse(input))
@@ -298,7 +286,7 @@ export class PackageManager {
     const { timers, clock, random, logger } = this.#options;
     const controller = new SourceController({
       name: input.name,
-      git: this.#gitSource(input),
+      git: measuredGit(this.#gitSource(input), input.name, this.metrics, clock),
       state: this.state,
       planner: this.#planner,
       runs: this.runs,
@@ -321,7 +309,7 @@ export class PackageManager {
   #gitSource(input: SourceInput): GitSource {
     return createGitSource({
       url: input.url,
-      auth: input.auth,
+      auth: gitAuth(input),
       cacheDir: this.#cacheDir(input),
       path: input.path,
       wants: (path) => path.endsWith('.yaml') || path.endsWith('.yml'),
@@ -356,7 +344,7 @@ export class PackageManager {
   }
 
   #clusterPort(): ClusterPort {
-    const { clock, logger } = this.#options;
+    const { logger } = this.#options;
     return {
       unit: (id) => this.state.unit(id),
       unitsOf: (cluster) =>
@@ -389,7 +377,10 @@ export class PackageManager {
       onConnection: (cluster) => {
         const isConnected = this.agents.get(cluster)?.isSynced === true;
         this.metrics.clusterConnected.set({ cluster }, isConnected ? 1 : 0);
-        if (isConnected) logger.info({ cluster, at: clock.now() }, 'a cluster is connected');
+        // Its health and its breaker are told by the same call, and are no news of the connection.
+        if (isConnected && !this.#connected.has(cluster)) logger.info({ cluster }, 'a cluster is connected');
+        if (isConnected) this.#connected.add(cluster);
+        else this.#connected.delete(cluster);
         this.events.publish('cluster', 'modified', cluster);
       },
     };

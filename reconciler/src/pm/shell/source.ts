@@ -1,38 +1,18 @@
-import type { Commit, DocumentVerdict, Plan, SyncRun } from '@oaas/commons/client/pm';
+import type { Plan, SyncRun } from '@oaas/commons/client/pm';
 import { isOaasError, type OaasError, oaasError, toOaasError } from '@oaas/commons/errors';
-import type { Logger } from '@oaas/commons/telemetry';
-import { backoffDelay, type Clock, type Random, type Timer, type Timers, toRfc3339 } from '@oaas/commons/time';
-import {
-  type CheckResult,
-  type CommitInfo,
-  type GitRef,
-  type GitSource,
-  type Snapshot,
-  SourceWatcher,
-} from '../../git/index.ts';
-import type { Owner } from '../model/state.ts';
-import { type ParsedDocument, parseFile } from '../parse/parse.ts';
-import { problem } from '../parse/issues.ts';
-import { carryOut } from '../plan/commit.ts';
+import { backoffDelay, type Random, type Timer, type Timers, toRfc3339 } from '@oaas/commons/time';
+import { type CheckResult, type GitRef, type GitSource, type Snapshot, SourceWatcher } from '../../git/index.ts';
 import { conditionsOf, type GitTrouble } from './conditions.ts';
-import type { PmMetrics } from './metrics.ts';
-import type { Planned, Planner } from './planner.ts';
-import type { RunTracker } from './runs.ts';
-import type { PackageState, PmState, SourceState } from './state.ts';
+import { DocumentReader, withFrames } from './document-reader.ts';
+import type { Planned } from './planner.ts';
+import { commitOf, refOf, refText } from './refs.ts';
+import type { SourceState } from './state.ts';
+import { takeCommit, type TakeOptions } from './take-commit.ts';
 
-export interface SourceControllerOptions {
-  readonly name: string;
+export interface SourceControllerOptions extends TakeOptions {
   readonly git: GitSource;
-  readonly state: PmState;
-  readonly planner: Planner;
-  readonly runs: RunTracker;
-  readonly metrics: PmMetrics;
-  readonly logger: Logger;
-  readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
-  /** Hands units to their clusters. */
-  readonly enqueue: (ids: readonly string[]) => void;
   /** Something that the source's view shows has changed. */
   readonly onChanged: () => void;
 }
@@ -55,16 +35,13 @@ export interface SourceActivity {
 }
 
 const retry = { baseMs: 1000, maxMs: 300_000, factor: 2, jitter: 0.3 };
-/** Files that are parsed before others get a turn: parsing 2,000 files at once would block everything for a second. */
-const parsedAtOnce = 25;
 
 /** One source: follows its ref, and takes the newest commit through plan and apply. A newer commit pre-empts an older one. */
 export class SourceController {
   readonly #options: SourceControllerOptions;
-  readonly #owner: Owner;
+  readonly #documents: DocumentReader;
   readonly #watcher: SourceWatcher;
   readonly #abort = new AbortController();
-  #parsed = new Map<string, readonly ParsedDocument[]>();
   #activity: SourceActivity = {
     busy: undefined,
     trouble: undefined,
@@ -80,9 +57,9 @@ export class SourceController {
 
   constructor(options: SourceControllerOptions) {
     this.#options = options;
-    this.#owner = { type: 'git', source: options.name };
+    this.#documents = new DocumentReader(options.timers);
     this.#watcher = new SourceWatcher({
-      source: measured(options.git, options),
+      source: options.git,
       ref: refOf(this.#state.input.ref),
       intervalMs: this.#state.input.interval_seconds * 1000,
       clock: options.clock,
@@ -137,20 +114,14 @@ export class SourceController {
   /** Plans another ref. Nothing is applied. */
   async preview(ref: GitRef): Promise<Plan> {
     const { git, planner, state } = this.#options;
-    const commit = await git.check(ref, this.#abort.signal);
-    const snapshot = await git.snapshot(commit, ref, this.#abort.signal);
-    const { documents, unread } = await this.#parse(snapshot, this.#abort.signal);
-    const request = {
-      owner: this.#owner,
-      source: this.#options.name,
-      commit: commitOf(snapshot.commit, ref),
-      documents,
-      unread,
-      prune: this.#state.input.prune,
-    };
-    const { plan } = await planner.exclusive(() => planner.plan(request));
-    await state.apply({ plans: [plan] });
-    return plan;
+    const { signal } = this.#abort;
+    const commit = await git.check(ref, signal);
+    const snapshot = await git.snapshot(commit, ref, signal);
+    // Read apart: what the source's own commits hold stays at hand.
+    const plan = await this.#planner(snapshot, ref, new DocumentReader(this.#options.timers), signal);
+    const { plan: made } = await planner.exclusive(plan);
+    await state.apply({ plans: [made] });
+    return made;
   }
 
   get #state(): SourceState {
@@ -249,187 +220,41 @@ export class SourceController {
   async #sync(request: SyncRequest, signal: AbortSignal): Promise<void> {
     const { git, planner } = this.#options;
     this.#busy('Fetching');
-    const snapshot = await measured(git, this.#options).snapshot(request.commit, request.ref, signal);
+    const snapshot = await git.snapshot(request.commit, request.ref, signal);
     this.#busy('Planning');
-    const { documents, unread } = await this.#parse(snapshot, signal);
+    const plan = await this.#planner(snapshot, request.ref, this.#documents, signal);
     await planner.exclusive(async () => {
       signal.throwIfAborted();
+      const planned = await plan();
+      // From here on the commit counts, whatever comes after it.
+      signal.throwIfAborted();
       const commit = commitOf(snapshot.commit, request.ref);
+      const { trouble } = this.#activity;
+      await takeCommit(this.#options, { ...request, commit, planned, trouble });
+      this.#options.onChanged();
+    });
+  }
+
+  /** Reads a snapshot, and gives the function that plans it against what PM wants at the time of the call. */
+  async #planner(
+    snapshot: Snapshot,
+    ref: GitRef,
+    reader: DocumentReader,
+    signal: AbortSignal,
+  ): Promise<() => Promise<Planned>> {
+    const { planner, name } = this.#options;
+    const { documents, unread } = await reader.read(snapshot, signal);
+    return async () => {
       const planned = await planner.plan({
-        owner: this.#owner,
-        source: this.#options.name,
-        commit,
+        owner: { type: 'git', source: name },
+        source: name,
+        commit: commitOf(snapshot.commit, ref),
         documents,
         unread,
         prune: this.#state.input.prune,
       });
-      // From here on the commit counts, whatever comes after it.
-      signal.throwIfAborted();
-      await this.#commit(request, commit, planned);
-    });
-  }
-
-  /** Reads and parses what is not known from an earlier commit: equal contents at the same path are the same documents. */
-  async #parse(
-    snapshot: Snapshot,
-    signal: AbortSignal,
-  ): Promise<{ documents: readonly ParsedDocument[]; unread: readonly DocumentVerdict[] }> {
-    const parsed = new Map<string, readonly ParsedDocument[]>();
-    const unread = snapshot.ignored.map(({ path, reason }) =>
-      verdict(path, 'ignored', reason, 'Commit the content itself where it is meant.', 'PackageInvalid'),
-    );
-    let fresh = 0;
-    for (const [path, oid] of snapshot.files) {
-      const key = `${oid} ${path}`;
-      let documents = this.#parsed.get(key);
-      if (documents === undefined) {
-        signal.throwIfAborted();
-        try {
-          documents = parseFile(path, Buffer.from(await snapshot.read(path)).toString('utf8'));
-        } catch (error) {
-          if (!isOaasError(error, 'PayloadTooLarge')) throw error;
-          unread.push(verdict(path, 'refused', error.message, error.remedy ?? '', error.code));
-          continue;
-        }
-        fresh += 1;
-        if (fresh % parsedAtOnce === 0) await turn(this.#options.timers);
-      }
-      parsed.set(key, documents);
-    }
-    // What the newest snapshot does not have is forgotten, which bounds the cache by the limits of a repository.
-    this.#parsed = parsed;
-    return { documents: [...parsed.values()].flat(), unread };
-  }
-
-  async #commit(request: SyncRequest, commit: Commit, planned: Planned): Promise<void> {
-    const { name, state, clock, runs, planner, metrics, logger } = this.#options;
-    const { plan } = planned;
-    const at = toRfc3339(clock.now());
-    const run = this.#runFor(request, commit, plan);
-    const source = this.#state;
-    if (plan.verdict === 'refused') {
-      const first = plan.documents.flatMap((each) => each.problems).find((each) => each.severity === 'error');
-      const message =
-        first === undefined
-          ? 'Documents are refused.'
-          : `${first.path}:${String(first.line)}:${String(first.column)}: ${first.message}`;
-      const refused: SyncRun = {
-        ...run,
-        phase: 'Refused',
-        message,
-        finished_at: at,
-        duration_ms: clock.now() - request.detectedAtMs,
-      };
-      runs.supersede(name);
-      await state.apply({
-        plans: [plan],
-        runs: [refused],
-        sources: [this.#attempted(source, commit, plan, 'refused', message, at)],
-      });
-      logger.warn(
-        { source: name, commit: commit.id, refused: plan.summary.refused, first: message },
-        'a commit is refused',
-      );
-      this.#options.onChanged();
-      return;
-    }
-    const previous = state.unitsOf(this.#owner);
-    const provenance = { owner: this.#owner, commit: commit.id, ref: commit.ref, repo: source.input.url, at };
-    const changes = carryOut(previous, planned.units, provenance, planner.clusters);
-    const isNews = source.attempted?.id !== commit.id || changes.units.length > 0 || changes.forgetUnits.length > 0;
-    const isWanted = isNews || (request.trigger !== 'startup' && request.trigger !== 'poll');
-    const message = `Applying ${String(plan.summary.create + plan.summary.update + plan.summary.prune)} changes.`;
-    await state.apply({
-      ...changes,
-      ...this.#packageChanges(planned, commit, at),
-      ...(isWanted ? { plans: [plan], runs: [run] } : {}),
-      sources: [
-        isWanted
-          ? this.#attempted(source, commit, plan, 'applying', message, at)
-          : { ...source, observed: source.observed?.id === commit.id ? commit : source.observed },
-      ],
-    });
-    for (const { change } of planned.units) {
-      if (change.action === 'unchanged')
-        metrics.syncs.inc({ package: change.package_name, env: change.environment, phase: 'unchanged' });
-    }
-    logger.info({ source: name, commit: commit.id, trigger: request.trigger, ...plan.summary }, 'a commit is planned');
-    const units = state.unitsOf(this.#owner);
-    const unfinished = state.runs(name).find((each) => each.phase === 'Running' && each.commit.id === commit.id);
-    const tracked = isWanted ? run : unfinished;
-    if (tracked !== undefined) runs.begin(tracked, units);
-    this.#options.enqueue(planned.resolution.units.map((unit) => unit.spec.id));
-    this.#options.enqueue(units.filter((unit) => unit.intent === 'delete').map((unit) => unit.id));
-    this.#options.onChanged();
-  }
-
-  #attempted(
-    source: SourceState,
-    commit: Commit,
-    plan: Plan,
-    outcome: SourceState['outcome'],
-    message: string,
-    at: string,
-  ): SourceState {
-    const next: SourceState = {
-      ...source,
-      observed: source.observed === null || source.observed.id === commit.id ? commit : source.observed,
-      attempted: commit,
-      outcome,
-      message,
-      planId: plan.id,
-      planSummary: plan.summary,
-      updatedAt: at,
-    };
-    return { ...next, conditions: conditionsOf(next, this.#activity.trouble, undefined, at) };
-  }
-
-  #packageChanges(
-    planned: Planned,
-    commit: Commit,
-    at: string,
-  ): { packages: readonly PackageState[]; forgetPackages: readonly string[] } {
-    const { state } = this.#options;
-    const packages = planned.resolution.packages.flatMap(
-      ({ spec, deployments, digest, path }): readonly PackageState[] => {
-        const before = state.package(spec.name);
-        if (before?.digest === digest && before.path === path) return [];
-        const createdAt = before?.createdAt ?? at;
-        return [
-          {
-            spec,
-            deployments,
-            digest,
-            path,
-            owner: this.#owner,
-            commit: commit.id,
-            actor: null,
-            createdAt,
-            updatedAt: at,
-          },
-        ];
-      },
-    );
-    const names = new Set(planned.resolution.packages.map((each) => each.spec.name));
-    const gone = state.packagesOf(this.#owner).filter((each) => !names.has(each.spec.name));
-    return { packages, forgetPackages: gone.map((each) => each.spec.name) };
-  }
-
-  #runFor(request: SyncRequest, commit: Commit, plan: Plan): SyncRun {
-    return {
-      id: this.#options.planner.newId(),
-      source: this.#options.name,
-      commit,
-      trigger: request.trigger,
-      actor: request.actor,
-      phase: 'Running',
-      message: '',
-      plan_id: plan.id,
-      summary: plan.summary,
-      clusters: [],
-      started_at: toRfc3339(request.detectedAtMs),
-      finished_at: null,
-      duration_ms: null,
+      const framed = await withFrames(planned.plan.documents, snapshot);
+      return { ...planned, plan: { ...planned.plan, documents: framed } };
     };
   }
 
@@ -473,74 +298,4 @@ export class SourceController {
       });
     this.#options.onChanged();
   }
-}
-
-/** Exactly one of the three; without any, the branch main. */
-export function refOf(ref: {
-  readonly branch?: string | undefined;
-  readonly tag?: string | undefined;
-  readonly commit?: string | undefined;
-}): GitRef {
-  if (ref.commit !== undefined) return { type: 'commit', name: ref.commit };
-  if (ref.tag !== undefined) return { type: 'tag', name: ref.tag };
-  return { type: 'branch', name: ref.branch ?? 'main' };
-}
-
-export function refText(ref: Parameters<typeof refOf>[0]): string {
-  return refOf(ref).name;
-}
-
-function commitOf(info: CommitInfo, ref: GitRef): Commit {
-  return {
-    id: info.id,
-    ref: ref.name,
-    message: info.message,
-    author: info.author,
-    committed_at: toRfc3339(info.committedAtMs),
-  };
-}
-
-function verdict(
-  path: string,
-  kind: 'ignored' | 'refused',
-  message: string,
-  remedy: string,
-  code: string,
-): DocumentVerdict {
-  const severity = kind === 'refused' ? 'error' : 'warning';
-  return {
-    path,
-    line: 1,
-    kind: 'Unknown',
-    name: '',
-    verdict: kind,
-    problems: [problem({ severity, code, message, remedy, path, at: { line: 1, column: 1 } })],
-  };
-}
-
-function turn(timers: Timers): Promise<void> {
-  return new Promise((resolve) => {
-    timers.after(0, resolve);
-  });
-}
-
-/** The same source, with its requests counted. */
-function measured(git: GitSource, { metrics, clock, name }: SourceControllerOptions): GitSource {
-  const count = async <T>(type: 'check' | 'fetch', run: () => Promise<T>): Promise<T> => {
-    const startedAt = clock.monotonic();
-    let result: 'ok' | 'error' = 'error';
-    try {
-      const value = await run();
-      result = 'ok';
-      return value;
-    } finally {
-      metrics.gitRequests.inc({ repo: name, type, result });
-      metrics.gitDuration.observe({ type }, (clock.monotonic() - startedAt) / 1000);
-    }
-  };
-  return {
-    ...git,
-    check: (ref, signal) => count('check', () => git.check(ref, signal)),
-    snapshot: (commit, ref, signal) => count('fetch', () => git.snapshot(commit, ref, signal)),
-  };
 }

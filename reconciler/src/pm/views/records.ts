@@ -112,11 +112,17 @@ function syncOf({ unit, observed, agent, id, cluster }: RecordFacts): Axes['sync
   if (failure !== undefined && agent.isSynced) return { status: 'Failed', message: failure.message };
   if (!agent.isSynced) return { status: 'Unknown', message: `The cluster cannot be reached. ${agent.message}` };
   if (unit.intent === 'delete') return { status: 'Applying', message: 'It is being removed.' };
-  if (observed?.source?.digest === unit.digest && !observed.deleting) return { status: 'Synced', message: '' };
+  if (observed?.source?.digest === unit.digest && !observed.deleting)
+    return { status: 'Synced', message: `The cluster has ${wantedBy(unit)}.` };
   return {
     status: 'Applying',
     message: observed === undefined ? 'The cluster does not have it yet.' : 'The cluster has an older state.',
   };
+}
+
+function wantedBy({ owner, commit }: UnitState): string {
+  if (owner.type === 'api') return 'what was given by the API';
+  return `what ${owner.source} wants${commit === null ? '' : ` at ${commit.slice(0, 8)}`}`;
 }
 
 function healthOf({ observed, agent, unit }: RecordFacts): Axes['health'] {
@@ -171,10 +177,10 @@ function dataOf({ observed, agent }: RecordFacts): Axes['data'] {
   };
   if (agent?.isSynced !== true || !hasBeenSeen)
     return { ...numbers, status: 'Unknown', message: 'The grid cannot be asked.' };
-  if (grid.shardsTotal > 0 && grid.shardsReady === grid.shardsTotal && grid.membersReady === grid.membersTotal) {
-    return { ...numbers, status: 'Healthy', message: '' };
-  }
   const message = `${String(grid.shardsReady)} of ${String(grid.shardsTotal)} shards and ${String(grid.membersReady)} of ${String(grid.membersTotal)} nodes are ready.`;
+  if (grid.shardsTotal > 0 && grid.shardsReady === grid.shardsTotal && grid.membersReady === grid.membersTotal) {
+    return { ...numbers, status: 'Healthy', message };
+  }
   return { ...numbers, status: grid.shardsReady === 0 ? 'Unavailable' : 'Degraded', message };
 }
 
@@ -185,7 +191,8 @@ function nfrOf({ unit, observed }: RecordFacts): Axes['nfr'] {
     max_latency_ms: nfr?.max_latency_ms ?? null,
     availability: nfr?.availability ?? null,
   };
-  if (Object.values(wanted).every((each) => each === null)) return { ...wanted, status: 'NotRequired', message: '' };
+  if (Object.values(wanted).every((each) => each === null))
+    return { ...wanted, status: 'NotRequired', message: 'Its deployment sets no requirement.' };
   const compliant = observed?.conditions.find((each) => each.type === 'NfrCompliant');
   if (compliant?.status === 'True') return { ...wanted, status: 'Compliant', message: compliant.message };
   if (compliant?.status === 'False') return { ...wanted, status: 'Violated', message: compliant.message };

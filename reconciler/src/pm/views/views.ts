@@ -20,6 +20,7 @@ export function sourceView(pm: PackageManager, source: SourceState): Source {
     timeout_seconds: input.timeout_seconds,
     prune: input.prune,
     auth_type: input.auth.type,
+    auth_username: input.auth.type === 'basic' ? input.auth.username : null,
     webhook: {
       path: `/api/v1/webhooks/${input.name}`,
       secret_set: input.webhook_secret !== undefined,
