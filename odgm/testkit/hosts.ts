@@ -119,7 +119,7 @@ export async function startHost(number: number, options: TestHostOptions = {}): 
       const machine = new TextMachine(group, engine);
       machines.set(group, machine);
       const config = { group, epoch, machine };
-      return first === undefined ? await host.open(config) : await host.create(config, first);
+      return first === undefined ? host.open(config) : host.create(config, first);
     },
     group: groupOf,
     machine: (group = 1) => {

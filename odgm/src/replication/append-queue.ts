@@ -11,6 +11,7 @@ export interface AppendOwner {
 
 /** What all groups write in one pass: one flush of the disk. */
 export class AppendBatch {
+  /** Become durable, and visible, together with the writes. */
   readonly operations: WriteOperation[] = [];
   readonly writes: LogWrite[] = [];
   readonly owners: AppendOwner[] = [];
@@ -91,10 +92,7 @@ export class AppendQueue {
 
   #write(batch: AppendBatch): void {
     this.#inFlight += 1;
-    // The journal keeps the order of the calls: the log never gets ahead of the record that it belongs to.
-    const written = batch.operations.length === 0 ? undefined : this.#engine.write(batch.operations);
-    const appended = this.#engine.append(batch.writes);
-    (written === undefined ? appended : Promise.all([written, appended])).then(
+    this.#engine.append(batch.writes, batch.operations).then(
       () => {
         this.#done(batch, undefined);
       },

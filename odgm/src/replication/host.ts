@@ -77,6 +77,7 @@ export class RaftHost {
   readonly #rate: ByteRate;
   readonly #port: GroupHost;
   readonly #undo: (() => void)[] = [];
+  readonly #startedAt: number;
   #dirty: RaftGroup[] = [];
   #isScheduled = false;
   #afterPass: (() => void)[] = [];
@@ -89,6 +90,7 @@ export class RaftHost {
     this.#options = options;
     this.#channels = options.channels ?? channelsOfMesh;
     this.#tuning = { ...defaultTuning, ...options.tuning };
+    this.#startedAt = clock.monotonic();
     const { maxSnapshots, snapshotChunkBytes, snapshotResumeMs, snapshotBytesPerSecond } = this.#tuning;
     this.#rate = new ByteRate({ clock, timers, bytesPerSecond: snapshotBytesPerSecond || Infinity });
     this.#appends = new AppendQueue({
@@ -179,12 +181,21 @@ export class RaftHost {
       members: { ...noMembers, confState: { ...noMembers.confState, voters } },
     };
     const value = encodeRecord(record, encodeMembers(record.members));
-    await engine.write([{ type: 'put', key: recordKey(group), value }]);
-    return this.open(config);
+    const { index, term } = firstPosition;
+    const log = isFounder ? { reset: firstPosition, hardState: { term, vote: 0, commit: index } } : {};
+    await engine.append([{ group, ...log }], [{ type: 'put', key: recordKey(group), value }]);
+    const opened = this.open(config);
+    // One of them need not wait for the others to be silent; which one differs from group to group.
+    if (voters[group % voters.length] === this.self) {
+      this.#options.timers.after(this.#tuning.campaignSpreadMs, () => {
+        opened.campaign();
+      });
+    }
+    return opened;
   }
 
-  /** Opens a stored replica. Rejects with `NotFound`, `FailedPrecondition` for another epoch, `StorageCorrupt`. */
-  async open(config: GroupConfig): Promise<RaftGroup> {
+  /** Opens a stored replica. Throws `NotFound`, `FailedPrecondition` for another epoch, `StorageCorrupt`. */
+  open(config: GroupConfig): RaftGroup {
     const { group, epoch, machine } = config;
     const { engine } = this.#options;
     if (this.#isClosed) throw oaasError('Unavailable', 'the node is stopping');
@@ -193,7 +204,7 @@ export class RaftHost {
     if (record.epoch !== epoch || this.#groups.has(group)) {
       throw oaasError('FailedPrecondition', `group ${String(group)} is open, or has epoch ${String(record.epoch)}`);
     }
-    const hardState = await this.#settleLog(group, record);
+    const hardState = this.#hardStateOf(group, record);
     const opened = new RaftGroup(this.#port, group, machine, engine.log(group), record, hardState);
     this.#groups.set(group, opened);
     this.#removed.delete(group);
@@ -327,6 +338,7 @@ export class RaftHost {
       },
       neededBySnapshots: (group) => this.#sender.neededOf(group),
       isUp: (member) => mesh.isUp(member),
+      mayHavePromised: () => clock.monotonic() < this.#startedAt + this.#tuning.electionTicks * this.#tuning.tickMs,
       takeBytes: (bytes) => this.#takeBytes(bytes),
       releaseBytes: (bytes) => {
         this.#proposalBytes -= bytes;
@@ -456,27 +468,18 @@ export class RaftHost {
     return stored === undefined ? undefined : decodeRecord(stored);
   }
 
-  /** Makes the log fit the record where a crash came between the two, and gives the hard state to start with. */
-  async #settleLog(group: number, { applied, appliedTerm }: GroupRecord): Promise<HardState> {
-    const { engine } = this.#options;
-    const log = engine.log(group);
+  /** The hard state to start with. Throws `StorageCorrupt` when log and state do not fit each other. */
+  #hardStateOf(group: number, { applied, appliedTerm }: GroupRecord): HardState {
+    const log = this.#options.engine.log(group);
     const { term, vote, commit } = log.hardState;
-    const state: HardState = {
-      term: Math.max(term, appliedTerm),
-      vote: appliedTerm > term ? 0 : vote,
-      commit: Math.max(commit, applied),
-    };
-    if (log.truncated.index > applied) {
-      throw oaasError('StorageCorrupt', `the log of group ${String(group)} begins after its state`, {
+    if (log.term(applied) !== appliedTerm || term < appliedTerm) {
+      throw oaasError('StorageCorrupt', `log and state of group ${String(group)} do not fit each other`, {
         remedy: 'Remove this replica and let it be made anew from the others.',
-        details: { group, applied, truncated: log.truncated.index },
+        details: { group, applied, appliedTerm, first: log.firstIndex, last: log.lastIndex, term },
       });
     }
-    if (log.term(applied) === appliedTerm) return { ...state, commit: Math.min(state.commit, log.lastIndex) };
-    // A state was installed, and the log is still the one before it.
-    const hardState = { ...state, commit: applied };
-    await engine.append([{ group, reset: { index: applied, term: appliedTerm }, hardState }]);
-    return hardState;
+    // The commit index may not have been written; whatever is applied was committed.
+    return { term, vote, commit: Math.min(Math.max(commit, applied), log.lastIndex) };
   }
 
   #failAll(thrown: unknown): void {

@@ -40,7 +40,7 @@ export async function openRaftShard(
 ): Promise<RaftShard> {
   const machine = new ShardMachine(options);
   const config = { group: options.id, epoch: options.epoch, machine };
-  const group = first === undefined ? await host.open(config) : await host.create(config, first);
+  const group = first === undefined ? host.open(config) : await host.create(config, first);
   return new RaftShard(host, group, machine, options);
 }
 
