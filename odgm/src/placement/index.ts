@@ -1,5 +1,5 @@
 /** Pure: which member holds which replica, and what to move so that the goals hold. */
 export type * from './types.ts';
 export { planPlacement } from './plan.ts';
-export { byNaturalOrder, placePartitions } from './placement.ts';
+export { byNaturalOrder } from './natural-order.ts';
 export { stableHash } from './hash.ts';

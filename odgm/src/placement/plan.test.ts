@@ -244,6 +244,30 @@ describe('a rebalance', () => {
   });
 });
 
+describe('a large grid', () => {
+  it('of 10,000 shards on 19 members takes in another one, and recovers from a placement on three', () => {
+    const twenty = members(20, (number) => `z${number % 4}`);
+    const list = Array.from({ length: 10_000 }, (_, i) =>
+      shard(i + 1, [], { wantedReplicas: 3, bytes: (i % 97) * mebibyte }),
+    );
+    const start: PlacementSnapshot = { members: twenty.slice(0, 19), shards: list, options: { kind: 'initial' } };
+    const placed = planPlacement(start);
+    expect(placed.after).toMatchObject({ violations: 0, replicas: 1, leaders: 1 });
+    const targets = new Map(placed.targets.map((target) => [target.shard, target]));
+    const settled = list.map((one) => {
+      const { replicas = [], leader } = targets.get(one.id) ?? {};
+      return shard(one.id, replicas, { bytes: one.bytes, leader });
+    });
+    const joined = planPlacement({ members: twenty, shards: settled, options: { kind: 'rebalance' } });
+    expect(joined.after).toMatchObject({ violations: 0, replicas: 1, leaders: 1 });
+    const arrivals = joined.moves.filter(({ kind, to }) => kind === 'replica' && to === 20).length;
+    expect(arrivals).toBeLessThanOrEqual(1500);
+    const heaped = list.map((one) => shard(one.id, [1, 2, 3]));
+    const spreadOut = planPlacement({ members: twenty, shards: heaped, options: { kind: 'rebalance' } });
+    expect(spreadOut.after).toMatchObject({ violations: 0, replicas: 1, leaders: 1 });
+  });
+});
+
 describe('a plan of one purpose', () => {
   const five = members(5);
   const rows = [
