@@ -20,6 +20,12 @@ export interface SequentialModel<State, Input, Output> {
   keyOf(state: State): string;
   /** True for an operation that never changes the state. One with an unknown outcome is left out. */
   isReadOnly(input: Input): boolean;
+  /**
+   * Names operations of unknown outcome that can stand in for one another in this history: whatever one of them explains
+   * another one with the same name explains as well. Only the first called of them is then tried, which keeps a history
+   * with many of them checkable. Undefined for one that has no like.
+   */
+  likenessOf?(history: readonly Operation<Input, Output>[]): (input: Input) => string | undefined;
 }
 
 /** One operation of a history. `call` and `return` are positions in one order of events; no two are equal. */
@@ -82,6 +88,8 @@ class Checker<State, Input, Output> {
   private readonly configurationsMax: number;
   /** Indices of operations that were called and have not returned. */
   private readonly open = new Set<number>();
+  /** Of an operation of unknown outcome: the one before it that is like it. */
+  private readonly likeBefore = new Map<number, number>();
 
   constructor(
     model: SequentialModel<State, Input, Output>,
@@ -91,6 +99,15 @@ class Checker<State, Input, Output> {
     this.model = model;
     this.operations = operations;
     this.configurationsMax = configurationsMax;
+    const likeness = model.likenessOf?.(operations);
+    const last = new Map<string, number>();
+    for (const [index, { input, return: end }] of operations.entries()) {
+      const name = end === Infinity ? likeness?.(input) : undefined;
+      if (name === undefined) continue;
+      const before = last.get(name);
+      if (before !== undefined) this.likeBefore.set(index, before);
+      last.set(name, index);
+    }
   }
 
   run(total: number): Verdict<Input, Output> {
@@ -153,6 +170,8 @@ class Checker<State, Input, Output> {
     const operation = this.at(candidate);
     const isUnknown = operation.return === Infinity;
     if ((isUnknown ? unknown : known).includes(candidate)) return undefined;
+    const before = isUnknown ? this.likeBefore.get(candidate) : undefined;
+    if (before !== undefined && !unknown.includes(before)) return undefined;
     const state = this.model.step(configuration.state, operation.input, operation.output);
     if (state === undefined) return undefined;
     const key = this.model.keyOf(state);

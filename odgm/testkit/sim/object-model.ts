@@ -44,6 +44,30 @@ export const objectModel: SequentialModel<ObjectState, ObjectInput, ObjectOutput
   },
   keyOf: ({ value, version }) => (value === undefined ? '-' : `${version} ${value}`),
   isReadOnly: ({ type }) => type === 'get',
+  likenessOf(history) {
+    const seen = new Set<string>();
+    for (const { output } of history) {
+      if (output?.type === 'got' && output.value !== undefined) seen.add(output.value);
+    }
+    // What was written and never read is a step of the version and no more, provided that it was written once.
+    const writes = new Map<string, number>();
+    for (const { input } of history) {
+      if ('value' in input) writes.set(input.value, (writes.get(input.value) ?? 0) + 1);
+    }
+    const isUnseen = (value: string): boolean => !seen.has(value) && writes.get(value) === 1;
+    return (input) => {
+      switch (input.type) {
+        case 'get':
+          return undefined;
+        case 'delete':
+          return 'delete';
+        case 'put':
+          return isUnseen(input.value) ? 'put' : undefined;
+        case 'cas':
+          return isUnseen(input.value) ? `cas ${input.expected}` : undefined;
+      }
+    };
+  },
 };
 
 function put(state: ObjectState, value: string): ObjectState {
