@@ -310,7 +310,7 @@ class Twin {
 
   #stateAt(life: string, index: number, content: string): WriteOperation[] {
     let digests = this.#digests.get(life);
-    if (digests === undefined) this.#digests.set(life, (digests = new Map()));
+    if (digests === undefined) this.#digests.set(life, (digests = new Map<number, string>()));
     const digest = `${String(index)}:${content.slice(0, 20)}`;
     digests.set(index, digest);
     const put = (key: string, value: string): WriteOperation => ({

@@ -124,7 +124,7 @@ class Recovery {
     if (findFrame(bytes, position, segment.id, this.#sequence + 1) !== undefined) {
       throw corruptAt(path, position, 'a frame is damaged, good ones follow');
     }
-    this.#end = { segment, position, isTorn: looksBegun(bytes, position, segment.id) };
+    this.#end = { segment, position, isTorn: looksBegun(bytes, position, segment.id, this.#sequence + 1) };
     if (position === 0 && this.#segments.list.length > 0) await this.#keepEmpty(segment, isLast);
     else this.#segments.list.push(segment);
   }

@@ -1,64 +1,7 @@
-import { createLogger } from '@oaas/commons/telemetry';
-import { seededRandom, simulatedTime, tempDir } from '@oaas/commons/testkit';
-import { systemTimers } from '@oaas/commons/time/system';
 import { type Engine, prefixEnd, type Storage, type WriteOperation } from '@oaas/odgm/storage';
-import { openDurableEngine } from '@oaas/odgm/storage/durable';
-import { openJournalEngine } from '@oaas/odgm/storage/journal';
-import { createMemoryEngine } from '@oaas/odgm/storage/memory';
-import { SimulatedDisk } from '@oaas/odgm/testkit/disk';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-
-interface Candidate {
-  readonly name: string;
-  open(): Promise<{ storage: Engine; release: () => Promise<void> }>;
-}
-
-const logger = createLogger({ service: 'test', level: 'silent' });
-/** Small, so that segments are left behind, changes reach the base, and entries leave the memory. */
-const small = { segmentBytes: 64 * 1024, flushBytes: 32 * 1024, flushKeys: 64, cacheBytes: 4096 };
-
-const candidates: Candidate[] = [
-  {
-    name: 'memory',
-    open: () => {
-      const storage = createMemoryEngine();
-      return Promise.resolve({ storage, release: () => storage.close() });
-    },
-  },
-  ...[{}, small].map((sizes, i) => ({
-    name: i === 0 ? 'journal over LMDB' : 'journal over LMDB, small',
-    open: async () => {
-      const directory = await tempDir();
-      const options = { directory: directory.path, owner: 'the test', timers: systemTimers, logger, ...sizes };
-      const storage = await openDurableEngine(options);
-      return {
-        storage,
-        release: async () => {
-          await storage.close();
-          await directory.remove();
-        },
-      };
-    },
-  })),
-  {
-    name: 'journal on a simulated disk',
-    open: async () => {
-      const disk = new SimulatedDisk({ random: seededRandom(1) });
-      const { timers } = simulatedTime();
-      const turn = () => Promise.resolve();
-      const storage = await openJournalEngine({
-        files: disk.files(),
-        base: disk.base(),
-        timers,
-        logger,
-        turn,
-        ...small,
-      });
-      return { storage, release: () => storage.close() };
-    },
-  },
-];
+import { candidates } from './candidates.ts';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 const put = (key: string, value: string): WriteOperation => ({ type: 'put', key: bytes(key), value: bytes(value) });
@@ -76,7 +19,7 @@ describe.each(candidates)('storage: $name', (candidate) => {
   const open = async (): Promise<Engine> => {
     const opened = await candidate.open();
     release = opened.release;
-    return opened.storage;
+    return opened.engine;
   };
   afterEach(() => release());
 

@@ -33,10 +33,15 @@ export function frameAt(
   return { length: end - position, sequence: segment.readDoubleLE(position + 8) };
 }
 
-/** True when bytes at the position look like the beginning of a frame of this segment, good or not. */
-export function looksBegun(segment: Buffer, position: number, id: number): boolean {
-  if (position + 8 > segment.length) return false;
-  return segment.readUInt32LE(position) === frameMagic && segment.readUInt32LE(position + 4) === id;
+/** True when bytes at the position look like the beginning of this frame, good or not: two of its first fields fit. */
+export function looksBegun(segment: Buffer, position: number, id: number, sequence: number): boolean {
+  if (position + frameHeaderLength > segment.length) return false;
+  const fits = [
+    segment.readUInt32LE(position) === frameMagic,
+    segment.readUInt32LE(position + 4) === id,
+    segment.readDoubleLE(position + 8) === sequence,
+  ];
+  return fits.filter(Boolean).length >= 2;
 }
 
 /** Position of the first good frame at or behind `position` whose sequence number is at least `sequence`. */
