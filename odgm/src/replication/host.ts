@@ -79,6 +79,8 @@ export class RaftHost {
   readonly #undo: (() => void)[] = [];
   readonly #startedAt: number;
   #dirty: RaftGroup[] = [];
+  /** Groups that hold messages back, until the timer. */
+  #holding: RaftGroup[] = [];
   #isScheduled = false;
   #afterPass: (() => void)[] = [];
   #proposalBytes = 0;
@@ -330,6 +332,9 @@ export class RaftHost {
         if (isTicking) this.#ticking.add(group);
         else this.#ticking.delete(group);
       },
+      hold: (group) => {
+        this.#hold(group);
+      },
       send: (group, to, toEpoch, quiet, message) => {
         this.#send(group, to, toEpoch, quiet, message);
       },
@@ -363,6 +368,16 @@ export class RaftHost {
     if (message.entries.length > 0) outbox.groups.add(group);
     if (outbox.writer.size >= maxPayloadBytes) this.#flush(to, outbox);
     this.#schedule();
+  }
+
+  #hold(group: RaftGroup): void {
+    this.#holding.push(group);
+    if (this.#holding.length > 1) return;
+    this.#options.timers.after(this.#tuning.commitHoldMs, () => {
+      const groups = this.#holding;
+      this.#holding = [];
+      if (!this.#isClosed) for (const held of groups) held.release();
+    });
   }
 
   #takeBytes(bytes: number): Error | undefined {

@@ -137,6 +137,11 @@ export interface Tuning {
   readonly maxProposalBytes: number;
   /** Bytes of entries in one message to one follower; one entry is always sent. */
   readonly maxMessageBytes: number;
+  /**
+   * How long word of a new commit index waits for entries that it can travel with. Followers apply that much later; no
+   * answer waits for it.
+   */
+  readonly commitHoldMs: number;
   readonly maxInflightMessages: number;
   readonly maxInflightBytes: number;
   /** Applied entries that a log keeps for slow followers, in count and in bytes; whichever is less. */
@@ -163,6 +168,7 @@ export const defaultTuning: Tuning = {
   maxProposals: 16_384,
   maxProposalBytes: 128 * 1024 * 1024,
   maxMessageBytes: 1024 * 1024,
+  commitHoldMs: 2,
   maxInflightMessages: 256,
   maxInflightBytes: 16 * 1024 * 1024,
   keepEntries: 10_000,
