@@ -10,8 +10,15 @@ export interface GridObservation {
 }
 
 export interface GridNumbers extends Omit<GridStatus, 'summary' | 'observedAt'> {
-  /** Collections that this grid cannot serve, with the reason. */
-  readonly refused: readonly { readonly name: string; readonly reason: string }[];
+  /** Collections of which no shard serves, and why. */
+  readonly unavailable: readonly UnavailableCollection[];
+}
+
+export interface UnavailableCollection {
+  readonly name: string;
+  readonly reason: string;
+  /** The grid cannot serve it as it is configured, however long one waits: code of the error table. */
+  readonly refusal?: 'ShardTypeUnsupported' | undefined;
 }
 
 const wholeNumber = z.number().int().nonnegative().catch(0);
@@ -36,6 +43,8 @@ export const collectionsSchema = z.object({
         shards_ready: wholeNumber,
         state: z.string().catch(''),
         reason: z.string().catch(''),
+        // Code of the error table; grids of older versions say it in the reason only.
+        code: z.string().optional().catch(undefined),
       }),
     )
     .max(1024),
@@ -64,8 +73,16 @@ export function gridNumbers(
       bytes: one.size_bytes,
       shardsReady: one.shards_ready,
     })),
-    refused: collections
+    unavailable: collections
       .filter((one) => one.state === 'unavailable' && one.reason !== '')
-      .map((one) => ({ name: one.name, reason: one.reason })),
+      .map((one) => ({
+        name: one.name,
+        reason: one.reason,
+        ...(isUnsupported(one) ? { refusal: 'ShardTypeUnsupported' as const } : {}),
+      })),
   };
+}
+
+function isUnsupported({ code, reason }: { readonly code?: string | undefined; readonly reason: string }): boolean {
+  return code === undefined ? /is not part of this build/.test(reason) : code === 'ShardTypeUnsupported';
 }

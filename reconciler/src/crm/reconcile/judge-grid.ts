@@ -14,17 +14,17 @@ export function judgeGrid(facts: Facts): Verdict {
     return { status: 'Unknown', reason: 'GridStarting', message: 'the grid has not answered yet' };
   if (!grid.result.ok) return { status: 'Unknown', reason: 'GridUnreachable', message: grid.result.message };
   const { status } = grid.result;
-  const [refused] = status.refused;
-  if (refused !== undefined && status.shardsReady === 0) {
-    const isType = /shard type|ShardTypeUnsupported|replica/i.test(refused.reason);
-    const message = `collection ${refused.name}: ${refused.reason}`;
-    return { status: 'False', reason: isType ? 'ShardTypeUnsupported' : 'GridIncomplete', message };
+  const refused = status.unavailable.find(({ refusal }) => refusal !== undefined);
+  if (refused?.refusal !== undefined) {
+    return { status: 'False', reason: refused.refusal, message: `collection ${refused.name}: ${refused.reason}` };
   }
   const expected = facts.layout?.effective;
   const membersTotal = Math.max(status.membersTotal, expected?.nodeCount ?? 0);
   const counts = summary({ ...status, membersTotal });
   if (status.membersReady < membersTotal || status.shardsReady < status.shardsTotal) {
-    return { status: 'False', reason: 'GridIncomplete', message: counts };
+    const [down] = status.unavailable;
+    const why = down === undefined ? '' : `; collection ${down.name}: ${down.reason}`;
+    return { status: 'False', reason: 'GridIncomplete', message: counts + why };
   }
   const missing = (expected?.collections ?? []).filter(
     ({ name }) => !status.collections?.some((collection) => collection.name === name),
@@ -46,8 +46,8 @@ export function gridStatus(
   now: number,
 ): GridStatus | undefined {
   if (observation?.result.ok !== true) return previous;
-  const { refused, ...numbers } = observation.result.status;
-  const note = refused.length === 0 ? '' : `, ${String(refused.length)} refused`;
+  const { unavailable, ...numbers } = observation.result.status;
+  const note = unavailable.length === 0 ? '' : `, ${String(unavailable.length)} unavailable`;
   const next: GridStatus = { ...numbers, summary: summary(numbers) + note, observedAt: toRfc3339(observation.at) };
   if (previous?.observedAt === undefined || shape(previous) !== shape(next)) return next;
   const age = now - Date.parse(previous.observedAt);

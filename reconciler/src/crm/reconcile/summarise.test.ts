@@ -58,7 +58,7 @@ function numbers(change: Partial<GridNumbers> = {}): GridNumbers {
     objects: 0,
     bytes: 0,
     collections,
-    refused: [],
+    unavailable: [],
     ...change,
   };
 }
@@ -169,7 +169,9 @@ describe('summarise', () => {
             ok: true,
             status: numbers({
               shardsReady: 0,
-              refused: [{ name: 'c_data', reason: 'shard type raft is not built in' }],
+              unavailable: [
+                { name: 'c_data', reason: 'shard type mst is not built in', refusal: 'ShardTypeUnsupported' },
+              ],
             }),
           },
         },

@@ -71,6 +71,26 @@ describe('overlays', () => {
     ]);
   });
 
+  it('are checked with the deployment, whose own word about a function may be what is too much', () => {
+    const override = (scale: number) =>
+      `deployments: [{ key: d, class_key: C, target_envs: [edge], functions: [{ function_key: f, provision_config: { min_scale: ${String(scale)} } }] }]\n`;
+    expect(problems(run(`${base}${override(2)}`))).toEqual([]);
+    const resolution = run(`${base}${override(3)}`);
+    expect(resolution.documents[0]?.problems).toMatchObject([
+      {
+        message: 'with this deployment, in "edge": min_scale 3 is more than max_scale 2',
+        field: 'deployments[0].functions[0].provision_config.min_scale',
+        line: 4,
+      },
+    ]);
+  });
+
+  it('do not bear what is wrong with the package alone', () => {
+    const text = base.replace('max_scale: 2', 'max_scale: 2, min_scale: 9');
+    const word = 'deployments: [{ key: d, class_key: C, functions: [{ function_key: f, config: { A: 7 } }] }]\n';
+    expect(problems(run(`${text}${word}`))).toEqual(['error PackageInvalid: min_scale 9 is more than max_scale 2']);
+  });
+
   it('merge maps, find list items by key, and replace plain lists', () => {
     const merged = strategicMerge(
       { a: { x: 1, y: 1 }, l: [{ key: 'a', v: 1 }, { key: 'b' }], p: [1, 2] },

@@ -1,7 +1,7 @@
 import type { DocumentProblem, DocumentVerdict } from '@oaas/commons/client/pm';
 import { toOaasError } from '@oaas/commons/errors';
 import { digestOf } from '../digest.ts';
-import type { DeploymentSpec, OverlaySpec } from '../model/schema.ts';
+import type { DeploymentSpec, OverlaySpec, PackageSpec } from '../model/schema.ts';
 import type { DesiredUnit, ResolvedPackage } from '../model/unit.ts';
 import type { Path } from '../parse/convert.ts';
 import { nearest, oneOf, problem } from '../parse/issues.ts';
@@ -373,7 +373,7 @@ function buildUnits(
         report.add(entry.document, { field: [...entry.at, 'odgm'], message, remedy: remedy ?? 'Correct the layout.' });
         continue;
       }
-      checkMerged(unit, own, environment, report);
+      checkMerged(unit, owner.spec, entry, own, environment, report);
       const first = units.get(unit.spec.id);
       if (first === undefined) {
         units.set(unit.spec.id, { unit, entry });
@@ -392,23 +392,43 @@ function buildUnits(
   return [...units.values()].map(({ unit }) => unit);
 }
 
-/** Each part may be valid and their sum not, such as a min_scale over a max_scale. */
+/**
+ * Each part may be valid and their sum not, such as a min_scale over a max_scale. Said at every part that has to do with it: the
+ * overlays' and the deployment's own word about the function.
+ */
 function checkMerged(
   unit: DesiredUnit,
+  owner: PackageSpec,
+  { document, spec, at }: Entry,
   overlays: readonly OverlayDocument[],
   environment: string,
   report: Report,
 ): void {
-  if (overlays.length === 0) return;
+  const parts = [
+    ...overlays.flatMap((overlay) => [
+      { document: overlay, at: ['functions'], keys: overlay.spec.functions.map(({ key }) => key) },
+      ...overlay.spec.deployments.map((each, index) => ({
+        document: overlay,
+        at: ['deployments', index, 'functions'],
+        keys: each.key === spec.key ? (each.functions ?? []).map((one) => one.function_key) : [],
+      })),
+    ]),
+    { document, at: [...at, 'functions'], keys: (spec.functions ?? []).map((each) => each.function_key) },
+  ];
   for (const merged of unit.spec.functions) {
+    const alone = owner.functions.find((each) => each.key === merged.key);
+    const known = new Set(alone === undefined ? [] : validateFunction(alone, []).map(({ message }) => message));
     for (const finding of validateFunction(merged, [])) {
-      for (const overlay of overlays) {
-        const index = overlay.spec.functions.findIndex((each) => each.key === merged.key);
+      // It stands in the package itself, and was said there.
+      if (known.has(finding.message)) continue;
+      for (const part of parts) {
+        const index = part.keys.indexOf(merged.key);
         if (index < 0) continue;
-        report.add(overlay, {
+        const words = part.document === document ? 'with this deployment' : 'with this overlay';
+        report.add(part.document, {
           ...finding,
-          field: ['functions', index, ...finding.field],
-          message: `with this overlay, in "${environment}": ${finding.message}`,
+          field: [...part.at, index, ...finding.field],
+          message: `${words}, in "${environment}": ${finding.message}`,
         });
       }
     }
