@@ -845,20 +845,19 @@ export class RaftGroup implements AppendOwner {
     return (
       node.lastIndex === node.commit &&
       node.commit === this.#applied &&
-      this.#inFlight === undefined &&
       this.#waiting.length === 0 &&
       this.#waitingChange === undefined &&
       this.#leaving === undefined &&
       this.#pending.size === 0 &&
       this.#transfers.length === 0 &&
-      this.#reads.isEmpty &&
-      !node.hasReady()
+      this.#reads.isEmpty
     );
   }
 
   #goQuiet(): boolean {
     const node = this.#node;
-    if (!this.#isSettled() || this.#members.confState.votersOutgoing.length > 0) return false;
+    if (!this.#isSettled() || this.#inFlight !== undefined || node.hasReady()) return false;
+    if (this.#members.confState.votersOutgoing.length > 0) return false;
     const { self } = this.#host;
     const reachable: number[] = [];
     for (const member of this.#everyone) {
