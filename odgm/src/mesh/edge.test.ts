@@ -11,6 +11,7 @@ import { startMember, type TestMember, untilLinked } from '../../testkit/mesh.ts
 import { dialTcp, dialTls } from './dial.ts';
 import { meshPreface } from './handshake.ts';
 
+const program = 'openssl';
 const members: TestMember[] = [];
 const servers: EdgeServer[] = [];
 
@@ -53,7 +54,7 @@ describe('links through the port of the gRPC server', () => {
     try {
       const args = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=grid';
       const names = ['-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', 'grid.key', '-out', 'grid.pem'];
-      execFileSync('openssl', [...args.split(' '), ...names], { cwd: dir.path, stdio: 'ignore' });
+      execFileSync(program, [...args.split(' '), ...names], { cwd: dir.path, stdio: 'ignore' });
       const cert = readFileSync(join(dir.path, 'grid.pem'));
       const material = { cert, ca: cert, key: readFileSync(join(dir.path, 'grid.key')) };
       await exchange(await startBehindEdge(1, material), await startBehindEdge(2, material));
@@ -65,7 +66,7 @@ describe('links through the port of the gRPC server', () => {
 
 function hasOpenssl(): boolean {
   try {
-    execFileSync('openssl', ['version'], { stdio: 'ignore' });
+    execFileSync(program, ['version'], { stdio: 'ignore' });
     return true;
   } catch {
     return false;

@@ -1,5 +1,7 @@
 import type { Random } from '@oaas/commons/time';
+import type { Base } from '../../src/storage/base.ts';
 import type { FileSystem, StorageFile } from '../../src/storage/file-system.ts';
+import { SimulatedDisk } from '../disk.ts';
 import type { SimProcess } from './node.ts';
 import { SparseBytes } from './sparse-bytes.ts';
 import type { SimWorld } from './world.ts';
@@ -34,6 +36,12 @@ export const healthyDisk: DiskFaults = {
   writeFailures: 0,
   capacityBytes: Number.POSITIVE_INFINITY,
 };
+
+/** What one process sees of a disk, as the storage engine takes it. */
+export interface SimMount {
+  readonly files: FileSystem;
+  readonly base: Base;
+}
 
 /** A disk tears at boundaries of this many bytes. */
 const sectorBytes = 512;
@@ -71,24 +79,29 @@ export class SimDisk {
   private names = new Map<string, Inode>();
   private durableNames = new Map<string, Inode>();
   private nameChanges: NameChange[] = [];
+  private bases: SimulatedDisk;
+  private process: SimProcess | undefined = undefined;
 
   constructor(world: SimWorld, id: string) {
     this.world = world;
     this.path = `/sim/${id}`;
     this.random = world.randomOf(`disk ${id}`);
+    this.bases = this.newBase();
   }
 
-  /** The files, for one process. When it crashes, what it had not flushed is lost in part, and its calls never return. */
-  mount(process: SimProcess): FileSystem {
+  /** For one process. When it crashes, what it had not flushed is lost in part, and its calls never return. */
+  mount(process: SimProcess): SimMount {
+    this.process = process;
     process.onCrash(() => {
       this.crash();
     });
-    return new Mounted(this, process);
+    return { files: new Mounted(this, process), base: this.bases.base() };
   }
 
   /** What a crash of the machine does. A process that is mounted crashes by its node. */
   crash(): void {
     const { random, faults } = this;
+    this.bases.crash();
     const modes = ['prefix', 'subset', 'nothing'] as const;
     const mode = faults.crashKeeps === 'any' ? (modes[Math.floor(random.next() * 3)] ?? 'nothing') : faults.crashKeeps;
     const keptNames = mode === 'nothing' ? 0 : Math.floor(random.next() * (this.nameChanges.length + 1));
@@ -117,8 +130,9 @@ export class SimDisk {
     this.world.trace.add(`${this.world.now.toFixed(3)} ${this.path}/${name} flips ${at}.${bit}`);
   }
 
-  /** Takes everything away: an empty disk. */
+  /** Takes the files away. Only while no process has them. */
   wipe(): void {
+    this.bases = this.newBase();
     this.names.clear();
     this.durableNames.clear();
     this.nameChanges = [];
@@ -202,6 +216,22 @@ export class SimDisk {
     return Math.min(maxMs, delay) * weight;
   }
 
+  private newBase(): SimulatedDisk {
+    return new SimulatedDisk({ random: this.world.randomOf(`base ${this.path}`), delay: () => this.beforeCommit() });
+  }
+
+  /** A commit of the base takes the time of a flush, and fails like one. */
+  private beforeCommit(): Promise<void> {
+    const { process, bases, faults } = this;
+    return new Promise((resolve) => {
+      process?.timers.after(this.delayOf(5), () => {
+        bases.capacity = faults.capacityBytes - this.usedBytes();
+        bases.failsFlushes = this.chance(faults.flushFailures);
+        resolve();
+      });
+    });
+  }
+
   private chance(share: number): boolean {
     return share > 0 && this.random.next() < share;
   }
@@ -220,7 +250,8 @@ export class SimDisk {
     const kept =
       mode === 'nothing' ? [] : pending.slice(0, until).filter(() => mode === 'prefix' || random.next() < 0.5);
     for (const { bytes, position } of kept) inode.durable.write(bytes, position);
-    const torn = mode === 'prefix' ? pending[until] : pending.find((write) => !kept.includes(write));
+    const others = pending.filter((write) => !kept.includes(write));
+    const torn = mode === 'prefix' ? pending[until] : others[Math.floor(random.next() * others.length)];
     if (mode !== 'nothing' && torn !== undefined && random.next() < faults.tears) this.tear(inode, torn);
     inode.seen = inode.durable.copy();
     return kept.length;

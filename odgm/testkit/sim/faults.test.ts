@@ -37,7 +37,7 @@ class Register {
   }
 
   async start(): Promise<void> {
-    const files = this.disk.mount(this.process);
+    const { files } = this.disk.mount(this.process);
     const isNew = !(await files.list()).some(({ name }) => name === 'state');
     const file = await files.open('state', isNew ? 'new' : 'existing');
     await files.syncNames();
