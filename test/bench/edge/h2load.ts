@@ -9,7 +9,8 @@ const execute = promisify(execFile);
 export interface NativeLoad {
   readonly port: number;
   readonly isTls?: boolean;
-  readonly method: 'Set' | 'Get' | 'ListValues';
+  /** Of the call, such as `/oprc.DataService/Set`. */
+  readonly path: string;
   /** The request with its prefix. */
   readonly body: Uint8Array;
   readonly connections: number;
@@ -37,14 +38,14 @@ export async function hasH2load(): Promise<boolean> {
 /** Loads a data service by h2load of nghttp2. Throws when a call fails. @param dir for its files. */
 export async function loadNatively(dir: string, load: NativeLoad): Promise<NativeResult> {
   const { connections, rate } = load;
-  const body = join(dir, `${load.method}.bin`);
+  const body = join(dir, 'request.bin');
   const log = join(dir, 'requests.log');
   writeFileSync(body, load.body);
   const args = ['-t1', `-c${connections}`, `-m${load.streams}`, '-d', body];
   args.push(`-D${load.seconds}`, '--warm-up-time', String(load.warmUpSeconds));
   args.push('-H', 'te: trailers', '-H', 'content-type: application/grpc');
   if (rate !== undefined) args.push('--rps', String(rate / connections), '--log-file', log);
-  args.push(`${load.isTls === true ? 'https' : 'http'}://127.0.0.1:${load.port}/oprc.DataService/${load.method}`);
+  args.push(`${load.isTls === true ? 'https' : 'http'}://127.0.0.1:${load.port}${load.path}`);
   const { stdout } = await execute(program, args, { maxBuffer: 16 * 1024 * 1024 });
   const perSecond = Number(/finished in .*?, ([\d.]+) req\/s/.exec(stdout)?.[1]);
   const failed = Number(/(\d+) failed/.exec(stdout)?.[1]);

@@ -15,6 +15,8 @@ const shapes = [
   { connections: 16, streams: 16, barPerSecond: undefined },
 ] as const;
 
+const pathOf = (method: keyof typeof bodies): string => `/oprc.DataService/${method}`;
+
 /** Set and Get, as many as the server takes. @param tls folder with the certificate of the servers. */
 export async function unary(plan: Plan, impls: readonly Implementation[], tls?: string): Promise<readonly Line[]> {
   return withServers(impls, tls, async (servers) => {
@@ -22,7 +24,7 @@ export async function unary(plan: Plan, impls: readonly Implementation[], tls?: 
     for (const { connections, streams, barPerSecond } of tls === undefined ? shapes : shapes.slice(0, 2)) {
       for (const method of ['Set', 'Get'] as const) {
         const { figures, cpu } = await rates(plan, servers, {
-          ...{ method, body: bodies[method], connections, streams, isTls: tls !== undefined },
+          ...{ path: pathOf(method), body: bodies[method], connections, streams, isTls: tls !== undefined },
         });
         const { ours = 0, 'grpc-js': reference = 0 } = figures;
         const bars: Bar[] = [];
@@ -47,7 +49,7 @@ export async function equalLoad(plan: Plan, impls: readonly Implementation[]): P
   return withServers(impls, undefined, async (servers) => {
     const lines: Line[] = [];
     for (const method of ['Set', 'Get'] as const) {
-      const load = { method, body: bodies[method], connections: 4, streams: 64, rate: equalRate };
+      const load = { path: pathOf(method), body: bodies[method], connections: 4, streams: 64, rate: equalRate };
       const results = await inTurn(plan, servers, load);
       const figures = mapValues(results, (all) => median(all.map(({ p99Ms }) => p99Ms ?? Number.NaN)));
       lines.push({
@@ -62,7 +64,7 @@ export async function equalLoad(plan: Plan, impls: readonly Implementation[]): P
 /** Messages of 100 B from the server, 4 streams at once. node:http2 here knows no streams. */
 export async function streaming(plan: Plan): Promise<readonly Line[]> {
   return withServers(['ours', 'grpc-js'], undefined, async (servers) => {
-    const load = { method: 'ListValues', body: bodies.ListValues, connections: 4, streams: 1 } as const;
+    const load = { path: pathOf('ListValues'), body: bodies.ListValues, connections: 4, streams: 1 };
     const { figures, cpu } = await rates(plan, servers, load);
     const messages = (calls: Figures): Figures => mapValues(calls, (count) => count * streamLength);
     const name = 'server streaming, messages of 100 B';

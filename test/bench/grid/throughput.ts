@@ -1,0 +1,210 @@
+import { data } from '@oaas/proto';
+import { loadNatively } from '../edge/h2load.ts';
+import { median } from '../edge/report.ts';
+import type { GridPlan } from './grid.ts';
+import { type EtcdCluster, findEtcd, startEtcd, startGrid } from './servers.ts';
+
+/** A figure beside what is demanded of it. */
+export interface Figure {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: '/s' | 'ms' | 'MiB' | 's' | '';
+  readonly bar?: { readonly text: string; readonly met: boolean } | undefined;
+}
+
+/** Calls outstanding on 16 connections. */
+const shapes = [
+  { outstanding: 64, streams: 4 },
+  { outstanding: 256, streams: 16 },
+] as const;
+const connections = 16;
+const equalRate = 3000;
+const value = Buffer.alloc(1024, 0x61);
+const key = Buffer.from('object-1');
+
+/** Raft and basic shards beside etcd: three nodes each, every write on disk before it is answered, the load on the leader. */
+export async function throughput(plan: GridPlan): Promise<Figure[]> {
+  const grid = await startGrid(`${plan.dir}/grid`, [
+    '--nodes',
+    '3',
+    '--port-base',
+    String(plan.portBase),
+    '--collection',
+    'name=agreed,type=raft,partitions=1,replicas=3',
+    '--collection',
+    'name=single,type=basic,partitions=1,replicas=1',
+  ]);
+  const program = findEtcd(process.env);
+  let etcd: EtcdCluster | undefined;
+  try {
+    etcd = program === undefined ? undefined : await startEtcd(program, plan.dir, plan.portBase + 50);
+    if (etcd === undefined) console.log('SKIPPED: etcd beside it, since there is no etcd in OAAS_ETCD or on PATH.');
+    else console.log(`beside etcd ${etcd.version}\n`);
+    return await compare(plan, grid, etcd);
+  } finally {
+    await etcd?.stop();
+    await grid.stop();
+  }
+}
+
+interface Load {
+  readonly name: string;
+  readonly path: string;
+  readonly body: Uint8Array;
+  readonly port: () => Promise<number>;
+}
+
+async function compare(
+  plan: GridPlan,
+  grid: Awaited<ReturnType<typeof startGrid>>,
+  etcd: EtcdCluster | undefined,
+): Promise<Figure[]> {
+  const portOf = (collection: string) => async () => Number((await grid.leader(collection)).grpc.split(':')[1]);
+  const set = (collection: string, name: string): Load => ({
+    name,
+    path: '/oprc.DataService/Set',
+    body: framed(
+      data.SetObjectRequest.encode(
+        data.SetObjectRequest.fromPartial({
+          clsId: collection,
+          objectId: 'object-1',
+          object: { entries: { value: { data: value } } },
+        }),
+      ).finish(),
+    ),
+    port: portOf(collection),
+  });
+  const get = (collection: string, name: string): Load => ({
+    name,
+    path: '/oprc.DataService/Get',
+    body: framed(
+      data.SingleObjectRequest.encode(
+        data.SingleObjectRequest.fromPartial({ clsId: collection, objectId: 'object-1' }),
+      ).finish(),
+    ),
+    port: portOf(collection),
+  });
+  const ours = [
+    set('agreed', 'raft Set'),
+    get('agreed', 'raft Get, linearizable'),
+    set('single', 'basic Set, durable'),
+    get('single', 'basic Get'),
+  ];
+  const others: Load[] =
+    etcd === undefined
+      ? []
+      : [
+          { name: 'etcd put', path: '/etcdserverpb.KV/Put', body: framed(putRequest()), port: () => etcd.leader() },
+          {
+            name: 'etcd get, linearizable',
+            path: '/etcdserverpb.KV/Range',
+            body: framed(field(1, key)),
+            port: () => etcd.leader(),
+          },
+        ];
+  const figures: Figure[] = [];
+  const rates = new Map<string, number>();
+  for (const { outstanding, streams } of shapes) {
+    const runs = new Map<string, number[]>();
+    for (let run = 0; run < plan.runs; run++) {
+      // In turn, so that what disturbs the machine hits them all.
+      for (const load of [...ours, ...others]) {
+        const { perSecond } = await loadNatively(plan.dir, {
+          ...(await target(load)),
+          ...timing(plan),
+          connections,
+          streams,
+        });
+        runs.set(load.name, [...(runs.get(load.name) ?? []), perSecond]);
+      }
+    }
+    for (const [name, all] of runs) {
+      const perSecond = median(all);
+      rates.set(`${name} ${outstanding}`, perSecond);
+      figures.push({ name: `${name}, ${outstanding} outstanding`, value: perSecond, unit: '/s' });
+    }
+  }
+  const late: Figure[] = [];
+  for (const load of [ours[0], ours[1], ...others]) {
+    if (load === undefined) continue;
+    const all: number[] = [];
+    for (let run = 0; run < plan.runs; run++) {
+      const { p99Ms = Number.NaN } = await loadNatively(plan.dir, {
+        ...(await target(load)),
+        ...timing(plan),
+        connections,
+        streams: 16,
+        rate: equalRate,
+      });
+      all.push(p99Ms);
+    }
+    late.push({ name: `${load.name} at ${equalRate}/s, p99`, value: median(all), unit: 'ms' });
+  }
+  return [...withBars(figures, rates), ...withLatencyBars(late)];
+}
+
+async function target({ path, body, port }: Load): Promise<{ path: string; body: Uint8Array; port: number }> {
+  return { path, body, port: await port() };
+}
+
+function timing({ seconds }: GridPlan): { seconds: number; warmUpSeconds: number } {
+  return { seconds, warmUpSeconds: 1 };
+}
+
+function withBars(figures: readonly Figure[], rates: ReadonlyMap<string, number>): Figure[] {
+  return figures.map((figure) => {
+    const { name, value: rate } = figure;
+    const outstanding = name.includes('256') ? 256 : 64;
+    const put = rates.get(`etcd put ${outstanding}`);
+    const range = rates.get(`etcd get, linearizable ${outstanding}`);
+    const ratio = (other: number | undefined, factor: number, what: string) =>
+      other === undefined
+        ? undefined
+        : { text: `>= ${factor}x ${what} (${(rate / other).toFixed(2)}x)`, met: rate >= factor * other };
+    if (name.startsWith('raft Set')) return { ...figure, bar: ratio(put, 2.5, "etcd's put") };
+    if (name.startsWith('raft Get')) return { ...figure, bar: ratio(range, 2, "etcd's get") };
+    if (name.startsWith('basic Set') && outstanding === 256) {
+      return { ...figure, bar: { text: '>= 45 k/s', met: rate >= 45_000 } };
+    }
+    if (name.startsWith('basic Get') && outstanding === 256) {
+      return { ...figure, bar: { text: '>= 80 k/s', met: rate >= 80_000 } };
+    }
+    return figure;
+  });
+}
+
+function withLatencyBars(figures: readonly Figure[]): Figure[] {
+  const of = (name: string): number | undefined => figures.find((figure) => figure.name.startsWith(name))?.value;
+  const pairs: Readonly<Record<string, string>> = { 'raft Set': 'etcd put', 'raft Get': 'etcd get' };
+  return figures.map((figure) => {
+    const other = Object.entries(pairs).find(([ours]) => figure.name.startsWith(ours))?.[1];
+    const reference = other === undefined ? undefined : of(other);
+    if (reference === undefined) return figure;
+    return { ...figure, bar: { text: "no worse than etcd's", met: figure.value <= reference * 1.1 } };
+  });
+}
+
+function framed(message: Uint8Array): Buffer {
+  const bytes = Buffer.alloc(5 + message.length);
+  bytes.writeUInt32BE(message.length, 1);
+  bytes.set(message, 5);
+  return bytes;
+}
+
+/** etcdserverpb.PutRequest{key 1, value 2}. */
+function putRequest(): Buffer {
+  return Buffer.concat([field(1, key), field(2, value)]);
+}
+
+/** A field of bytes. */
+function field(number: number, bytes: Uint8Array): Buffer {
+  const length: number[] = [];
+  for (let left = bytes.length; ; left >>= 7) {
+    if (left < 128) {
+      length.push(left);
+      break;
+    }
+    length.push((left & 127) | 128);
+  }
+  return Buffer.concat([Buffer.of((number << 3) | 2, ...length), bytes]);
+}
