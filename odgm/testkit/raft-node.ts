@@ -58,8 +58,8 @@ export class TestNode {
     const {
       voters = [1, 2, 3],
       learners = [],
-      log = [] as readonly number[],
-      term = log.at(-1) ?? 0,
+      log = [],
+      term = lastOf(options.log),
       vote = 0,
       commit = 0,
       ...config
@@ -154,6 +154,10 @@ export function entriesOf(first: number, terms: readonly number[]): Entry[] {
 
 export function snapshotOf(index: number, term: number, confState: ConfState = membersOf([1, 2, 3])): Snapshot {
   return { metadata: { index, term, confState }, data: noBytes };
+}
+
+function lastOf(terms: readonly number[] = []): number {
+  return terms[terms.length - 1] ?? 0;
 }
 
 /** Delivers messages among nodes until there are none. `lost` says which do not arrive. */

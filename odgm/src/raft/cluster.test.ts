@@ -110,6 +110,8 @@ class Member {
   }
 }
 
+type Action = 'tick' | 'work' | 'propose' | 'read' | 'compact' | 'change' | 'annoy' | 'crash' | 'partition';
+
 interface Flight {
   readonly message: Message;
   readonly due: number;
@@ -131,6 +133,11 @@ class Group {
   readonly leaderStays: boolean;
   readonly #loss: number;
   readonly #maxDelay: number;
+  /** How likely a write under way is done when it could be. */
+  readonly #diskSpeed: number;
+  /** How often what happens: every seed is another place. */
+  readonly #weights: readonly (readonly [Action, number])[];
+  readonly #weightOfAll: number;
   #flights: Flight[] = [];
   #now = 0;
   #calm = false;
@@ -147,7 +154,20 @@ class Group {
     this.#async = chance.happens(0.5);
     this.leaderStays = chance.happens(0.8);
     this.#loss = chance.pick([0, 0.02, 0.2]);
-    this.#maxDelay = chance.pick([2, 20, 60]);
+    this.#maxDelay = chance.pick([1, 5, 30]);
+    this.#diskSpeed = chance.pick([0.1, 0.5, 1]);
+    this.#weights = [
+      ['work', 80],
+      ['tick', chance.pick([6, 12, 24])],
+      ['propose', 16],
+      ['read', 6],
+      ['compact', chance.pick([0, 3])],
+      ['change', chance.pick([0, 1, 4])],
+      ['annoy', chance.pick([0.2, 1, 4])],
+      ['crash', chance.pick([0.1, 0.5, 2])],
+      ['partition', chance.pick([0, 0.2, 1])],
+    ];
+    this.#weightOfAll = this.#weights.reduce((sum, [, weight]) => sum + weight, 0);
     this.#options = {
       electionTick: 5 + chance.below(6),
       heartbeatTick: 1 + chance.below(2),
@@ -185,17 +205,45 @@ class Group {
       if (this.#chance.happens(0.1)) this.#start(member);
       return;
     }
-    const dice = this.#chance.next();
-    if (dice < 0.15) core.tick();
-    else if (dice < 0.68) this.#work(member);
-    else if (dice < 0.84) this.#propose(core);
-    else if (dice < 0.9) this.#read(core);
-    else if (dice < 0.93) this.#compact(member);
-    else if (dice < 0.955) this.#changeMembers(core);
-    else if (dice < 0.96) this.#annoy(core);
-    else if (dice < 0.963) this.#crash(member);
-    else if (dice < 0.966) this.#partition();
+    switch (this.#draw()) {
+      case 'tick':
+        core.tick();
+        break;
+      case 'work':
+        for (let i = this.#chance.below(4); i >= 0; i--) this.#work(member);
+        break;
+      case 'propose':
+        this.#propose(core);
+        break;
+      case 'read':
+        this.#read(core);
+        break;
+      case 'compact':
+        this.#compact(member);
+        break;
+      case 'change':
+        this.#changeMembers(core);
+        break;
+      case 'annoy':
+        this.#annoy(core);
+        break;
+      case 'crash':
+        this.#crash(member);
+        break;
+      case 'partition':
+        this.#partition();
+        break;
+    }
     this.#check(member);
+  }
+
+  #draw(): Action {
+    let dice = this.#chance.next() * this.#weightOfAll;
+    for (const [action, weight] of this.#weights) {
+      dice -= weight;
+      if (dice < 0) return action;
+    }
+    return 'work';
   }
 
   /** No more faults: everyone is there, and all messages arrive. */
@@ -251,19 +299,30 @@ class Group {
   #work(member: Member): boolean {
     const { core } = member;
     if (core === undefined) return false;
-    if (member.appends.length > 0 && (member.applies.length === 0 || this.#chance.happens(0.5))) {
-      const work = member.appends.shift();
-      this.#store(member, work);
-      for (const response of work?.responses ?? []) this.#send(member, response);
-      return true;
-    }
-    const applying = member.applies.shift();
-    if (applying !== undefined) {
-      this.#apply(member, applying.entries);
-      for (const response of applying.responses ?? []) this.#send(member, response);
-      return true;
-    }
-    if (!core.hasReady()) return false;
+    const { appends, applies } = member;
+    const work: (() => void)[] = [];
+    if (appends.length > 0 && (this.#calm || this.#chance.happens(this.#diskSpeed)))
+      work.push(() => this.#finishAppend(member));
+    if (applies.length > 0) work.push(() => this.#finishApply(member));
+    if (core.hasReady()) work.push(() => this.#takeReady(member, core));
+    if (work.length === 0) return appends.length > 0;
+    this.#chance.pick(work)();
+    return true;
+  }
+
+  #finishAppend(member: Member): void {
+    const work = member.appends.shift();
+    this.#store(member, work);
+    for (const response of work?.responses ?? []) this.#send(member, response);
+  }
+
+  #finishApply(member: Member): void {
+    const work = member.applies.shift();
+    this.#apply(member, work?.entries ?? []);
+    for (const response of work?.responses ?? []) this.#send(member, response);
+  }
+
+  #takeReady(member: Member, core: RawNode): void {
     const ready = core.ready();
     for (const { index, context } of ready.readStates) this.#checkRead(index, numberOf(context));
     if (this.#async) {
@@ -272,28 +331,31 @@ class Group {
         else if (message.type === MessageType.MsgStorageApply) member.applies.push(message);
         else this.#send(member, message);
       }
-      return true;
+      return;
     }
     // A crash can come before the write, after it, or while messages leave.
-    if (this.#fails(0.002)) return this.#crashNow(member);
+    if (this.#fails(0.002)) {
+      this.#crash(member);
+      return;
+    }
     this.#write(member, ready.hardState, ready.entries, ready.snapshot);
-    if (this.#fails(0.002)) return this.#crashNow(member);
+    if (this.#fails(0.002)) {
+      this.#crash(member);
+      return;
+    }
     for (const message of ready.messages) {
       this.#send(member, message);
-      if (this.#fails(0.0005)) return this.#crashNow(member);
+      if (this.#fails(0.0005)) {
+        this.#crash(member);
+        return;
+      }
     }
     this.#apply(member, ready.committedEntries);
     core.advance();
-    return true;
   }
 
   #fails(probability: number): boolean {
     return !this.#calm && this.#chance.happens(probability);
-  }
-
-  #crashNow(member: Member): boolean {
-    this.#crash(member);
-    return true;
   }
 
   #store(member: Member, work: Message | undefined): void {
@@ -397,18 +459,7 @@ class Group {
 
   #changeMembers(core: RawNode): void {
     if (core.role !== 'leader') return;
-    const changes: ConfChangeSingle[] = [];
-    const count = this.#chance.pick([0, 1, 1, 1, 2, 3]);
-    for (let i = 0; i < count; i++) {
-      const { ConfChangeAddNode, ConfChangeAddLearnerNode, ConfChangeRemoveNode } = ConfChangeType;
-      const type = this.#chance.pick([
-        ConfChangeAddNode,
-        ConfChangeAddNode,
-        ConfChangeAddLearnerNode,
-        ConfChangeRemoveNode,
-      ]);
-      changes.push({ type, nodeId: this.#chance.pick(everyone) });
-    }
+    const changes = this.#chance.happens(0.5) ? this.#aFewChanges() : this.#otherMembers();
     // What would leave no voter is not proposed: applying it is an error, and hosts must not let it happen.
     const voters = new Set(core.status().confState.voters);
     for (const { type, nodeId } of changes) {
@@ -418,6 +469,28 @@ class Group {
     if (voters.size === 0 || (this.leaderStays && !voters.has(core.id))) return;
     const transition: ConfChangeTransition = changes.length === 0 ? 0 : this.#chance.pick([0, 0, 1, 2]);
     core.proposeConfChange({ transition, changes, context: noBytes });
+  }
+
+  #aFewChanges(): ConfChangeSingle[] {
+    const { ConfChangeAddNode, ConfChangeAddLearnerNode, ConfChangeRemoveNode } = ConfChangeType;
+    const types = [ConfChangeAddNode, ConfChangeAddNode, ConfChangeAddLearnerNode, ConfChangeRemoveNode];
+    return Array.from({ length: this.#chance.pick([0, 1, 1, 2]) }, () => ({
+      type: this.#chance.pick(types),
+      nodeId: this.#chance.pick(everyone),
+    }));
+  }
+
+  /** Everyone gets a role by chance: whole quorums are replaced. */
+  #otherMembers(): ConfChangeSingle[] {
+    const { ConfChangeAddNode, ConfChangeAddLearnerNode, ConfChangeRemoveNode } = ConfChangeType;
+    const types = [
+      ConfChangeAddNode,
+      ConfChangeAddNode,
+      ConfChangeAddLearnerNode,
+      ConfChangeRemoveNode,
+      ConfChangeRemoveNode,
+    ];
+    return everyone.map((nodeId) => ({ type: this.#chance.pick(types), nodeId }));
   }
 
   #annoy(core: RawNode): void {
@@ -469,8 +542,8 @@ function run(seed: number, steps: number): { committed: number; reads: number } 
 }
 
 describe('a group under chance keeps the guarantees of the paper and makes progress once healed', () => {
-  const runs = 60;
-  const steps = 4000;
+  const runs = 100;
+  const steps = 6000;
 
   it(`over ${runs} seeds`, () => {
     let committed = 0;

@@ -263,6 +263,27 @@ describe('ready', () => {
     expect(node.raw.ready().committedEntries.map(({ index }) => index)).toEqual([1, 2]);
   });
 
+  it('keeps entries until the storage surely has them: not when an answer of an earlier term says so', () => {
+    const node = new TestNode({ asyncStorageWrites: true, term: 1 });
+    node.raw.step({ ...heartbeat, type: MessageType.MsgApp, entries: entriesOf(1, [1]) });
+    const first = node.raw.ready();
+    // Another leader replaces the entry, and a third one brings the first back: two writes are still to come when the first is answered.
+    node.raw.step({ ...heartbeat, type: MessageType.MsgApp, from: 3, term: 2, entries: entriesOf(1, [2]) });
+    const second = node.raw.ready();
+    node.raw.step({ ...heartbeat, type: MessageType.MsgApp, term: 3, entries: entriesOf(1, [1]) });
+    const third = node.raw.ready();
+    for (const ready of [first, second]) {
+      node.store(ready);
+      for (const response of ready.messages.flatMap(({ responses }) => responses ?? [])) node.raw.step(response);
+      // The storage shows another entry by now, and the node still its own.
+      expect(node.terms).toEqual([1]);
+    }
+    node.store(third);
+    for (const response of third.messages.flatMap(({ responses }) => responses ?? [])) node.raw.step(response);
+    expect(node.terms).toEqual([1]);
+    expect(node.storage.term(1)).toBe(1);
+  });
+
   it('bounds what is given out to be applied, over several calls', () => {
     const [one] = entriesOf(1, [1]);
     if (one === undefined) throw new Error('no entry');

@@ -152,7 +152,10 @@ export class RawNode {
     return this.#raft.step(message);
   }
 
-  /** A leader that finds the change impossible now appends an empty normal entry in its place. */
+  /**
+   * A leader that finds the change impossible now appends an empty normal entry in its place. Move leadership away before the leader itself is
+   * removed or demoted: a removed leader with the longest log is no candidate any more, and the others may not be electable without it.
+   */
   proposeConfChange(change: ConfChange | ConfChangeV2): StepOutcome {
     return this.#raft.proposeConfChange(change);
   }

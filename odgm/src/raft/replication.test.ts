@@ -125,24 +125,21 @@ describe('a follower’s log (§5.3)', () => {
   });
 
   it.each([
-    [0, 0, 0],
-    [1, 0, 0],
-    [3, 1, 1],
-    [3, 2, 2],
-    [1, 2, 1],
-  ])(
-    'told of commit %i with %i entries, it commits %i: no more than what it knows to match',
-    (commit, count, expected) => {
-      const node = new TestNode({ log: [1], term: 1 });
-      node.receive('MsgApp', 2, {
-        commit,
-        index: 0,
-        logTerm: 0,
-        entries: entriesOf(1, new Array<number>(count).fill(1)),
-      });
-      expect(node.raw.commit).toBe(expected);
-    },
-  );
+    ['nothing is sent', [1], 1, 0, 0],
+    ['one entry is sent that it has', [1], 3, 1, 1],
+    ['two entries are sent, of which it has one', [1], 3, 2, 2],
+    ['the leader has committed less than it sends', [1], 1, 2, 1],
+    ['it has more than is sent: the rest may not be the leader’s', [1, 1, 1], 3, 1, 1],
+  ] as const)('commits no more than what it knows to match when %s', (_, log, commit, count, expected) => {
+    const node = new TestNode({ log, term: 1 });
+    node.receive('MsgApp', 2, {
+      commit,
+      index: 0,
+      logTerm: 0,
+      entries: entriesOf(1, new Array<number>(count).fill(1)),
+    });
+    expect(node.raw.commit).toBe(expected);
+  });
 
   it('is acknowledged only with or after the write that keeps it', () => {
     const node = new TestNode({ asyncStorageWrites: true, term: 1 });

@@ -11,7 +11,7 @@ export type LogMiss = 'compacted' | 'unavailable';
  * members that join later then get the configuration with that snapshot.
  */
 export interface RaftStorage {
-  /** Read once, at start. */
+  /** Read once, at start. The commit index may trail what was applied; term and vote must be the last that were written. */
   initialState(): { readonly hardState: HardState; readonly confState: ConfState };
   /**
    * Entries `lo` to `hi - 1`, as many as fit in `maxBytes` ({@link entrySize} each), but at least one. The result is not changed by either
