@@ -77,7 +77,7 @@ export async function streaming(plan: Plan): Promise<readonly Line[]> {
 }
 
 type Figures = Partial<Record<Implementation, number>>;
-type Load = Pick<NativeLoad, 'method' | 'body' | 'connections' | 'streams' | 'isTls' | 'rate'>;
+type Load = Pick<NativeLoad, 'path' | 'body' | 'connections' | 'streams' | 'isTls' | 'rate'>;
 type Result = NativeResult & { readonly perCpuSecond: number };
 
 async function rates(plan: Plan, servers: Servers, load: Load): Promise<{ figures: Figures; cpu: Figures }> {
