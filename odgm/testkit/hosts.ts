@@ -100,7 +100,7 @@ export async function startHost(number: number, options: TestHostOptions = {}): 
   const engine = options.engine ?? createMemoryEngine();
   const host = new RaftHost({
     ...{ engine, mesh: member.mesh, self: number, clock: systemClock, timers: systemTimers, random: systemRandom },
-    logger: createLogger({ service: 'test', level: (process.env['TEST_LOG'] as 'silent' | undefined) ?? 'silent' }),
+    logger: createLogger({ service: 'test', level: 'silent' }),
     schedule: (run) => {
       setImmediate(run);
     },
