@@ -189,6 +189,13 @@ describe('a client that writes a map', () => {
     expect(contents(writeRegister(base, mapWrite({ a: '1' }, true), at(3)))).toEqual({ a: '1' });
   });
 
+  it('can replace a map with part of what it read', () => {
+    const base = writeRegister(undefined, mapWrite({ a: '1', b: '1' }), at(1));
+    const elements = new Map([...decodeMap(base.value!)!.elements].slice(0, 1));
+    const value = encodeMap({ cleared: zeroStamp, replace: true, elements });
+    expect(contents(writeRegister(base, { type: 'crdt-map', value }, at(2)))).toEqual({ a: '1' });
+  });
+
   it('replaces what is no map, and a map by what is none', () => {
     const plain = writeRegister(undefined, { type: 'bytes', value: text('x') }, at(1));
     const map2 = writeRegister(plain, mapWrite({ a: '1' }), at(2));

@@ -49,14 +49,23 @@ interface Outcome {
   readonly end: Extract<ExchangeStep, { type: 'end' }>;
 }
 
-function run(initiator: ExchangeInitiator, responder: Pages, watch?: (step: ExchangeStep) => void): Outcome {
+function run(
+  initiator: ExchangeInitiator,
+  responder: Pages,
+  watch?: (step: ExchangeStep) => void,
+  onAnswer?: (answer: PageResponse) => void,
+): Outcome {
   const found: Difference[] = [];
   for (;;) {
     const step = initiator.step();
     watch?.(step);
     if (step.type === 'end') return { found, end: step };
     if (step.type === 'found') found.push(...step.differences);
-    else initiator.receive(ask(responder, step.request));
+    else {
+      const answer = ask(responder, step.request);
+      onAnswer?.(answer);
+      initiator.receive(answer);
+    }
   }
 }
 
@@ -68,16 +77,20 @@ const limits: fc.Arbitrary<Partial<ExchangeLimits>> = fc.record({
 });
 
 describe('an exchange', () => {
-  it('finds exactly what differs, however small its bounds are', () => {
+  it('finds exactly what differs and gets no page twice, however small its bounds are', () => {
     fc.assert(
       fc.property(content, content, limits, (a, b, bounds) => {
         const [here, there] = [testStore(), testStore()];
         const roots = { ours: rootOf(here.pages, a), theirs: rootOf(there.pages, b) };
         const initiator = new ExchangeInitiator(here.pages, { ...roots, limits: bounds });
-        expect(run(initiator, there.pages)).toEqual({
-          found: differences(a, b),
-          end: { type: 'end', reason: 'complete' },
+        const seen = new Set<string>();
+        const outcome = run(initiator, there.pages, undefined, ({ pages }) => {
+          for (const page of pages) {
+            expect(seen).not.toContain(page.join());
+            seen.add(page.join());
+          }
         });
+        expect(outcome).toEqual({ found: differences(a, b), end: { type: 'end', reason: 'complete' } });
       }),
       { numRuns: 500 },
     );
@@ -266,6 +279,14 @@ describe('pages of a peer', () => {
     [
       'a child beside its place',
       (pages: Pages, page: Page) => ({ ...page, children: [...page.children].reverse() }),
+      'lies where its keys or its level do not belong',
+    ],
+    [
+      'a child before its place',
+      (_: Pages, page: Page) => {
+        const last = page.children.findLast((child) => child !== undefined);
+        return { ...page, children: page.children.map((__, i) => (i === 0 ? last : undefined)) };
+      },
       'lies where its keys or its level do not belong',
     ],
     [

@@ -81,6 +81,13 @@ describe('a page', () => {
     expect(decodePage(encodePage(broken, 16), 'h', 16)).toBeUndefined();
   });
 
+  it('is refused when it spells out what its key shares with the one before', () => {
+    const entry = (shared: number, rest: string): number[] => [0, shared, 0, rest.length, 1, ...Buffer.from(rest), 7];
+    const bytes = (second: number[]): Uint8Array => Uint8Array.of(1, 0, 0, 2, ...entry(0, 'aa'), ...second);
+    expect(decodePage(bytes(entry(1, 'b')), 'h', 16)?.keys).toEqual(['aa', 'ab']);
+    expect(decodePage(bytes(entry(0, 'ab')), 'h', 16)).toBeUndefined();
+  });
+
   it('is refused in another format', () => {
     const bytes = encodePage(simple(['a']), 16);
     bytes[0] = 2;

@@ -113,7 +113,6 @@ export class MerkleSearchTree {
   #remove(child: Child, key: Key, level: number): Child {
     if (child === undefined) return child;
     const page = this.#pages.load(child);
-    if (page.level < level) return child;
     const index = indexOf(page, key);
     if (page.level > level) {
       const below = page.children[index];
