@@ -55,8 +55,10 @@ export class Memtables {
   /** Oldest first. */
   #frozen: Frozen[] = [];
   #flushing: Promise<void> | undefined;
+  #isFlushing = false;
   #timer: Timer | undefined;
-  #fullError: Error | undefined;
+  /** Who waits for the next commit. */
+  readonly #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
   #isStopped = false;
   /** Changes are old enough, but the base was busy. */
   #isDue = false;
@@ -100,8 +102,8 @@ export class Memtables {
     else {
       this.#timer ??= timers.after(maxAgeMs, () => {
         this.#timer = undefined;
-        if (this.#flushing === undefined) this.#freeze();
-        else this.#isDue = true;
+        if (this.#isFlushing) this.#isDue = true;
+        else this.#freeze();
       });
     }
   }
@@ -126,19 +128,27 @@ export class Memtables {
 
   async #makeRoom(): Promise<void> {
     if (this.#frozen.length === 0) this.#freeze();
-    while (this.bytes >= this.#options.maxBytes && this.#frozen.length > 0 && !this.#isStopped) {
-      this.#start();
-      await this.#flushing;
-      if (this.#fullError !== undefined) throw this.#fullError;
-    }
+    while (this.bytes >= this.#options.maxBytes && this.#frozen.length > 0 && !this.#isStopped) await this.#oneCommit();
   }
 
   async #flushed(): Promise<void> {
     const last = this.#frozen.at(-1);
-    while (last !== undefined && this.#frozen.includes(last) && !this.#isStopped) {
-      this.#start();
-      await this.#flushing;
-      if (this.#fullError !== undefined) throw this.#fullError;
+    while (last !== undefined && this.#frozen.includes(last) && !this.#isStopped) await this.#oneCommit();
+  }
+
+  /** Resolves after the next commit. Rejects with `StorageFull` when it fails for that. */
+  #oneCommit(): Promise<void> {
+    const committed = new Promise<void>((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+    });
+    this.#start();
+    return committed;
+  }
+
+  #answer(error?: Error): void {
+    for (const { resolve, reject } of this.#waiting.splice(0)) {
+      if (error === undefined) resolve();
+      else reject(error);
     }
   }
 
@@ -160,13 +170,12 @@ export class Memtables {
   }
 
   #start(): void {
-    this.#flushing ??= this.#flushAll().finally(() => {
-      this.#flushing = undefined;
-    });
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    this.#flushing = this.#flushAll();
   }
 
   async #flushAll(): Promise<void> {
-    this.#fullError = undefined;
     for (let next = this.#frozen[0]; next !== undefined; next = this.#frozen[0]) {
       try {
         const changes = await this.#encode(next.map);
@@ -178,18 +187,22 @@ export class Memtables {
       this.checkpoints += 1;
       this.#frozen.shift();
       this.#relayer();
+      this.#answer();
       await next.captured.done();
       if (this.#isDue) this.#freeze();
     }
+    this.#isFlushing = false;
   }
 
   #flushFailed(error: unknown): void {
+    this.#isFlushing = false;
     if (!isFull(error)) {
       this.#isStopped = true;
       this.#options.failed(error);
+      this.#answer();
       return;
     }
-    this.#fullError = error as Error;
+    this.#answer(error as Error);
     this.#timer?.cancel();
     this.#timer = this.#options.timers.after(retryMs, () => {
       this.#timer = undefined;
