@@ -96,6 +96,11 @@ class Grid {
     }
   }
 
+  /** Everything that was ever sent comes once more, everywhere. */
+  deliverAll(): void {
+    for (const part of this.#underWay) for (const replica of this.replicas) replica.receive(part, this.#now);
+  }
+
   reapAll(): void {
     this.#now += 1000;
     for (const replica of this.replicas) replica.advance([1, 2, 3], this.#now, 0);
@@ -204,6 +209,7 @@ describe('three replicas', () => {
           grid.reapAll();
           grid.settle();
         }
+        grid.deliverAll();
         for (const replica of grid.replicas) {
           expect(seen(replica)).toEqual(replayed(grid.batches));
           for (const part of replica.parts()) {
