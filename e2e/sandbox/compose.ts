@@ -191,6 +191,7 @@ export function startCrm(setting: Setting, options: CrmOptions): Child {
 export interface PmOptions {
   readonly port: number;
   readonly opsPort: number;
+  readonly grpcPort: number;
   readonly token: string;
   readonly clusters: readonly { readonly name: string; readonly url: string; readonly token: string }[];
   readonly git: { readonly url: string; readonly password: string };
@@ -220,6 +221,7 @@ export async function startPm(setting: Setting, options: PmOptions): Promise<Chi
     env: {
       OPRC_PM_HOST: '127.0.0.1',
       OPRC_PM_PORT: String(options.port),
+      OPRC_PM_GRPC_PORT: String(options.grpcPort),
       OPRC_PM_OPS_PORT: String(options.opsPort),
       OPRC_PM_DATA_DIR: dataDir,
       OPRC_PM_TOKEN: options.token,

@@ -11,7 +11,7 @@ describe('the ports of a sandbox', () => {
       const plan = planPorts(base, names);
       const ranges = [...plan.clusters.values()].map(({ nodePorts: [first, last] }) => [first, last] as const);
       ranges.push([plan.pods.first, plan.pods.first + plan.pods.count - 1]);
-      const single = [plan.console, plan.pm, plan.pmOps, plan.git];
+      const single = [plan.console, plan.pm, plan.pmOps, plan.pmGrpc, plan.git];
       for (const { api, crm, crmOps } of plan.clusters.values()) single.push(api, crm, crmOps);
       return [
         ...single,

@@ -15,6 +15,7 @@ export interface PortPlan {
   readonly console: number;
   readonly pm: number;
   readonly pmOps: number;
+  readonly pmGrpc: number;
   readonly git: number;
   readonly clusters: ReadonlyMap<string, ClusterPorts>;
   /** Ports for containers and Services. */
@@ -36,6 +37,7 @@ export function planPorts(base: number, clusters: readonly string[]): PortPlan {
     pm: base + 1,
     pmOps: base + 2,
     git: base + 3,
+    pmGrpc: base + 4,
     clusters: new Map(
       clusters.map((name, index) => {
         const first = base + clustersOffset + perCluster * index;
@@ -56,6 +58,7 @@ export async function checkPorts(plan: PortPlan, base: number): Promise<void> {
     [plan.console, 'the console'],
     [plan.pm, 'the package manager'],
     [plan.pmOps, "the package manager's metrics"],
+    [plan.pmGrpc, "the package manager's gRPC services"],
     [plan.git, 'the Git server'],
   ];
   for (const [name, ports] of plan.clusters) {

@@ -124,6 +124,7 @@ export class Sandbox {
     const pm = await startPm(setting, {
       port: plan.pm,
       opsPort: plan.pmOps,
+      grpcPort: plan.pmGrpc,
       token: secrets.pmToken,
       clusters: [...plan.clusters].map(([name, ports]) => ({
         name,

@@ -3,10 +3,12 @@ import { LifecycleGroup, HealthRegistry, runMain } from '@oaas/commons/lifecycle
 import { oaasError } from '@oaas/commons/errors';
 import { createLogger, createMetrics, startOpsServer } from '@oaas/commons/telemetry';
 import { systemClock, systemRandom, systemTimers } from '@oaas/commons/time/system';
-import { createRestServer, loadPmConfig, PackageManager } from './pm/index.ts';
+import { createPackageServer, createRestServer, loadPmConfig, PackageManager } from './pm/index.ts';
 import { createMemoryStore, openEmbeddedStore } from './store/index.ts';
 
 const version = '0.1.0';
+/** Calls that are under way when PM stops have this long. */
+const grpcDrainMs = 2000;
 
 runMain(async (context) => {
   const time = { clock: systemClock, timers: systemTimers, random: systemRandom };
@@ -23,6 +25,7 @@ runMain(async (context) => {
   const pm = await PackageManager.create({ store, clusters: config.clusters, cacheDir, metrics, logger, ...time });
   const auth = { tokens: config.tokens, anonymousRole: config.anonymousRole };
   const rest = await createRestServer({ pm, auth, health, logger, version, ...time });
+  const grpc = createPackageServer({ pm, auth, health, metrics, logger, ...time });
   const status = () => ({
     version,
     packages: pm.state.packageCount,
@@ -50,6 +53,14 @@ runMain(async (context) => {
         await pm.putConfigured(config.sources);
       },
       stop: () => pm.stop(),
+    })
+    .add({
+      name: 'gRPC services',
+      start: async () => {
+        const { port } = await grpc.listen({ host: config.host, port: config.grpcPort });
+        logger.info({ port }, 'the gRPC services listen');
+      },
+      stop: () => grpc.drain(grpcDrainMs),
     })
     .add({
       name: 'REST API',

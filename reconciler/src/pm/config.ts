@@ -8,11 +8,12 @@ import { oaasError } from '@oaas/commons/errors';
 import { isRole, type Role } from '@oaas/commons/security';
 import { type Random, randomHex } from '@oaas/commons/time';
 import type { ClusterConfig } from './cluster/agent.ts';
-import type { TokenConfig } from './rest/auth.ts';
+import type { TokenConfig } from './access.ts';
 
 const settings = z.object({
   host: z.string().default('127.0.0.1').describe('Address that the REST API listens on'),
   port: z.number().int().min(0).max(65_535).default(8080),
+  grpcPort: z.number().int().min(0).max(65_535).default(8087).describe('Port of oaas.package.PackageService'),
   opsPort: z.number().int().min(0).max(65_535).default(9091).describe('Port of /health, /ready, /metrics and /status'),
   storageType: z.enum(['memory', 'embedded']).default('embedded'),
   dataDir: z.string().default('.oaas-pm').describe('Holds the store, the caches of repositories and the admin token'),
@@ -34,6 +35,7 @@ const settings = z.object({
 export interface PmConfig {
   readonly host: string;
   readonly port: number;
+  readonly grpcPort: number;
   readonly opsPort: number;
   readonly storageType: 'memory' | 'embedded';
   readonly dataDir: string;
@@ -82,6 +84,7 @@ export function loadPmConfig({ env, argv, random }: PmConfigInput): PmConfig {
   return {
     host: config.host,
     port: config.port,
+    grpcPort: config.grpcPort,
     opsPort: config.opsPort,
     storageType: config.storageType,
     dataDir,

@@ -97,7 +97,7 @@ export async function startStand(options: StandOptions): Promise<Stand> {
     timers: systemTimers,
   });
   stops.unshift(() => kubernetes.close());
-  const [gitPort, pmPort, pmOps, crmPort, crmOps] = await Promise.all([1, 2, 3, 4, 5].map(freePort));
+  const [gitPort, pmPort, pmOps, pmGrpc, crmPort, crmOps] = await Promise.all([1, 2, 3, 4, 5, 6].map(freePort));
   const examples = join(dir, 'seed');
   mkdirSync(join(examples, 'readme'), { recursive: true });
   writeFileSync(join(examples, 'readme', 'README.md'), 'Benchmark\n');
@@ -130,6 +130,7 @@ export async function startStand(options: StandOptions): Promise<Stand> {
   const pm = await startPm(setting, {
     port: pmPort ?? 0,
     opsPort: pmOps ?? 0,
+    grpcPort: pmGrpc ?? 0,
     token,
     clusters: ['cloud', ...(options.api === 'none' ? ['edge'] : [])].map((name) => ({ name, url: crmUrl, token })),
     git: { url: git.repositoryUrl(repository), password: 'benchmark' },

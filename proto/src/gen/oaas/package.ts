@@ -6,7 +6,8 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import { NfrRequirements, ResourceRequirements, StatusCode, Timestamp } from "./common.ts";
+import { NfrRequirements, ProvisionConfig, ResourceRequirements, StatusCode, Timestamp } from "./common.ts";
+import { OdgmConfig } from "./deployment_types.ts";
 
 export interface PackageMetadata {
   author: string;
@@ -24,15 +25,22 @@ export interface FunctionMetadata {
 }
 
 export interface StateSpecification {
+  /** NONE, READ_YOUR_WRITE, BOUNDED_STALENESS or STRONG; empty is NONE. */
   type: string;
   persistent: boolean;
   serializationFormat: string;
+  requiresSingleton: boolean;
+  supportsBatchOperations: boolean;
 }
 
 export interface FunctionBinding {
   functionKey: string;
+  /** PUBLIC, INTERNAL or PRIVATE; empty is PUBLIC. */
   accessModifier: string;
   parameters: string[];
+  /** Name that callers use; empty is the function's key. */
+  name: string;
+  stateless: boolean;
 }
 
 export interface OPackage {
@@ -62,10 +70,27 @@ export interface OFunction {
   handler: string;
   metadata: FunctionMetadata | undefined;
   disabled: boolean;
+  /** Image, port, scale and resources of a CUSTOM function. */
+  provisionConfig:
+    | ProvisionConfig
+    | undefined;
+  /** Environment of the function's container. */
+  config: { [key: string]: string };
+  /** BUILTIN, CUSTOM, MACRO, LOGICAL or WASM; empty is CUSTOM. */
+  functionType: string;
+}
+
+export interface OFunction_ConfigEntry {
+  key: string;
+  value: string;
 }
 
 export interface CreatePackageRequest {
-  package: OPackage | undefined;
+  package:
+    | OPackage
+    | undefined;
+  /** Takes the place of a package of that name which was given by the API, instead of ALREADY_EXISTS. */
+  replace: boolean;
 }
 
 export interface CreatePackageResponse {
@@ -99,6 +124,8 @@ export interface ListPackagesResponse {
 
 export interface DeletePackageRequest {
   name: string;
+  /** Text of an earlier refusal, which says that objects may be left without their class. */
+  confirm: string;
 }
 
 export interface DeletePackageResponse {
@@ -112,12 +139,22 @@ export interface DeployClassRequest {
   targetEnv: string;
   nfrRequirements: NfrRequirements | undefined;
   targetEnvs: string[];
+  odgmConfig:
+    | OdgmConfig
+    | undefined;
+  /** Name of the deployment in its package; empty is the class key, in lower case. */
+  deploymentKey: string;
 }
 
 export interface DeployClassResponse {
   status: StatusCode;
+  /** The first of deployment_ids. */
   deploymentId: string;
-  message?: string | undefined;
+  message?:
+    | string
+    | undefined;
+  /** Deployment records, one for each environment. */
+  deploymentIds: string[];
 }
 
 export interface DeploymentStatus {
@@ -338,7 +375,13 @@ export const FunctionMetadata: MessageFns<FunctionMetadata> = {
 };
 
 function createBaseStateSpecification(): StateSpecification {
-  return { type: "", persistent: false, serializationFormat: "" };
+  return {
+    type: "",
+    persistent: false,
+    serializationFormat: "",
+    requiresSingleton: false,
+    supportsBatchOperations: false,
+  };
 }
 
 export const StateSpecification: MessageFns<StateSpecification> = {
@@ -351,6 +394,12 @@ export const StateSpecification: MessageFns<StateSpecification> = {
     }
     if (message.serializationFormat !== "") {
       writer.uint32(26).string(message.serializationFormat);
+    }
+    if (message.requiresSingleton !== false) {
+      writer.uint32(800).bool(message.requiresSingleton);
+    }
+    if (message.supportsBatchOperations !== false) {
+      writer.uint32(808).bool(message.supportsBatchOperations);
     }
     return writer;
   },
@@ -392,6 +441,22 @@ export const StateSpecification: MessageFns<StateSpecification> = {
             message.serializationFormat = reader.string();
             continue;
           }
+          case 100: {
+            if (tag !== 800) {
+              break;
+            }
+
+            message.requiresSingleton = reader.bool();
+            continue;
+          }
+          case 101: {
+            if (tag !== 808) {
+              break;
+            }
+
+            message.supportsBatchOperations = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -412,12 +477,14 @@ export const StateSpecification: MessageFns<StateSpecification> = {
     message.type = object.type ?? "";
     message.persistent = object.persistent ?? false;
     message.serializationFormat = object.serializationFormat ?? "";
+    message.requiresSingleton = object.requiresSingleton ?? false;
+    message.supportsBatchOperations = object.supportsBatchOperations ?? false;
     return message;
   },
 };
 
 function createBaseFunctionBinding(): FunctionBinding {
-  return { functionKey: "", accessModifier: "", parameters: [] };
+  return { functionKey: "", accessModifier: "", parameters: [], name: "", stateless: false };
 }
 
 export const FunctionBinding: MessageFns<FunctionBinding> = {
@@ -430,6 +497,12 @@ export const FunctionBinding: MessageFns<FunctionBinding> = {
     }
     for (const v of message.parameters) {
       writer.uint32(26).string(v!);
+    }
+    if (message.name !== "") {
+      writer.uint32(802).string(message.name);
+    }
+    if (message.stateless !== false) {
+      writer.uint32(808).bool(message.stateless);
     }
     return writer;
   },
@@ -471,6 +544,22 @@ export const FunctionBinding: MessageFns<FunctionBinding> = {
             message.parameters.push(reader.string());
             continue;
           }
+          case 100: {
+            if (tag !== 802) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 101: {
+            if (tag !== 808) {
+              break;
+            }
+
+            message.stateless = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -491,6 +580,8 @@ export const FunctionBinding: MessageFns<FunctionBinding> = {
     message.functionKey = object.functionKey ?? "";
     message.accessModifier = object.accessModifier ?? "";
     message.parameters = object.parameters?.map((e) => e) || [];
+    message.name = object.name ?? "";
+    message.stateless = object.stateless ?? false;
     return message;
   },
 };
@@ -750,7 +841,18 @@ export const OClass: MessageFns<OClass> = {
 };
 
 function createBaseOFunction(): OFunction {
-  return { key: "", name: "", package: "", runtime: "", handler: "", metadata: undefined, disabled: false };
+  return {
+    key: "",
+    name: "",
+    package: "",
+    runtime: "",
+    handler: "",
+    metadata: undefined,
+    disabled: false,
+    provisionConfig: undefined,
+    config: {},
+    functionType: "",
+  };
 }
 
 export const OFunction: MessageFns<OFunction> = {
@@ -775,6 +877,15 @@ export const OFunction: MessageFns<OFunction> = {
     }
     if (message.disabled !== false) {
       writer.uint32(56).bool(message.disabled);
+    }
+    if (message.provisionConfig !== undefined) {
+      ProvisionConfig.encode(message.provisionConfig, writer.uint32(802).fork()).join();
+    }
+    globalThis.Object.entries(message.config).forEach(([key, value]: [string, string]) => {
+      OFunction_ConfigEntry.encode({ key: key as any, value }, writer.uint32(810).fork()).join();
+    });
+    if (message.functionType !== "") {
+      writer.uint32(818).string(message.functionType);
     }
     return writer;
   },
@@ -848,6 +959,33 @@ export const OFunction: MessageFns<OFunction> = {
             message.disabled = reader.bool();
             continue;
           }
+          case 100: {
+            if (tag !== 802) {
+              break;
+            }
+
+            message.provisionConfig = ProvisionConfig.decode(reader, reader.uint32());
+            continue;
+          }
+          case 101: {
+            if (tag !== 810) {
+              break;
+            }
+
+            const entry101 = OFunction_ConfigEntry.decode(reader, reader.uint32());
+            if (entry101.value !== undefined) {
+              message.config[entry101.key] = entry101.value;
+            }
+            continue;
+          }
+          case 102: {
+            if (tag !== 818) {
+              break;
+            }
+
+            message.functionType = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -874,18 +1012,101 @@ export const OFunction: MessageFns<OFunction> = {
       ? FunctionMetadata.fromPartial(object.metadata)
       : undefined;
     message.disabled = object.disabled ?? false;
+    message.provisionConfig = (object.provisionConfig !== undefined && object.provisionConfig !== null)
+      ? ProvisionConfig.fromPartial(object.provisionConfig)
+      : undefined;
+    message.config = (globalThis.Object.entries(object.config ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.functionType = object.functionType ?? "";
+    return message;
+  },
+};
+
+function createBaseOFunction_ConfigEntry(): OFunction_ConfigEntry {
+  return { key: "", value: "" };
+}
+
+export const OFunction_ConfigEntry: MessageFns<OFunction_ConfigEntry> = {
+  encode(message: OFunction_ConfigEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OFunction_ConfigEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOFunction_ConfigEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<OFunction_ConfigEntry>): OFunction_ConfigEntry {
+    return OFunction_ConfigEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OFunction_ConfigEntry>): OFunction_ConfigEntry {
+    const message = createBaseOFunction_ConfigEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
 
 function createBaseCreatePackageRequest(): CreatePackageRequest {
-  return { package: undefined };
+  return { package: undefined, replace: false };
 }
 
 export const CreatePackageRequest: MessageFns<CreatePackageRequest> = {
   encode(message: CreatePackageRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.package !== undefined) {
       OPackage.encode(message.package, writer.uint32(10).fork()).join();
+    }
+    if (message.replace !== false) {
+      writer.uint32(800).bool(message.replace);
     }
     return writer;
   },
@@ -911,6 +1132,14 @@ export const CreatePackageRequest: MessageFns<CreatePackageRequest> = {
             message.package = OPackage.decode(reader, reader.uint32());
             continue;
           }
+          case 100: {
+            if (tag !== 800) {
+              break;
+            }
+
+            message.replace = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -931,6 +1160,7 @@ export const CreatePackageRequest: MessageFns<CreatePackageRequest> = {
     message.package = (object.package !== undefined && object.package !== null)
       ? OPackage.fromPartial(object.package)
       : undefined;
+    message.replace = object.replace ?? false;
     return message;
   },
 };
@@ -1321,13 +1551,16 @@ export const ListPackagesResponse: MessageFns<ListPackagesResponse> = {
 };
 
 function createBaseDeletePackageRequest(): DeletePackageRequest {
-  return { name: "" };
+  return { name: "", confirm: "" };
 }
 
 export const DeletePackageRequest: MessageFns<DeletePackageRequest> = {
   encode(message: DeletePackageRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.name !== "") {
       writer.uint32(10).string(message.name);
+    }
+    if (message.confirm !== "") {
+      writer.uint32(802).string(message.confirm);
     }
     return writer;
   },
@@ -1353,6 +1586,14 @@ export const DeletePackageRequest: MessageFns<DeletePackageRequest> = {
             message.name = reader.string();
             continue;
           }
+          case 100: {
+            if (tag !== 802) {
+              break;
+            }
+
+            message.confirm = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1371,6 +1612,7 @@ export const DeletePackageRequest: MessageFns<DeletePackageRequest> = {
   fromPartial(object: DeepPartial<DeletePackageRequest>): DeletePackageRequest {
     const message = createBaseDeletePackageRequest();
     message.name = object.name ?? "";
+    message.confirm = object.confirm ?? "";
     return message;
   },
 };
@@ -1443,7 +1685,15 @@ export const DeletePackageResponse: MessageFns<DeletePackageResponse> = {
 };
 
 function createBaseDeployClassRequest(): DeployClassRequest {
-  return { packageName: "", classKey: "", targetEnv: "", nfrRequirements: undefined, targetEnvs: [] };
+  return {
+    packageName: "",
+    classKey: "",
+    targetEnv: "",
+    nfrRequirements: undefined,
+    targetEnvs: [],
+    odgmConfig: undefined,
+    deploymentKey: "",
+  };
 }
 
 export const DeployClassRequest: MessageFns<DeployClassRequest> = {
@@ -1462,6 +1712,12 @@ export const DeployClassRequest: MessageFns<DeployClassRequest> = {
     }
     for (const v of message.targetEnvs) {
       writer.uint32(50).string(v!);
+    }
+    if (message.odgmConfig !== undefined) {
+      OdgmConfig.encode(message.odgmConfig, writer.uint32(802).fork()).join();
+    }
+    if (message.deploymentKey !== "") {
+      writer.uint32(810).string(message.deploymentKey);
     }
     return writer;
   },
@@ -1519,6 +1775,22 @@ export const DeployClassRequest: MessageFns<DeployClassRequest> = {
             message.targetEnvs.push(reader.string());
             continue;
           }
+          case 100: {
+            if (tag !== 802) {
+              break;
+            }
+
+            message.odgmConfig = OdgmConfig.decode(reader, reader.uint32());
+            continue;
+          }
+          case 101: {
+            if (tag !== 810) {
+              break;
+            }
+
+            message.deploymentKey = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1543,12 +1815,16 @@ export const DeployClassRequest: MessageFns<DeployClassRequest> = {
       ? NfrRequirements.fromPartial(object.nfrRequirements)
       : undefined;
     message.targetEnvs = object.targetEnvs?.map((e) => e) || [];
+    message.odgmConfig = (object.odgmConfig !== undefined && object.odgmConfig !== null)
+      ? OdgmConfig.fromPartial(object.odgmConfig)
+      : undefined;
+    message.deploymentKey = object.deploymentKey ?? "";
     return message;
   },
 };
 
 function createBaseDeployClassResponse(): DeployClassResponse {
-  return { status: 0, deploymentId: "", message: undefined };
+  return { status: 0, deploymentId: "", message: undefined, deploymentIds: [] };
 }
 
 export const DeployClassResponse: MessageFns<DeployClassResponse> = {
@@ -1561,6 +1837,9 @@ export const DeployClassResponse: MessageFns<DeployClassResponse> = {
     }
     if (message.message !== undefined) {
       writer.uint32(26).string(message.message);
+    }
+    for (const v of message.deploymentIds) {
+      writer.uint32(802).string(v!);
     }
     return writer;
   },
@@ -1602,6 +1881,14 @@ export const DeployClassResponse: MessageFns<DeployClassResponse> = {
             message.message = reader.string();
             continue;
           }
+          case 100: {
+            if (tag !== 802) {
+              break;
+            }
+
+            message.deploymentIds.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1622,6 +1909,7 @@ export const DeployClassResponse: MessageFns<DeployClassResponse> = {
     message.status = object.status ?? 0;
     message.deploymentId = object.deploymentId ?? "";
     message.message = object.message ?? undefined;
+    message.deploymentIds = object.deploymentIds?.map((e) => e) || [];
     return message;
   },
 };

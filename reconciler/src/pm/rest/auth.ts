@@ -1,30 +1,11 @@
 import type { FastifyRequest } from 'fastify';
 import { oaasError } from '@oaas/commons/errors';
-import { type Action, decide, parseBearer, type Role, secretsEqual, type Subject } from '@oaas/commons/security';
-
-export interface TokenConfig {
-  /** Who it is, for the audit. */
-  readonly name: string;
-  readonly role: Role;
-  readonly token: string;
-}
-
-export interface AuthOptions {
-  readonly tokens: readonly TokenConfig[];
-  /** What callers without a token may do; absent: nothing. Only sensible where PM listens on loopback. */
-  readonly anonymousRole?: Role | undefined;
-}
-
-/** What a route needs and what it is called in the audit. Routes without it are public. */
-export interface Access {
-  readonly action: Action;
-  readonly kind: string;
-  /** Name in the audit, such as `source.sync`. Absent: the call changes nothing. */
-  readonly audit?: string;
-}
+import { parseBearer, type Subject } from '@oaas/commons/security';
+import { type Access, anonymousSubject, type AuthOptions, subjectOfToken } from '../access.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
+    /** Routes without it are public. */
     access?: Access;
   }
   interface FastifyRequest {
@@ -37,12 +18,10 @@ export function authenticate(request: FastifyRequest, options: AuthOptions): Sub
   const { authorization } = request.headers;
   if (authorization === undefined) return anonymous(request, options);
   const given = parseBearer(authorization);
-  // All are compared, so that the time does not tell which one was near.
-  const matches = given === undefined ? [] : options.tokens.filter((each) => secretsEqual(each.token, given));
-  const [match] = matches;
-  if (match === undefined)
+  const subject = given === undefined ? undefined : subjectOfToken(given, options);
+  if (subject === undefined)
     throw oaasError('Unauthenticated', 'the token is not known', { remedy: 'Send a valid bearer token.' });
-  return { name: match.name, grants: [{ role: match.role }] };
+  return subject;
 }
 
 function anonymous(request: FastifyRequest, { anonymousRole }: AuthOptions): Subject {
@@ -57,20 +36,9 @@ function anonymous(request: FastifyRequest, { anonymousRole }: AuthOptions): Sub
       remedy: 'Send Authorization: Bearer <token>.',
     });
   }
-  return { name: 'anonymous', grants: [{ role: anonymousRole }] };
+  return anonymousSubject(anonymousRole);
 }
 
 function isOwnHost(host: string): boolean {
   return /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(host);
-}
-
-/** Throws `PermissionDenied` where the subject may not do what the route does. */
-export function authorise(subject: Subject, access: Access, name: string | undefined): void {
-  const decision = decide(subject, access.action, { kind: access.kind, name });
-  if (decision.allowed) return;
-  throw oaasError('PermissionDenied', decision.reason, { details: { needed: decision.needed } });
-}
-
-export function roleOf(subject: Subject): Role {
-  return subject.grants[0]?.role ?? 'viewer';
 }

@@ -11,7 +11,7 @@ import { systemClock, systemRandom, systemTimers } from '@oaas/commons/time/syst
 import { type FakeCrm, startFakeCrm } from '../../../testkit/crm/index.ts';
 import { createMemoryStore } from '../../store/index.ts';
 import { PackageManager } from '../index.ts';
-import type { AuthOptions } from './auth.ts';
+import type { AuthOptions } from '../access.ts';
 import { createRestServer } from './server.ts';
 
 const time = { clock: systemClock, timers: systemTimers, random: systemRandom };

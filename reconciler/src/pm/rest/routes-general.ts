@@ -5,7 +5,7 @@ import { oaasError } from '@oaas/commons/errors';
 import { editorSchemas } from '../model/schema.ts';
 import type { NumberedEvent } from '../shell/events.ts';
 import { overview } from '../views/views.ts';
-import { roleOf } from './auth.ts';
+import { roleOf } from '../access.ts';
 import { listQuerySchema, page, sendPage } from './lists.ts';
 import type { RestApp, RestContext } from './server.ts';
 

@@ -14,7 +14,8 @@ import { acceptCorrelationId, type Logger, newCorrelationId, withCorrelation } f
 import type { Clock, Random, Timers } from '@oaas/commons/time';
 import type { PackageManager } from '../shell/manager.ts';
 import { RecordIndex } from '../views/record-index.ts';
-import { authenticate, type AuthOptions, authorise, roleOf } from './auth.ts';
+import { type AuthOptions, authorise, roleOf } from '../access.ts';
+import { authenticate } from './auth.ts';
 import { clusterRoutes } from './routes-clusters.ts';
 import { generalRoutes } from './routes-general.ts';
 import { packageRoutes } from './routes-packages.ts';
