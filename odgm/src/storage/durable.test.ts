@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, symlink, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createLogger } from '@oaas/commons/telemetry';
 import { tempDir, type TempDir } from '@oaas/commons/testkit';
@@ -13,8 +13,8 @@ beforeEach(async () => {
 afterEach(() => directory.remove());
 
 const logger = createLogger({ service: 'test', level: 'silent' });
-const openAs = (owner: string, path = directory.path) =>
-  openDurableEngine({ directory: path, owner, timers: systemTimers, logger, segmentBytes: 256 * 1024 });
+const openAs = (owner: string, path = directory.path, onCorruption?: (error: Error) => void) =>
+  openDurableEngine({ directory: path, owner, timers: systemTimers, logger, segmentBytes: 256 * 1024, onCorruption });
 const key = (n: number): Buffer => Buffer.from(`key-${String(n).padStart(4, '0')}`);
 
 async function fill(): Promise<string> {
@@ -106,6 +106,33 @@ describe('the data file', () => {
     const empty = await openAs('the reader', join(directory.path, 'new'));
     expect(empty.usage().entries).toBe(0);
     await empty.close();
+  });
+});
+
+describe('a page in the middle of the data file', () => {
+  it('fails the reads that need it when it is damaged, naming the file, and no others', async () => {
+    const writer = await openAs('the writer');
+    await writer.write(Array.from({ length: 500 }, (_, n) => ({ type: 'put', key: key(n), value: Buffer.alloc(300) })));
+    await writer.close();
+    const path = join(directory.path, 'base', 'data.mdb');
+    const content = await readFile(path);
+    const at = content.indexOf(key(250));
+    await overwrite(path, at - (at % 4096), Buffer.alloc(4096, 0xff));
+    const told: unknown[] = [];
+    const engine = await openAs('the reader', directory.path, (error) => told.push(error));
+    const outcomes = Array.from({ length: 500 }, (_, n) => {
+      try {
+        return engine.get(key(n))?.length;
+      } catch (error) {
+        return (error as { details: { path: string } }).details.path;
+      }
+    });
+    const failed = outcomes.filter((outcome) => outcome === path);
+    expect(failed.length).toBeGreaterThan(0);
+    expect(failed.length).toBeLessThan(50);
+    expect(outcomes.filter((outcome) => outcome === 300)).toHaveLength(500 - failed.length);
+    expect(told).toHaveLength(failed.length);
+    await engine.close();
   });
 });
 

@@ -104,7 +104,7 @@ function rawValue(database: Bytes, key: Buffer, within: Within, directory: strin
     // The types of the package leave the second argument out.
     return (database as { getBinaryFast(key: Buffer, options: Within): Buffer | undefined }).getBinaryFast(key, within);
   } catch (error) {
-    throw readFailure(error, directory);
+    throw readFailure(error, database, directory);
   }
 }
 
@@ -115,11 +115,13 @@ function* entriesOf(database: Bytes, query: RangeQuery, within: Within, director
     const options = { start: bufferOf(start), end: bufferOf(end), ...within };
     yield* database.getRange(limit === undefined ? options : { ...options, limit });
   } catch (error) {
-    throw readFailure(error, directory);
+    throw readFailure(error, database, directory);
   }
 }
 
-function readFailure(error: unknown, directory: string): Error {
+function readFailure(error: unknown, database: Bytes, directory: string): Error {
+  // The transaction of a failed read fails for good, and later reads would share it.
+  database.resetReadTxn();
   return corrupt(join(directory, 'data.mdb'), error instanceof Error ? error.message : String(error), error);
 }
 

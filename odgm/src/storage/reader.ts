@@ -14,7 +14,7 @@ export interface View {
   /** Newest first. What a layer says of a key hides the layers and the base below. */
   readonly layers: readonly Layer[];
   readonly base: BaseReader;
-  /** Told about each damaged value before its reader is. */
+  /** Told why a read failed, before its reader is. */
   readonly corrupt: (error: Error) => void;
 }
 
@@ -32,13 +32,9 @@ function getFrom({ layers, base, corrupt }: View, key: Uint8Array): Uint8Array |
     const version = cell === undefined ? undefined : at(cell, pin);
     if (version !== undefined) return version.value === undefined ? undefined : copyOf(version.value);
   }
-  const stored = base.get(key);
-  return stored === undefined ? undefined : open(key, stored, corrupt);
-}
-
-function open(key: Uint8Array, stored: Uint8Array, corrupt: (error: Error) => void): Uint8Array {
   try {
-    return unseal(key, stored);
+    const stored = base.get(key);
+    return stored === undefined ? undefined : unseal(key, stored);
   } catch (error) {
     corrupt(error as Error);
     throw error;
@@ -53,12 +49,17 @@ function* rangeOf(view: View, query: RangeQuery): Generator<StoredEntry> {
   const changes = view.layers
     .map(({ map, pin }) => new Changes(map, pin, start, end))
     .filter(({ current }) => current !== undefined);
-  if (changes.length === 0) yield* fromBase(view, query);
-  else yield* merged(view, query, changes, limit);
+  try {
+    if (changes.length === 0) yield* fromBase(view, query);
+    else yield* merged(view, query, changes, limit);
+  } catch (error) {
+    view.corrupt(error as Error);
+    throw error;
+  }
 }
 
-function* fromBase({ base, corrupt }: View, query: RangeQuery): Generator<StoredEntry> {
-  for (const { key, value } of base.range(query)) yield { key, value: open(key, value, corrupt) };
+function* fromBase({ base }: View, query: RangeQuery): Generator<StoredEntry> {
+  for (const { key, value } of base.range(query)) yield { key, value: unseal(key, value) };
 }
 
 function* merged(view: View, query: RangeQuery, changes: Changes[], limit: number): Generator<StoredEntry> {
@@ -76,7 +77,7 @@ function* merged(view: View, query: RangeQuery, changes: Changes[], limit: numbe
         if (change.value !== undefined) entry = { key: keyOf(text), value: copyOf(change.value) };
       } else if (next.done !== true) {
         const { key, value } = next.value;
-        entry = { key, value: open(key, value, view.corrupt) };
+        entry = { key, value: unseal(key, value) };
       }
       if (text === nextText) {
         next = stored.next();
