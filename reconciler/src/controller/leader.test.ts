@@ -99,4 +99,32 @@ describe('LeaderElector', () => {
     await a.elector.stop();
     await bb.elector.stop();
   });
+
+  it('steps down in time also when the server takes its calls and never answers', async () => {
+    const time = simulatedTime();
+    const lease = new MemoryLease();
+    const inner = lease.store();
+    let hangs = false;
+    const hanging = (signal: AbortSignal): Promise<never> =>
+      new Promise((_, reject) => {
+        signal.addEventListener('abort', () => {
+          reject(oaasError('Cancelled', 'given up'));
+        });
+      });
+    const a = candidate(
+      'a',
+      {
+        read: (signal) => (hangs ? hanging(signal) : inner.read(signal)),
+        write: (record, version, signal) => (hangs ? hanging(signal) : inner.write(record, version, signal)),
+      },
+      time,
+    );
+    a.elector.start();
+    await time.advance(5000);
+    hangs = true;
+    // Others respect the lease for 15 s after it was written last.
+    await time.advance(12_000);
+    expect(a.log).toEqual(['elected', 'lost']);
+    await a.elector.stop();
+  });
 });

@@ -79,13 +79,16 @@ export class LeaderElector {
     const deadlineMs = this.#options.renewDeadlineMs ?? 10_000;
     let renewedAt = 0;
     while (!signal.aborted) {
-      if (await this.#attempt(signal)) {
-        renewedAt = clock.monotonic();
+      const leftMs = this.#leading ? deadlineMs - (clock.monotonic() - renewedAt) : undefined;
+      const startedAt = clock.monotonic();
+      if (await this.#attempt(signal, leftMs)) {
+        // Others count from when the lease was written, which is after the attempt began.
+        renewedAt = startedAt;
         if (!this.#leading) {
           this.#leading = true;
           this.#options.onElected();
         }
-      } else if (this.#leading && clock.monotonic() - renewedAt > deadlineMs) {
+      } else if (this.#leading && clock.monotonic() - renewedAt >= deadlineMs) {
         this.#leading = false;
         this.#options.onLost('the lease could not be renewed in time');
         return;
@@ -95,16 +98,28 @@ export class LeaderElector {
     }
   }
 
-  /** Takes or renews the lease; false when someone else has it or the server did not answer. */
-  async #attempt(signal: AbortSignal): Promise<boolean> {
+  /**
+   * Takes or renews the lease; false when someone else has it or the server did not answer. A leader may not wait longer than it
+   * may lead: a server that hangs must not make it believe that nobody else has taken over.
+   */
+  async #attempt(signal: AbortSignal, withinMs: number | undefined): Promise<boolean> {
+    const limit = new AbortController();
+    const giveUp = (): void => {
+      limit.abort();
+    };
+    signal.addEventListener('abort', giveUp, { once: true });
+    const timer = withinMs === undefined ? undefined : this.#options.timers.after(Math.max(0, withinMs), giveUp);
     try {
-      return await this.#tryLease(signal);
+      return await this.#tryLease(limit.signal);
     } catch (thrown) {
       const error = toOaasError(thrown);
       // Someone was faster: an election, not a failure.
       const isRace = isOaasError(error, 'Conflict') || isOaasError(error, 'AlreadyExists');
       if (!signal.aborted && !isRace) this.#options.onError?.(error);
       return false;
+    } finally {
+      timer?.cancel();
+      signal.removeEventListener('abort', giveUp);
     }
   }
 
