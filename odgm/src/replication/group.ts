@@ -12,6 +12,7 @@ import {
   type Message,
   MessageType,
   makeMessage,
+  type NodeView,
   RawNode,
   type RaftLogger,
   type Ready,
@@ -236,6 +237,11 @@ export class RaftGroup implements AppendOwner {
 
   get confState(): ConfState {
     return this.#members.confState;
+  }
+
+  /** The protocol's own view of this replica, for those who check what it promises. Changes as the group runs. */
+  get view(): NodeView {
+    return this.#node;
   }
 
   /** Where the applied state stands. */

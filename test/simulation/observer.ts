@@ -1,0 +1,117 @@
+import { createHash } from 'node:crypto';
+import { statePrefix, type RaftGroup } from '@oaas/odgm/replication';
+import { GuaranteeChecker } from '@oaas/odgm/raft';
+import { type Engine, prefixEnd } from '@oaas/odgm/storage';
+import type { SimProcess } from '@oaas/odgm/testkit/sim';
+import type { Cluster } from './cluster.ts';
+
+interface Watched {
+  readonly process: SimProcess;
+  readonly group: RaftGroup;
+  applied: number;
+  commit: number;
+  last: number;
+  lastTerm: number;
+  term: number;
+  role: string;
+}
+
+/** What was seen of the state at one applied index. */
+interface Seen {
+  readonly hash: string;
+  readonly member: number;
+}
+
+/** Looks at all replicas after every event: the guarantees of the protocol, and that equal positions have equal states. */
+export class Observer {
+  /** States that were compared with those of another replica. */
+  compared = 0;
+  readonly #cluster: Cluster;
+  readonly #checkers = new Map<number, GuaranteeChecker>();
+  readonly #states = new Map<number, Map<number, Seen>>();
+  readonly #watched = new Map<string, Watched>();
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+    cluster.world.always(() => {
+      this.look();
+    });
+  }
+
+  look(): void {
+    for (const [member, { process, host, engine }] of this.#cluster.running) {
+      for (const group of host.groups()) if (group.isRunning) this.#lookAt(member, process, engine, group);
+    }
+  }
+
+  #lookAt(member: number, process: SimProcess, engine: Engine, group: RaftGroup): void {
+    const { view } = group;
+    const key = `${String(group.group)}/${String(member)}`;
+    const before = this.#watched.get(key);
+    const isSame = before?.group === group;
+    const lastTerm = view.termAt(view.lastIndex);
+    if (
+      isSame &&
+      before.term === view.term &&
+      before.role === view.role &&
+      before.commit === view.commit &&
+      before.applied === group.applied &&
+      before.last === view.lastIndex &&
+      before.lastTerm === lastTerm
+    ) {
+      return;
+    }
+    const checker = this.#checkerOf(group.group);
+    if (!isSame) checker.restarted(member);
+    checker.observe(view);
+    const appliedBefore = isSame ? before.applied : view.applied;
+    this.#watched.set(key, {
+      ...{ process, group, term: view.term, role: view.role, commit: view.commit },
+      ...{ applied: group.applied, last: view.lastIndex, lastTerm: typeof lastTerm === 'number' ? lastTerm : -1 },
+    });
+    if (group.applied !== view.applied) return;
+    this.#checkApplied(member, group, appliedBefore, checker);
+    this.#checkState(member, engine, group);
+  }
+
+  #checkApplied(member: number, { view }: RaftGroup, before: number, checker: GuaranteeChecker): void {
+    if (view.applied === before || before + 1 < view.firstIndex) return;
+    const entries = view.entriesFrom(before + 1);
+    if (entries === 'compacted') return;
+    for (const entry of entries) {
+      if (entry.index > view.applied) break;
+      checker.applied(member, entry);
+    }
+  }
+
+  #checkState(member: number, engine: Engine, group: RaftGroup): void {
+    const { applied } = group;
+    let states = this.#states.get(group.group);
+    if (states === undefined) this.#states.set(group.group, (states = new Map()));
+    const hash = stateHash(engine, group);
+    const seen = states.get(applied);
+    if (seen === undefined) states.set(applied, { hash, member });
+    else if (seen.hash === hash) this.compared += 1;
+    else {
+      throw new Error(
+        `group ${String(group.group)} at index ${String(applied)}: member ${String(member)} has another state than member ${String(seen.member)} had`,
+      );
+    }
+  }
+
+  #checkerOf(group: number): GuaranteeChecker {
+    let checker = this.#checkers.get(group);
+    if (checker === undefined) this.#checkers.set(group, (checker = new GuaranteeChecker()));
+    return checker;
+  }
+}
+
+/** Of all bytes of the state machine's state. */
+function stateHash(engine: Engine, { group, generation }: RaftGroup): string {
+  const start = statePrefix(group, generation);
+  const hash = createHash('sha1');
+  for (const { key, value } of engine.range({ start, end: prefixEnd(start) })) {
+    hash.update(key.subarray(start.length)).update('=').update(value).update(';');
+  }
+  return hash.digest('base64');
+}

@@ -1,0 +1,125 @@
+import { toOaasError } from '@oaas/commons/errors';
+import type { Random } from '@oaas/commons/time';
+import type { MemberChange } from '@oaas/odgm/replication';
+import { type Cluster, silence } from './cluster.ts';
+
+const timeoutMs = 8000;
+/** A learner this close to the leader may be promoted. */
+const lagMax = 64;
+
+/**
+ * Changes the members of shards while faults happen: adds, promotes, demotes, removes and replaces replicas, and moves
+ * leaderships, one act at a time. It looks at a confirmed leader before each act and takes no outcome for granted.
+ */
+export class Operator {
+  /** Changes that were confirmed. */
+  changes = 0;
+  readonly #cluster: Cluster;
+  /** Epoch of each member's last replica, by shard. */
+  readonly #epochs = new Map<string, number>();
+  #isBusy = false;
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+  }
+
+  get isBusy(): boolean {
+    return this.#isBusy;
+  }
+
+  /** Does something, unless it is still about something else. */
+  act(random: Random): void {
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    const { shards, world } = this.#cluster;
+    const shard = shards[Math.floor(random.next() * shards.length)] ?? 1;
+    this.#act(shard, random)
+      .catch((thrown: unknown) => {
+        const error = toOaasError(thrown);
+        if (error.code === 'Internal' || error.code === 'StorageCorrupt') world.fail(error);
+        this.#cluster.note(`operator: ${error.message}`);
+      })
+      .finally(() => {
+        this.#isBusy = false;
+      });
+  }
+
+  async #act(shard: number, random: Random): Promise<void> {
+    const leader = this.#cluster.leaderOf(shard);
+    if (leader === undefined) return;
+    const { member } = leader;
+    const seen = await this.#cluster.ask(member, timeoutMs, async (node) => {
+      const group = node.shards.get(shard)?.group;
+      await group?.linearize();
+      return group?.status();
+    });
+    if (seen === silence || seen === undefined || seen.role !== 'leader') return;
+    const { voters, learners, votersOutgoing, autoLeave } = seen.confState;
+    if (votersOutgoing.length > 0) {
+      if (!autoLeave) await this.#leaveJoint(member, shard);
+      return;
+    }
+    const pick = <T>(values: readonly T[]): T | undefined => values[Math.floor(random.next() * values.length)];
+    const members = this.#cluster.nodes.map((_, i) => i + 1);
+    const absent = pick(members.filter((one) => !voters.includes(one) && !learners.includes(one)));
+    const ready = seen.progress.filter(
+      ({ role, lag, state }) => role === 'learner' && lag < lagMax && state === 'replicate',
+    );
+    const learner = pick(ready)?.member;
+    const other = pick(voters.filter((one) => one !== member));
+    const isJoint = random.next() < 0.5;
+    const chance = random.next();
+    if (chance < 0.15) {
+      if (other !== undefined) await this.#transfer(member, shard, other);
+    } else if (chance < 0.45 && absent !== undefined) {
+      await this.#add(member, shard, absent);
+    } else if (chance < 0.7 && learner !== undefined) {
+      const promote: MemberChange = { type: 'voter', member: learner, epoch: this.#epochOf(shard, learner) };
+      const leaves = voters.length >= 3 && isJoint ? pick(voters) : undefined;
+      const changes: MemberChange[] = leaves === undefined ? [promote] : [promote, { type: 'remove', member: leaves }];
+      await this.#change(member, shard, changes, random.next() < 0.3 && leaves !== undefined);
+    } else if (chance < 0.9 && voters.length >= 3) {
+      const leaves = pick(voters);
+      if (leaves === undefined) return;
+      await this.#change(member, shard, [{ type: random.next() < 0.7 ? 'remove' : 'learner', member: leaves }], false);
+    } else {
+      const gone = pick(learners);
+      if (gone !== undefined) await this.#change(member, shard, [{ type: 'remove', member: gone }], false);
+    }
+  }
+
+  #epochOf(shard: number, member: number): number {
+    return this.#epochs.get(`${String(shard)}/${String(member)}`) ?? 1;
+  }
+
+  /** A replica anew on a member that has none in the group, as a learner. */
+  async #add(leader: number, shard: number, member: number): Promise<void> {
+    const epoch = this.#epochOf(shard, member) + 1;
+    this.#epochs.set(`${String(shard)}/${String(member)}`, epoch);
+    const made = await this.#cluster.ask(member, timeoutMs, async (node) => {
+      node.shards.delete(shard);
+      await node.host.remove(shard);
+      await this.#cluster.openReplica(node, shard, epoch, []);
+    });
+    if (made === silence) return;
+    await this.#change(leader, shard, [{ type: 'learner', member, epoch }], false);
+  }
+
+  async #change(leader: number, shard: number, changes: readonly MemberChange[], stay: boolean): Promise<void> {
+    this.#cluster.note(`operator: group ${shard} ${JSON.stringify(changes)}${stay ? ' stay' : ''}`);
+    const done = await this.#cluster.ask(leader, timeoutMs, (node) =>
+      node.shards.get(shard)?.group.changeMembers(changes, new Uint8Array(0), stay),
+    );
+    if (done === silence || done === undefined) return;
+    this.changes += 1;
+    if (stay) await this.#leaveJoint(leader, shard);
+  }
+
+  async #leaveJoint(leader: number, shard: number): Promise<void> {
+    await this.#cluster.ask(leader, timeoutMs, (node) => node.shards.get(shard)?.group.leaveJoint());
+  }
+
+  async #transfer(leader: number, shard: number, to: number): Promise<void> {
+    await this.#cluster.ask(leader, timeoutMs, (node) => node.shards.get(shard)?.group.transferLeadership(to));
+  }
+}

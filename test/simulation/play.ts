@@ -1,0 +1,155 @@
+import { sleep } from '@oaas/commons/time';
+import { describeVerdict, FaultDriver, objectModel, type SimNode } from '@oaas/odgm/testkit/sim';
+import { Clients } from './clients.ts';
+import { Cluster } from './cluster.ts';
+import { Observer } from './observer.ts';
+import { Operator } from './operator.ts';
+
+export interface PlayOptions {
+  readonly seed: number;
+  /** Default 5. */
+  readonly nodes?: number | undefined;
+  readonly onTrace?: ((line: string) => void) | undefined;
+}
+
+/** What one seed did. */
+export interface Played {
+  readonly hash: string;
+  readonly virtualMs: number;
+  readonly operations: number;
+  readonly memberChanges: number;
+  readonly crashes: number;
+  /** States of two replicas at one index that were compared. */
+  readonly compared: number;
+  /** Keys whose history had too many possible orders to be judged. */
+  readonly doubtful: number;
+}
+
+/** A run that found something: what, when, and what happened last. */
+export class PlayFailure extends Error {
+  readonly seed: number;
+  readonly tail: readonly string[];
+
+  constructor(cluster: Cluster, cause: unknown) {
+    super(`${cluster.world.now.toFixed(0)} ms: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.name = 'PlayFailure';
+    this.seed = cluster.world.seed;
+    this.tail = cluster.world.trace.tail();
+  }
+}
+
+const epochs = 2;
+/** A healed quorum must answer every key within this. */
+const progressMs = 60_000;
+
+/** Plays one seed: faults, then a healed quorum that must make progress, and again. Throws {@link PlayFailure}. */
+export async function play(options: PlayOptions): Promise<Played> {
+  const cluster = new Cluster(options.seed, options.nodes ?? 5, options.onTrace);
+  try {
+    return await playOn(cluster);
+  } catch (error) {
+    throw new PlayFailure(cluster, error);
+  }
+}
+
+async function playOn(cluster: Cluster): Promise<Played> {
+  const { world, network, nodes, disks, plan } = cluster;
+  const observer = new Observer(cluster);
+  const clients = new Clients(cluster);
+  const operator = new Operator(cluster);
+  let crashes = 0;
+  let doubtful = 0;
+  for (let epoch = 0; epoch < epochs; epoch += 1) {
+    const acts = [{ everyMs: plan.memberChangeMs, run: operator.act.bind(operator) }];
+    const driver = new FaultDriver({ world, network, nodes, disks, swarm: plan.swarm, actions: acts });
+    clients.start();
+    driver.start();
+    await world.run(plan.faultyMs);
+    await clients.stop();
+    crashes += driver.counts.crashes;
+    driver.healCore(chooseCore(cluster, driver));
+    await demandProgress(cluster, clients);
+    const verdicts = clients.history.check(objectModel);
+    const violation = verdicts.find(({ verdict }) => verdict.outcome === 'violation');
+    if (violation !== undefined) throw new Error(`not linearizable: ${describeVerdict(violation)}`);
+    doubtful = verdicts.length;
+    driver.healCore(nodes);
+    await demandAgreement(cluster);
+  }
+  return {
+    hash: world.trace.hash(),
+    virtualMs: world.now,
+    operations: clients.done,
+    memberChanges: operator.changes,
+    crashes,
+    compared: observer.compared,
+    doubtful,
+  };
+}
+
+/** All nodes, or all but some that no group's quorum can need. */
+function chooseCore(cluster: Cluster, driver: FaultDriver): readonly SimNode[] {
+  const { nodes, world, shards, running } = cluster;
+  const core = driver.chooseCore(nodes.length - 1 - Math.floor(world.random.next() * 2));
+  const ids = new Set(core.map(({ id }) => id));
+  const isIn = (member: number): boolean => ids.has(cluster.nodeOf(member).id);
+  const isEnough = (voters: readonly number[]): boolean =>
+    voters.length === 0 || voters.filter(isIn).length * 2 > voters.length;
+  if (running.size < nodes.length) return nodes;
+  for (const shard of shards) {
+    for (const { host } of running.values()) {
+      const group = host.group(shard);
+      if (group === undefined) continue;
+      const { voters, votersOutgoing } = group.confState;
+      const open = group.view.entriesFrom(group.applied + 1);
+      // A change that is not applied yet may make another quorum of it.
+      if (open === 'compacted' || open.some(({ type }) => type !== 0)) return nodes;
+      if (!isEnough(voters) || !isEnough(votersOutgoing)) return nodes;
+    }
+  }
+  return core;
+}
+
+/** Every key can be written and read, which also shows what became of all that was written before. */
+async function demandProgress(cluster: Cluster, clients: Clients): Promise<void> {
+  const { world, timers } = cluster;
+  const end = world.now + progressMs;
+  let left = clients.keys.length;
+  const demand = async (key: string): Promise<void> => {
+    const inputs = [
+      { type: 'get' as const },
+      { type: 'put' as const, value: `final ${String(world.now)}` },
+      { type: 'get' as const },
+    ];
+    for (const input of inputs) {
+      while (world.now < end && !(await clients.operate('final', key, input))) await sleep(timers, 50);
+    }
+    left -= 1;
+  };
+  for (const key of clients.keys) demand(key).catch((error: unknown) => world.fail(error));
+  const isDone = await world.until(() => left === 0, progressMs + 10_000);
+  if (!isDone || world.now >= end) throw new Error(`no progress within ${String(progressMs)} ms of a healed quorum`);
+}
+
+/** With all nodes healed, all members of each group get to the same position. */
+async function demandAgreement(cluster: Cluster): Promise<void> {
+  const { world, shards } = cluster;
+  const disagreement = (): string | undefined => {
+    for (const shard of shards) {
+      const leader = cluster.leaderOf(shard)?.shard.group;
+      if (leader === undefined) return `group ${String(shard)} has no leader`;
+      const { voters, learners } = leader.confState;
+      for (const member of [...voters, ...learners]) {
+        const group = cluster.running.get(member)?.host.group(shard);
+        // A learner that the operator did not get to make has nothing to catch up with.
+        if (group === undefined && !voters.includes(member)) continue;
+        if (group !== undefined && learners.includes(member) && group.applied === 0) continue;
+        if (group?.applied === leader.applied && leader.applied === leader.view.lastIndex) continue;
+        return `group ${String(shard)}: member ${String(member)} is at ${String(group?.applied)}, the leader at ${String(leader.applied)} of ${String(leader.view.lastIndex)}`;
+      }
+    }
+    return undefined;
+  };
+  if (await world.until(() => disagreement() === undefined, progressMs)) return;
+  throw new Error(`no agreement within ${String(progressMs)} ms of a healed cluster: ${disagreement() ?? ''}`);
+}
