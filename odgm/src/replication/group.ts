@@ -687,6 +687,22 @@ export class RaftGroup implements AppendOwner {
 
   #apply(message: Message): void {
     const { entries } = message;
+    const { isMark } = this.#machine;
+    let from = 0;
+    for (let i = 0; isMark !== undefined && i < entries.length; i++) {
+      const entry = entries[i];
+      if (entry?.type !== 0 || !isMark(entry.data)) continue;
+      this.#applyRun(entries.slice(from, i + 1));
+      this.#machine.marked?.(entry.index);
+      from = i + 1;
+    }
+    if (from < entries.length) this.#applyRun(from === 0 ? entries : entries.slice(from));
+    this.#deliver(message.responses ?? noMessages);
+    this.#reads.applied(this.#applied);
+    this.#compact();
+  }
+
+  #applyRun(entries: readonly Entry[]): void {
     const committed: CommittedEntry[] = [];
     const proposals: (Proposal | undefined)[] = [];
     const changed: (() => void)[] = [];
@@ -715,9 +731,6 @@ export class RaftGroup implements AppendOwner {
       if (proposal !== undefined) this.#answer(proposal, results[i]);
     }
     for (const run of changed) run();
-    this.#deliver(message.responses ?? noMessages);
-    this.#reads.applied(this.#applied);
-    this.#compact();
   }
 
   /** What follows once it is stored is returned, so that nobody hears of a change that is not. */

@@ -24,6 +24,10 @@ export interface StateMachine {
    * is visible to readers when the call of the host that this is part of ends. What it throws stops the group here.
    */
   apply(entries: readonly CommittedEntry[], results: unknown[]): readonly WriteOperation[];
+  /** Whether an entry is one at which {@link marked} is to be called: no later one is applied together with it. */
+  readonly isMark?: (data: Uint8Array) => boolean;
+  /** Storage holds exactly the state after the marked entry. */
+  marked?(index: number): void;
 }
 
 export interface MemberChange {

@@ -66,14 +66,14 @@ function applyChange(
       if (isSame(old, value)) continue;
       bytes += value.data.length - old.data.length;
     }
-    changes.push({ key, value, oldExpiresAt: old?.expiresAt });
+    changes.push({ key, value, old });
   }
   // A replacement has nothing to take away when it names all entries that were there.
   if (meta !== undefined && (mutation.replace ? kept < meta.entryCount : mutation.remove.length > 0)) {
     for (const removal of removals(transaction, mutation)) {
       changes.push(removal);
       entryCount -= 1;
-      bytes -= removal.key.length + removal.bytes;
+      bytes -= removal.key.length + removal.old.data.length;
     }
   }
   const event = mutation.event ?? (mutation.replace ? undefined : meta?.event);
@@ -88,23 +88,22 @@ function applyChange(
 }
 
 interface Removal extends EntryChange {
-  /** Length of the value that goes. */
-  readonly bytes: number;
+  readonly old: Value;
 }
 
 /** Entries that are there and go. */
 function removals(transaction: ShardTransaction, mutation: Change): Removal[] {
   const found: Removal[] = [];
   if (mutation.replace) {
-    for (const [key, { bytes, expiresAt }] of transaction.extents(mutation.objectId)) {
-      if (!mutation.put.has(key)) found.push({ key, value: undefined, oldExpiresAt: expiresAt, bytes });
+    for (const [key, old] of transaction.entries(mutation.objectId)) {
+      if (!mutation.put.has(key)) found.push({ key, value: undefined, old });
     }
     return found;
   }
   for (const key of new Set(mutation.remove)) {
     if (mutation.put.has(key)) continue;
     const old = transaction.value(mutation.objectId, key);
-    if (old !== undefined) found.push({ key, value: undefined, oldExpiresAt: old.expiresAt, bytes: old.data.length });
+    if (old !== undefined) found.push({ key, value: undefined, old });
   }
   return found;
 }
@@ -126,7 +125,7 @@ function applyExpiry(transaction: ShardTransaction, entries: readonly ExpiringEn
     for (const [key, expiresAt] of keys) {
       const old = transaction.value(id, key);
       if (old?.expiresAt !== expiresAt) continue;
-      changes.push({ key, value: undefined, oldExpiresAt: expiresAt });
+      changes.push({ key, value: undefined, old });
       bytes -= key.length + old.data.length;
     }
     if (changes.length === 0) continue;

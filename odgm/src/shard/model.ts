@@ -49,6 +49,20 @@ export type Mutation =
       readonly entries: readonly ExpiringEntry[];
     };
 
+/**
+ * A place in the log at which all replicas say what they have. It changes nothing; older versions of the program, which
+ * do not know it, stop.
+ */
+export interface CheckMark {
+  readonly type: 'mark';
+  /** Names the check. */
+  readonly id: string;
+  /** Version of the content's hash that the proposer has. */
+  readonly algorithm: number;
+  /** True: each replica also reads all that it has stored. */
+  readonly scan: boolean;
+}
+
 /** An entry that expires at a time, in wall-clock milliseconds. */
 export interface ExpiringEntry {
   readonly objectId: string;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { defaultLimits, type Mutation, type Value } from './model.ts';
+import { type CheckMark, defaultLimits, type Mutation, type Value } from './model.ts';
 import { decodeMutation, encodeMutation } from './mutation-codec.ts';
 
 const name = fc.string({
@@ -16,7 +16,7 @@ const value: fc.Arbitrary<Value> = fc.record({
   type: fc.constantFrom('bytes', 'crdt-map'),
   expiresAt: fc.option(time, { nil: undefined }),
 });
-const mutation: fc.Arbitrary<Mutation> = fc.oneof(
+const mutation: fc.Arbitrary<Mutation | CheckMark> = fc.oneof(
   fc.record({
     type: fc.constant('change' as const),
     objectId: name,
@@ -31,6 +31,7 @@ const mutation: fc.Arbitrary<Mutation> = fc.oneof(
     type: fc.constant('expire' as const),
     entries: fc.array(fc.record({ objectId: name, key: name, expiresAt: time }), { maxLength: 5 }),
   }),
+  fc.record({ type: fc.constant('mark' as const), id: name, algorithm: fc.nat(), scan: fc.boolean() }),
 );
 
 /** Buffers and plain arrays of bytes are the same to the codec, not to `toEqual`. */

@@ -1,5 +1,5 @@
 import { oaasError } from '@oaas/commons/errors';
-import type { ExpiringEntry, Mutation, ShardLimits, Value } from './model.ts';
+import type { CheckMark, ExpiringEntry, Mutation, ShardLimits, Value } from './model.ts';
 import { putText } from './records.ts';
 
 /**
@@ -13,19 +13,21 @@ import { putText } from './records.ts';
  * - change: u8 flags, limits (3), id, expected version?, count of puts x (key, u8 flags, expiry?, bytes), count of removes x key, event?
  * - delete: u8 flags, id, expected version?
  * - expire: count x (id, key, time)
+ * - mark: u8 flags, id, version of the content's hash
  */
 const format = 1;
-const types = { change: 1, delete: 2, expire: 3 } as const;
+const types = { change: 1, delete: 2, expire: 3, mark: 4 } as const;
 const flags = { replace: 1, event: 2, expected: 4 } as const;
+const markFlags = { scan: 1 } as const;
 const valueFlags = { crdtMap: 1, expires: 2 } as const;
 
 export interface DecodedMutation {
-  readonly mutation: Mutation;
-  /** Those of the proposer. Undefined for mutations that only take away. */
+  readonly mutation: Mutation | CheckMark;
+  /** Those of the proposer. Undefined for what writes nothing. */
   readonly limits: ShardLimits | undefined;
 }
 
-export function encodeMutation(mutation: Mutation, limits: ShardLimits): Buffer {
+export function encodeMutation(mutation: Mutation | CheckMark, limits: ShardLimits): Buffer {
   const writer = new Writer(sizeOf(mutation));
   writer.u8(format);
   switch (mutation.type) {
@@ -46,8 +48,19 @@ export function encodeMutation(mutation: Mutation, limits: ShardLimits): Buffer 
         writer.text(key);
         writer.time(expiresAt);
       }
+      break;
+    case 'mark':
+      writer.u8(types.mark);
+      writer.u8(mutation.scan ? markFlags.scan : 0);
+      writer.text(mutation.id);
+      writer.number(mutation.algorithm);
   }
   return writer.finish();
+}
+
+/** Whether an entry is a mark that asks for a scan, by its first bytes. */
+export function isScanMark(bytes: Uint8Array): boolean {
+  return bytes[1] === types.mark && bytes[0] === format && ((bytes[2] ?? 0) & markFlags.scan) !== 0;
 }
 
 type Change = Extract<Mutation, { type: 'change' }>;
@@ -80,7 +93,7 @@ function writeChange(writer: Writer, mutation: Change, limits: ShardLimits): voi
 }
 
 /** Most bytes that a mutation can take. */
-function sizeOf(mutation: Mutation): number {
+function sizeOf(mutation: Mutation | CheckMark): number {
   const perNumber = 8;
   switch (mutation.type) {
     case 'change': {
@@ -96,6 +109,8 @@ function sizeOf(mutation: Mutation): number {
       for (const { objectId, key } of mutation.entries) size += objectId.length + key.length + 2 * perNumber + 6;
       return size;
     }
+    case 'mark':
+      return 3 + mutation.id.length + 2 * perNumber;
   }
 }
 
@@ -125,6 +140,10 @@ function decodeBody(reader: Reader, type: number): DecodedMutation {
         entries.push({ objectId: reader.text(), key: reader.text(), expiresAt: reader.time() });
       }
       return { mutation: { type: 'expire', entries }, limits: undefined };
+    }
+    case types.mark: {
+      const scan = (reader.u8() & markFlags.scan) !== 0;
+      return { mutation: { type: 'mark', id: reader.text(), algorithm: reader.number(), scan }, limits: undefined };
     }
     default:
       throw unreadable('the type is unknown');

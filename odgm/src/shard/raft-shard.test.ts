@@ -3,12 +3,22 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { introduce, startHost, type TestHost, type TestHostOptions } from '../../testkit/hosts.ts';
 import { statePrefix } from '../replication/index.ts';
 import { prefixEnd } from '../storage/index.ts';
-import { defaultLimits, type Mutation, openRaftShard, type RaftShard, type ShardLimits } from './index.ts';
+import {
+  ContentScan,
+  defaultLimits,
+  type Mutation,
+  openRaftShard,
+  type RaftShard,
+  rootOf,
+  type ScanSource,
+  type ShardLimits,
+} from './index.ts';
 
 let running: TestHost[] = [];
 afterEach(async () => {
   await Promise.all(running.map((host) => host.stop()));
   running = [];
+  scans = [];
 });
 
 const time = simulatedTime(1_000_000);
@@ -18,12 +28,16 @@ interface Options extends TestHostOptions {
   readonly limits?: (number: number) => Partial<ShardLimits>;
 }
 
+/** What replicas were given to scan, by member number. */
+let scans: { readonly member: number; readonly source: ScanSource }[] = [];
+
 const openOn = (host: TestHost, voters: readonly number[], limits: Partial<ShardLimits> = {}): Promise<RaftShard> =>
   openRaftShard(
     host.host,
     {
       ...{ id: 7, epoch: 1, collection: 'c', partition: 0, engine: host.engine, clock: time.clock },
       limits: { ...defaultLimits, ...limits },
+      onScan: (source) => scans.push({ member: host.number, source }),
     },
     { voters },
   );
@@ -179,6 +193,78 @@ describe('a shard that is replicated by consensus', () => {
     expect(follower.status()).toMatchObject({ state: 'failed', problem: 'a disk lies' });
     await leader.mutate(change('o', { a: '1' }));
   });
+});
+
+describe('a mark in the log', () => {
+  it('is answered alike by all replicas, with what they had exactly there, whatever else is written', async () => {
+    const shards = await startShard();
+    const leader = await leaderOf(shards);
+    const writes: Promise<unknown>[] = [];
+    const marks: Promise<{ readonly id: string; readonly index: number }>[] = [];
+    for (let i = 0; i < 400; i++) {
+      writes.push(leader.mutate(change(`o${String(i % 17)}`, { [`k${String(i % 5)}`]: 'x'.repeat((i * 37) % 5000) })));
+      if (i % 60 === 30) marks.push(leader.mark(`m${String(i)}`, i % 120 === 30));
+    }
+    await Promise.all(writes);
+    const answers = await Promise.all(marks);
+    await untilEqual(shards);
+    for (const { id, index } of answers) {
+      const roots = new Set(shards.map((shard) => JSON.stringify(shard.markOf(id))));
+      expect(roots.size).toBe(1);
+      expect(shards[0]?.markOf(id)).toMatchObject({ index, algorithm: 1 });
+    }
+    expect(new Set(answers.map(({ id }) => shards[0]?.markOf(id)?.root)).size).toBe(answers.length);
+    // A scan sees the state as of its mark and no other, although later entries came in the same batch.
+    expect(scans).toHaveLength(3 * 4);
+    for (const { source } of scans) {
+      const scan = new ContentScan(source.snapshot, source.location);
+      while (!scan.isDone) scan.read(10_000);
+      expect(rootOf(scan.content)).toBe(source.mark.root);
+      expect(scan.counters).toEqual(source.mark.counters);
+      expect(scan.problem).toBeUndefined();
+      source.snapshot.close();
+    }
+  });
+
+  it('has the same answer on a replica that came by a snapshot', async () => {
+    const shards = await startShard({ tuning: { keepEntries: 5 } });
+    const leader = await leaderOf(shards);
+    for (let i = 0; i < 50; i++) await leader.mutate(change(`o${String(i)}`, { a: String(i) }));
+    const fourth = await startHost(4);
+    running.push(fourth);
+    introduce(...running);
+    const replica = await openOn(fourth, []);
+    await leader.group.changeMembers([{ type: 'learner', member: 4 }], new Uint8Array(0));
+    await eventually(() => replica.counters.objects === 50);
+    const { root, index } = await leader.mark('m', false);
+    await leader.mutate(change('o1', { a: 'later' }));
+    await eventually(() => {
+      expect(replica.markOf('m')).toMatchObject({ root, index });
+    });
+  });
+
+  it('of long ago is forgotten', async () => {
+    const shards = await startShard();
+    const leader = await leaderOf(shards);
+    for (let i = 0; i < 17; i++) await leader.mark(`m${String(i)}`, false);
+    expect(leader.markOf('m0')).toBeUndefined();
+    expect(leader.markOf('m1')).toBeDefined();
+  });
+});
+
+it('a shard that is frozen refuses mutations with the reason, and still reads', async () => {
+  const shards = await startShard();
+  const leader = await leaderOf(shards);
+  await leader.mutate(change('o', { a: '1' }));
+  for (const shard of shards) shard.freeze('nobody knows what is right');
+  await expect(leader.mutate(change('o', { a: '2' }))).rejects.toMatchObject({
+    code: 'FailedPrecondition',
+    message: expect.stringContaining('nobody knows what is right') as string,
+    details: { reason: 'frozen' },
+  });
+  expect((await leader.read('linearizable')).value('o', 'a')).toBeDefined();
+  leader.freeze(undefined);
+  expect(await leader.mutate(change('o', { a: '2' }))).toEqual({ version: 2, changed: true });
 });
 
 function leaderHost(shard: RaftShard): unknown {

@@ -1,4 +1,4 @@
-import { isOaasError, toOaasError } from '@oaas/commons/errors';
+import { isOaasError, oaasError, toOaasError } from '@oaas/commons/errors';
 import type { Clock } from '@oaas/commons/time';
 import type {
   CommittedEntry,
@@ -8,13 +8,22 @@ import type {
   RaftHost,
   StateMachine,
 } from '../replication/index.ts';
-import type { Engine, WriteOperation } from '../storage/index.ts';
+import type { Engine, GroupLog, StorageSnapshot, WriteOperation } from '../storage/index.ts';
 import { applyMutation, checkMutation } from './apply.ts';
+import { contentAlgorithm, rootOf } from './content-hash.ts';
+import { contentOf } from './content-scan.ts';
 import type { Consistency, ReplicaStatus, ShardHandle, ShardStatus } from './handle.ts';
-import { defaultLimits, type Mutation, type MutationResult, type ShardCounters, type ShardLimits } from './model.ts';
-import { decodeMutation, encodeMutation } from './mutation-codec.ts';
+import {
+  type CheckMark,
+  defaultLimits,
+  type Mutation,
+  type MutationResult,
+  type ShardCounters,
+  type ShardLimits,
+} from './model.ts';
+import { decodeMutation, encodeMutation, isScanMark } from './mutation-codec.ts';
 import { ShardReader } from './reader.ts';
-import { countersKey, decodeCounters, type ShardLocation } from './records.ts';
+import { decodeTotals, type ShardLocation, type ShardTotals, totalsKey } from './records.ts';
 import { ShardTransaction } from './transaction.ts';
 
 export interface RaftShardOptions {
@@ -27,7 +36,33 @@ export interface RaftShardOptions {
   readonly engine: Engine;
   readonly clock: Clock;
   readonly limits: ShardLimits;
+  /** Given what to read at a mark that asks for a scan, as soon as it is applied. Must close the snapshot. */
+  readonly onScan?: ((scan: ScanSource) => void) | undefined;
 }
+
+/** What a replica had when it applied a mark. */
+export interface ReplicaMark {
+  readonly id: string;
+  /** Index of the mark in the log. */
+  readonly index: number;
+  /** Version of the content's hash of this replica. */
+  readonly algorithm: number;
+  /** See {@link rootOf}. */
+  readonly root: string;
+  readonly counters: ShardCounters;
+}
+
+/** A replica's stored state as of a mark. */
+export interface ScanSource {
+  readonly shard: number;
+  readonly mark: ReplicaMark;
+  readonly snapshot: StorageSnapshot;
+  readonly location: ShardLocation;
+  readonly log: GroupLog;
+}
+
+/** Marks that a replica remembers; older ones are forgotten. */
+const marksKept = 16;
 
 /**
  * Makes the replica of a shard on this node with its first members, or opens the stored one when there are none given.
@@ -48,42 +83,58 @@ export async function openRaftShard(
 class ShardMachine implements StateMachine {
   readonly #options: RaftShardOptions;
   #location!: ShardLocation;
-  #counters!: ShardCounters;
+  #totals!: ShardTotals;
+  #marks: readonly ReplicaMark[] = [];
   reader!: ShardReader;
   earliestExpiry = 0;
+  readonly isMark = isScanMark;
 
   constructor(options: RaftShardOptions) {
     this.#options = options;
   }
 
   get counters(): ShardCounters {
-    return this.#counters;
+    return this.#totals.counters;
+  }
+
+  mark(id: string): ReplicaMark | undefined {
+    return this.#marks.find((mark) => mark.id === id);
   }
 
   open(generation: number): void {
     const { id, engine, clock, collection, partition } = this.#options;
     this.#location = { shard: id, generation };
-    this.#counters = decodeCounters(engine.get(countersKey(this.#location)));
+    const { counters, content } = decodeTotals(engine.get(totalsKey(this.#location)));
+    this.#totals = { counters, content: content ?? contentOf(engine, this.#location) };
+    this.#marks = [];
     this.reader = new ShardReader(engine, this.#location, `${collection}/${String(partition)}`, clock);
     this.earliestExpiry = this.reader.earliestExpiry();
   }
 
   apply(entries: readonly CommittedEntry[], results: unknown[]): readonly WriteOperation[] {
-    const transaction = new ShardTransaction(this.#options.engine, this.#location, this.#counters);
+    const transaction = new ShardTransaction(this.#options.engine, this.#location, this.#totals);
     for (const entry of entries) results.push(this.#decide(transaction, entry));
-    this.#counters = transaction.counters;
+    this.#totals = transaction.totals;
     if (transaction.earliestExpiry < this.earliestExpiry) this.earliestExpiry = transaction.earliestExpiry;
     return transaction.operations();
   }
 
-  #decide(transaction: ShardTransaction, { data, own }: CommittedEntry): MutationResult | Error {
-    let mutation = own as Mutation | undefined;
+  marked(index: number): void {
+    const { id, engine, onScan } = this.#options;
+    const mark = this.#marks.find((one) => one.index === index);
+    if (onScan === undefined || mark === undefined) return;
+    onScan({ shard: id, mark, snapshot: engine.snapshot(), location: this.#location, log: engine.log(id) });
+  }
+
+  #decide(transaction: ShardTransaction, { index, data, own }: CommittedEntry): MutationResult | ReplicaMark | Error {
+    let mutation = own as Mutation | CheckMark | undefined;
     let { limits } = this.#options;
     if (mutation === undefined) {
       const decoded = decodeMutation(data);
       mutation = decoded.mutation;
       limits = decoded.limits ?? defaultLimits;
     }
+    if (mutation.type === 'mark') return this.#remember(mutation.id, index, transaction.totals);
     try {
       return applyMutation(transaction, mutation, limits);
     } catch (error) {
@@ -91,6 +142,12 @@ class ShardMachine implements StateMachine {
       if (isOaasError(error, 'VersionConflict') || isOaasError(error, 'ResourceExhausted')) return toOaasError(error);
       throw error;
     }
+  }
+
+  #remember(id: string, index: number, { counters, content }: ShardTotals): ReplicaMark {
+    const mark: ReplicaMark = { id, index, algorithm: contentAlgorithm, root: rootOf(content), counters };
+    this.#marks = [...this.#marks.slice(1 - marksKept), mark];
+    return mark;
   }
 }
 
@@ -106,6 +163,7 @@ export class RaftShard implements ShardHandle {
   readonly #limits: ShardLimits;
   readonly #clock: Clock;
   #isExpiring = false;
+  #frozen: string | undefined;
   /** Reads that wait together share one promise. */
   #waited: Promise<void> | undefined;
   #read: Promise<ShardReader> | undefined;
@@ -133,7 +191,27 @@ export class RaftShard implements ShardHandle {
     return this.#machine.counters;
   }
 
+  /** Refuses mutations with `FailedPrecondition` and this reason; `undefined` takes them again. Reads go on. */
+  freeze(reason: string | undefined): void {
+    this.#frozen = reason;
+  }
+
+  /**
+   * Puts a mark into the log; resolves when it is applied here, with what this replica has then. Rejects as a mutation
+   * does.
+   */
+  mark(id: string, scan: boolean): Promise<ReplicaMark> {
+    const mark: CheckMark = { type: 'mark', id, algorithm: contentAlgorithm, scan };
+    return this.group.propose(encodeMutation(mark, this.#limits), mark) as Promise<ReplicaMark>;
+  }
+
+  /** What this replica had at a mark; undefined while it has not applied it, and for one that it has forgotten. */
+  markOf(id: string): ReplicaMark | undefined {
+    return this.#machine.mark(id);
+  }
+
   mutate(mutation: Mutation): Promise<MutationResult> {
+    if (this.#frozen !== undefined) return Promise.reject(frozen(this, this.#frozen));
     try {
       checkMutation(mutation, this.#limits);
       const data = encodeMutation(mutation, this.#limits);
@@ -180,6 +258,14 @@ export class RaftShard implements ShardHandle {
     this.#host.close(this.id);
     return Promise.resolve();
   }
+}
+
+function frozen({ id, collection, partition }: RaftShard, reason: string): Error {
+  return oaasError('FailedPrecondition', `writes to ${collection}/${String(partition)} are frozen: ${reason}`, {
+    remedy: 'See the diagnostics of the grid for what was found, and repair the replicas that are not to be kept.',
+    details: { shard: id, reason: 'frozen' },
+    retryAfterMs: 5000,
+  });
 }
 
 function statusOf(status: GroupStatus, self: number): ShardStatus {

@@ -3,6 +3,7 @@ import { prefixEnd, type StorageReader } from '../storage/index.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import type { ExpiringEntry, ObjectMeta, StoredObject, Value } from './model.ts';
 import {
+  after,
   decodeMeta,
   decodeValue,
   eachEntry,
@@ -202,11 +203,4 @@ function listWhole(
 
 function limitOf({ limit }: ListQuery): number {
   return Math.min(limit === 0 ? defaultPageSize : limit, maxPageSize);
-}
-
-/** The smallest key above `key`. */
-function after(key: Uint8Array): Uint8Array {
-  const next = new Uint8Array(key.length + 1);
-  next.set(key);
-  return next;
 }

@@ -1,4 +1,5 @@
 import { oaasError } from '@oaas/commons/errors';
+import { contentAlgorithm, type ContentSum, emptyContent } from './content-hash.ts';
 import type { ExpiringEntry, ObjectMeta, ShardCounters, Value } from './model.ts';
 
 /**
@@ -7,7 +8,8 @@ import type { ExpiringEntry, ObjectMeta, ShardCounters, Value } from './model.ts
  * the key. Ids have no 0x00, so entries of an object are one range, in key order. Numbers are big-endian. The first
  * byte of each record is its format, never 0: a page of zeros is not mistaken for data.
  */
-const kinds = { counters: 1, meta: 2, entry: 3, expiry: 4 } as const;
+const kinds = { totals: 1, meta: 2, entry: 3, expiry: 4 } as const;
+const kindNames = ['totals', 'meta', 'entry', 'expiry'] as const;
 const headLength = 11;
 const format = 1;
 
@@ -32,7 +34,24 @@ function keyOf(location: ShardLocation, kind: number, length: number): Buffer {
   return key;
 }
 
-export const countersKey = (location: ShardLocation): Buffer => keyOf(location, kinds.counters, 0);
+export const totalsKey = (location: ShardLocation): Buffer => keyOf(location, kinds.totals, 0);
+
+/** All records of a shard: start inclusive, end exclusive. */
+export function recordRange(location: ShardLocation): { readonly start: Buffer; readonly end: Buffer } {
+  return { start: totalsKey(location), end: keyOf(location, kinds.expiry + 1, 0) };
+}
+
+/** What the record of a key is of; `undefined` for a key that no record has. */
+export function recordOfKey(
+  key: Uint8Array,
+): { readonly kind: keyof typeof kinds; readonly objectId: string; readonly key: string } | undefined {
+  const kind = kindNames.find((name) => kinds[name] === key[headLength - 1]);
+  if (kind === undefined) return undefined;
+  if (kind === 'expiry') return { kind, ...expiringEntryOf(key) };
+  const text = latin1(key, headLength);
+  const end = kind === 'entry' ? text.indexOf('\u0000') : text.length;
+  return { kind, objectId: text.slice(0, end), key: text.slice(end + 1) };
+}
 
 export function metaKey(location: ShardLocation, id: string): Buffer {
   const key = keyOf(location, kinds.meta, id.length);
@@ -77,6 +96,13 @@ export function expiringEntryOf(key: Uint8Array): ExpiringEntry {
   const text = bytes.toString('latin1', headLength + 6);
   const end = text.indexOf('\u0000');
   return { objectId: text.slice(0, end), key: text.slice(end + 1), expiresAt: bytes.readUIntBE(headLength, 6) };
+}
+
+/** The smallest key above `key`. */
+export function after(key: Uint8Array): Uint8Array {
+  const next = new Uint8Array(key.length + 1);
+  next.set(key);
+  return next;
 }
 
 export function idOfMetaKey(key: Uint8Array): string {
@@ -233,24 +259,41 @@ export function decodeValue(bytes: Uint8Array): Value {
   return { data: bytes.subarray(7), type, expiresAt: bufferOf(bytes).readUIntBE(1, 6) };
 }
 
-export function encodeCounters(counters: ShardCounters): Uint8Array {
-  const record = Buffer.allocUnsafe(25);
-  record[0] = format;
+/** What a shard knows of its whole state, kept with each change. */
+export interface ShardTotals {
+  readonly counters: ShardCounters;
+  readonly content: ContentSum;
+}
+
+/** Format 2: u8 format, objects, entries, bytes (f64 each), version of the content's hash (u8), its two words. */
+const totalsFormat = 2;
+const totalsLength = 34;
+
+export function encodeTotals({ counters, content }: ShardTotals): Uint8Array {
+  const record = Buffer.allocUnsafe(totalsLength);
+  record[0] = totalsFormat;
   record.writeDoubleBE(counters.objects, 1);
   record.writeDoubleBE(counters.entries, 9);
   record.writeDoubleBE(counters.bytes, 17);
+  record[25] = contentAlgorithm;
+  record.writeInt32BE(content.high, 26);
+  record.writeInt32BE(content.low, 30);
   return record;
 }
 
-export function decodeCounters(bytes: Uint8Array | undefined): ShardCounters {
-  if (bytes === undefined) return { objects: 0, entries: 0, bytes: 0 };
-  const record = recordOf(bytes, 25);
-  return { objects: record.readDoubleBE(1), entries: record.readDoubleBE(9), bytes: record.readDoubleBE(17) };
-}
-
-function recordOf(bytes: Uint8Array, minLength: number): Buffer {
-  if (bytes.length < minLength || bytes[0] !== format) throw unreadable();
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** `content` is undefined when another version of the hash was kept: it must be computed from the records then. */
+export function decodeTotals(bytes: Uint8Array | undefined): {
+  readonly counters: ShardCounters;
+  readonly content: ContentSum | undefined;
+} {
+  if (bytes === undefined) return { counters: { objects: 0, entries: 0, bytes: 0 }, content: emptyContent };
+  if (bytes.length < totalsLength || bytes[0] !== totalsFormat) throw unreadable();
+  const record = bufferOf(bytes);
+  return {
+    counters: { objects: record.readDoubleBE(1), entries: record.readDoubleBE(9), bytes: record.readDoubleBE(17) },
+    content:
+      record[25] === contentAlgorithm ? { high: record.readInt32BE(26), low: record.readInt32BE(30) } : undefined,
+  };
 }
 
 function unreadable(): Error {

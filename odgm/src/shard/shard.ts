@@ -5,7 +5,8 @@ import { applyMutation, checkMutation } from './apply.ts';
 import type { ShardHandle, ShardStatus } from './handle.ts';
 import type { Mutation, MutationResult, ShardCounters, ShardLimits } from './model.ts';
 import { ShardReader } from './reader.ts';
-import { countersKey, decodeCounters, type ShardLocation } from './records.ts';
+import { contentOf } from './content-scan.ts';
+import { decodeTotals, type ShardLocation, type ShardTotals, totalsKey } from './records.ts';
 import { ShardTransaction } from './transaction.ts';
 
 export interface ShardOptions {
@@ -47,7 +48,7 @@ export class Shard implements ShardHandle {
   readonly #options: ShardOptions;
   readonly #maxWaiting: number;
   #waiting: Waiting[] = [];
-  #counters: ShardCounters;
+  #totals: ShardTotals;
   #earliestExpiry: number;
   #isExpiring = false;
   #committing: Promise<void> | undefined;
@@ -62,13 +63,14 @@ export class Shard implements ShardHandle {
     this.#options = options;
     this.#maxWaiting = options.maxWaiting ?? 8192;
     this.reader = new ShardReader(storage, location, `${collection}/${String(options.partition)}`, options.clock);
-    this.#counters = decodeCounters(storage.get(countersKey(location)));
+    const { counters, content } = decodeTotals(storage.get(totalsKey(location)));
+    this.#totals = { counters, content: content ?? contentOf(storage, location) };
     this.#earliestExpiry = this.reader.earliestExpiry();
   }
 
   /** Objects, entries and bytes as committed. */
   get counters(): ShardCounters {
-    return this.#counters;
+    return this.#totals.counters;
   }
 
   /** Its one replica is as good as all of them. */
@@ -147,7 +149,7 @@ export class Shard implements ShardHandle {
   /** Never rejects: each mutation of the group gets its own answer. */
   async #commitGroup(group: readonly Waiting[]): Promise<void> {
     const { storage, location, limits } = this.#options;
-    const transaction = new ShardTransaction(storage, location, this.#counters);
+    const transaction = new ShardTransaction(storage, location, this.#totals);
     const decided: { readonly waiting: Waiting; readonly result: MutationResult }[] = [];
     for (const waiting of group) {
       try {
@@ -159,7 +161,7 @@ export class Shard implements ShardHandle {
     try {
       const operations = transaction.operations();
       if (operations.length > 0) await storage.write(operations);
-      this.#counters = transaction.counters;
+      this.#totals = transaction.totals;
       this.#earliestExpiry = Math.min(this.#earliestExpiry, transaction.earliestExpiry);
       for (const { waiting, result } of decided) waiting.resolve(result);
     } catch (thrown) {

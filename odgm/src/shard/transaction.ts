@@ -1,12 +1,12 @@
 import { prefixEnd, type StorageReader, type WriteOperation } from '../storage/index.ts';
+import { ContentHash } from './content-hash.ts';
 import type { ObjectMeta, ShardCounters, Value } from './model.ts';
 import {
-  countersKey,
   decodeMeta,
   decodeValue,
   eachEntry,
-  encodeCounters,
   encodeObject,
+  encodeTotals,
   encodeValue,
   endOfTime,
   entryKey,
@@ -17,6 +17,8 @@ import {
   keyOfEntryKey,
   metaKey,
   type ShardLocation,
+  type ShardTotals,
+  totalsKey,
 } from './records.ts';
 
 /** What happens to one entry of an object. */
@@ -24,15 +26,8 @@ export interface EntryChange {
   readonly key: string;
   /** `undefined`: it goes. */
   readonly value: Value | undefined;
-  /** Of the value that was there. */
-  readonly oldExpiresAt: number | undefined;
-}
-
-/** What is there, without its bytes. */
-export interface EntryExtent {
-  /** Length of the value. */
-  readonly bytes: number;
-  readonly expiresAt: number | undefined;
+  /** What was there. */
+  readonly old: Value | undefined;
 }
 
 interface PendingObject {
@@ -57,17 +52,20 @@ export class ShardTransaction {
   readonly #location: ShardLocation;
   readonly #objects = new Map<string, PendingObject>();
   readonly #operations: WriteOperation[] = [];
+  readonly #content: ContentHash;
   #counters: ShardCounters;
   #earliestExpiry = endOfTime;
 
-  constructor(storage: StorageReader, location: ShardLocation, counters: ShardCounters) {
+  constructor(storage: StorageReader, location: ShardLocation, { counters, content }: ShardTotals) {
     this.#storage = storage;
     this.#location = location;
     this.#counters = counters;
+    this.#content = new ContentHash(content);
   }
 
-  get counters(): ShardCounters {
-    return this.#counters;
+  /** As of the last mutation. */
+  get totals(): ShardTotals {
+    return { counters: this.#counters, content: this.#content.sum };
   }
 
   /** The earliest time at which an entry that was written here expires; {@link endOfTime} when none does. */
@@ -88,14 +86,14 @@ export class ShardTransaction {
   }
 
   /** All entries of the object. */
-  extents(id: string): Map<string, EntryExtent> {
+  entries(id: string): Map<string, Value> {
     const object = this.#object(id);
-    const extents = object.isComplete ? new Map<string, EntryExtent>() : this.#storedExtents(id);
+    const entries = object.isComplete ? new Map<string, Value>() : this.#storedEntries(id);
     for (const [key, value] of object.entries) {
-      if (value === undefined) extents.delete(key);
-      else extents.set(key, { bytes: value.data.length, expiresAt: value.expiresAt });
+      if (value === undefined) entries.delete(key);
+      else entries.set(key, value);
     }
-    return extents;
+    return entries;
   }
 
   /**
@@ -109,6 +107,7 @@ export class ShardTransaction {
     all: ReadonlyMap<string, Value> | undefined,
   ): void {
     const object = this.#object(id);
+    this.#content.object(id);
     this.#count(object.meta, meta);
     object.meta = meta;
     object.isChanged = true;
@@ -122,8 +121,10 @@ export class ShardTransaction {
 
   delete(id: string): void {
     const object = this.#object(id);
-    for (const [key, { expiresAt }] of this.extents(id)) {
-      if (expiresAt !== undefined) this.#deleteExpiry(id, key, expiresAt);
+    this.#content.object(id);
+    for (const [key, value] of this.entries(id)) {
+      this.#content.removeEntry(key, value);
+      if (value.expiresAt !== undefined) this.#deleteExpiry(id, key, value.expiresAt);
       if (!object.isComplete) this.#operations.push({ type: 'delete', key: entryKey(this.#location, id, key) });
     }
     this.#count(object.meta, undefined);
@@ -152,13 +153,16 @@ export class ShardTransaction {
       for (const [name, value] of all) this.#putEntry(id, name, value);
     }
     if (operations.length > 0) {
-      operations.push({ type: 'put', key: countersKey(this.#location), value: encodeCounters(this.#counters) });
+      operations.push({ type: 'put', key: totalsKey(this.#location), value: encodeTotals(this.totals) });
     }
     return operations;
   }
 
-  #changeEntry(id: string, object: PendingObject, { key, value, oldExpiresAt }: EntryChange): void {
+  #changeEntry(id: string, object: PendingObject, { key, value, old }: EntryChange): void {
+    if (old !== undefined) this.#content.removeEntry(key, old);
+    if (value !== undefined) this.#content.addEntry(key, value);
     const expiresAt = value?.expiresAt;
+    const oldExpiresAt = old?.expiresAt;
     if (oldExpiresAt !== undefined && oldExpiresAt !== expiresAt) this.#deleteExpiry(id, key, oldExpiresAt);
     if (expiresAt !== undefined) {
       this.#operations.push({
@@ -210,6 +214,8 @@ export class ShardTransaction {
   }
 
   #count(before: ObjectMeta | undefined, after: ObjectMeta | undefined): void {
+    if (before !== undefined) this.#content.removeMeta(before);
+    if (after !== undefined) this.#content.addMeta(after);
     this.#counters = {
       objects: this.#counters.objects + (after === undefined ? 0 : 1) - (before === undefined ? 0 : 1),
       entries: this.#counters.entries + (after?.entryCount ?? 0) - (before?.entryCount ?? 0),
@@ -217,14 +223,13 @@ export class ShardTransaction {
     };
   }
 
-  #storedExtents(id: string): Map<string, EntryExtent> {
+  #storedEntries(id: string): Map<string, Value> {
     const start = entryKey(this.#location, id, '');
-    const extents = new Map<string, EntryExtent>();
+    const entries = new Map<string, Value>();
     for (const { key, value } of this.#storage.range({ start, end: prefixEnd(start) })) {
-      const { data, expiresAt } = decodeValue(value);
-      extents.set(keyOfEntryKey(key, id), { bytes: data.length, expiresAt });
+      entries.set(keyOfEntryKey(key, id), decodeValue(value));
     }
-    return extents;
+    return entries;
   }
 }
 
