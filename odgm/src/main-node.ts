@@ -4,7 +4,8 @@ import { HealthRegistry, LifecycleGroup } from '@oaas/commons/lifecycle';
 import { createMetrics, createOpsHandler, type Logger, newCorrelationId } from '@oaas/commons/telemetry';
 import type { Clock, Random, Timers } from '@oaas/commons/time';
 import { oaasError } from '@oaas/commons/errors';
-import { admin, data, invoke, peer } from '@oaas/proto';
+import { admin, invoke, peer } from '@oaas/proto';
+import { dataServiceDefinition } from '@oaas/commons/client';
 import { createAdminHttp, gridAdminService, shardDistribution, Tasks } from './admin/index.ts';
 import type { OdgmConfig } from './config.ts';
 import { ClientPool, createFunctions, Invoker } from './invocation/index.ts';
@@ -46,7 +47,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
 
   const channelsOf = (connectionsPerAddress: number) => (address: string) =>
     createEdgeChannel(address, { clock, timers, random, connectionsPerAddress, reconnectMaxMs: 1000 });
-  const dataClients = new ClientPool(data.DataServiceDefinition, channelsOf(config.maxSessions));
+  const dataClients = new ClientPool(dataServiceDefinition, channelsOf(config.maxSessions));
   const peerClients = new ClientPool(peer.GridPeerDefinition, channelsOf(1));
   const functions = createFunctions(channelsOf(config.maxSessions));
 
@@ -77,6 +78,9 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
             },
             onFailure: (error) => {
               storageFailure = error;
+            },
+            onRetention: (hints) => {
+              node.relieve(hints);
             },
           })
         : Promise.resolve(createMemoryEngine()),
@@ -141,7 +145,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
   });
   const tasks = new Tasks({ node, clock, timers });
   const clientOf = ({ address }: Member) => dataClients.client(address);
-  grpc.add(data.DataServiceDefinition, dataService({ node, clientOf, metrics: nodeMetrics, clock }));
+  grpc.add(dataServiceDefinition, dataService({ node, clientOf, metrics: nodeMetrics, clock }));
   grpc.add(
     invoke.OprcFunctionDefinition,
     functionService({ node, invoker, clock, newCorrelationId: () => newCorrelationId(random) }),

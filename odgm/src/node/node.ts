@@ -259,6 +259,11 @@ export class GridNode {
     return this.#joined?.leaders.leaderOf(shard) ?? 0;
   }
 
+  /** Storage needs the space of these old entries of logs. */
+  relieve(hints: readonly { readonly group: number; readonly index: number }[]): void {
+    for (const host of this.#joined?.hosts ?? []) host.relieve(hints);
+  }
+
   collections(): HostedCollection[] {
     return [...this.#collections.values()];
   }
