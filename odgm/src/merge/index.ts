@@ -1,15 +1,6 @@
 /** Pure: stamps, versions and conflict rules of eventually consistent shards. */
-export { defaultMaxAheadMs, HybridClock, type HybridClockOptions } from './clock.ts';
-export {
-  compareStamps,
-  earlierStamp,
-  laterStamp,
-  maxStampCounter,
-  maxStampMs,
-  type Stamp,
-  stampBytes,
-  zeroStamp,
-} from './stamp.ts';
+export { HybridClock, type HybridClockOptions } from './clock.ts';
+export { compareStamps, earlierStamp, laterStamp, maxStampMs, type Stamp, stampBytes, zeroStamp } from './stamp.ts';
 export type { ObjectHeader, Register, ValueType } from './types.ts';
 export {
   compareVectors,
@@ -52,7 +43,6 @@ export {
   admitsHeader,
   adoptCut,
   advanceReaping,
-  defaultGraceMs,
   initialReaping,
   isHeaderReapable,
   isReapable,

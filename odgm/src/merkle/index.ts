@@ -1,15 +1,6 @@
 /** Pure: Merkle search trees, their difference, history and exchange; set hashes. */
-export {
-  type Difference,
-  type HashFunction,
-  type Key,
-  type KeyRange,
-  maxKeyLength,
-  maxLeafBytes,
-  type PageHash,
-  type PageStore,
-} from './types.ts';
-export { hashKeyBytes } from './keyed-hash.ts';
+export { type Difference, type HashFunction, type Key, type KeyRange, type PageHash, type PageStore } from './types.ts';
+export {} from './keyed-hash.ts';
 export { MemoryPageStore } from './memory-store.ts';
 export { Pages, type PagesOptions } from './pages.ts';
 export { type Entry, MerkleSearchTree } from './tree.ts';
@@ -25,20 +16,12 @@ export {
 } from './messages.ts';
 export { answerPageRequest } from './responder.ts';
 export {
-  defaultExchangeLimits,
   type ExchangeCounters,
   ExchangeInitiator,
   type ExchangeLimits,
   type ExchangeOptions,
   type ExchangeStep,
 } from './initiator.ts';
-export {
-  type Branch,
-  defaultHistoryLimits,
-  type HistoryLimits,
-  type HistoryState,
-  type Version,
-  VersionHistory,
-} from './history.ts';
+export { type Branch, type HistoryLimits, type HistoryState, type Version, VersionHistory } from './history.ts';
 export { type CollectorOptions, type CollectorProgress, PageCollector } from './collector.ts';
 export { bucketCount, BucketHash, bucketHashBytes } from './bucket-hash.ts';
