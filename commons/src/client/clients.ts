@@ -1,5 +1,6 @@
-import { admin, data, deployment, health, invoke, topology } from '@oaas/proto';
+import { admin, type data, deployment, health, invoke, topology } from '@oaas/proto';
 import { type Channel, type Client, createGrpcClient, type GrpcClientOptions } from '../grpc/index.ts';
+import { dataServiceDefinition } from './data/definition.ts';
 
 export type DataClient = Client<typeof data.DataServiceDefinition>;
 export type FunctionClient = Client<typeof invoke.OprcFunctionDefinition>;
@@ -10,7 +11,7 @@ export type TopologyClient = Client<typeof topology.TopologyServiceDefinition>;
 
 /** Objects and entries of a grid (`oprc.DataService`, served by ODGM). */
 export function createDataClient(channel: Channel, options?: GrpcClientOptions): DataClient {
-  return createGrpcClient(data.DataServiceDefinition, channel, options);
+  return createGrpcClient(dataServiceDefinition, channel, options);
 }
 
 /** Calls of functions (`oprc.OprcFunction`, served by ODGM and by functions). */

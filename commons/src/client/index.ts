@@ -13,4 +13,5 @@ export {
   type GridAdminClient,
   type TopologyClient,
 } from './clients.ts';
+export { dataServiceDefinition } from './data/definition.ts';
 export { idLengthMax, isValidId, normalizeId, partitionOf } from './ids.ts';

@@ -1,3 +1,4 @@
+import type { FastCodec } from './fast/index.ts';
 import type { Logger } from '../telemetry/index.ts';
 import type { MetadataInput, ReadonlyMetadata } from './metadata.ts';
 
@@ -6,6 +7,8 @@ export interface MessageType {
   encode(message: unknown): { finish(): Uint8Array };
   decode(input: Uint8Array): unknown;
   fromPartial(object: unknown): unknown;
+  /** The same by hand, for messages of which there are very many. */
+  readonly fast?: FastCodec | undefined;
 }
 
 /** A method of a service as ts-proto generates it (`outputServices=generic-definitions`). */

@@ -5,6 +5,7 @@ export type {
   Client,
   ClientMethod,
   Handler,
+  MessageType,
   MethodDefinition,
   RequestInput,
   RequestOf,
@@ -12,6 +13,7 @@ export type {
   ServiceDefinition,
   ServiceHandlers,
 } from './definition.ts';
+export type { FastCodec, Pen, Scanner } from './fast/index.ts';
 export type { MetadataInput, ReadonlyMetadata } from './metadata.ts';
 export type { Interceptor } from './interceptor.ts';
 export { authenticate, type Credentials, subjectOf } from './authenticate.ts';

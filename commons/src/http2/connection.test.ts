@@ -120,6 +120,18 @@ describe('a server', () => {
     expect(peer.log).toEqual(['drained 1']);
   });
 
+  it('keeps what waits as it was, whatever becomes of the payload that was given', () => {
+    const peer = Peer.server();
+    peer.receive(settings([4, 10]), request(1));
+    peer.connection.takeOutput();
+    const payload = new Uint8Array(20).fill(7);
+    peer.connection.respond(1, ok, Uint8Array.of(9), payload, trailers);
+    payload.fill(1);
+    peer.receive(windowUpdate(1, 100));
+    const sent = join(...peer.connection.takeOutput());
+    expect(sent.filter((byte) => byte === 7)).toHaveLength(20);
+  });
+
   it('holds data back while the socket is slow', () => {
     const peer = Peer.server();
     peer.receive(request(1));

@@ -245,7 +245,8 @@ export class Http2Connection implements FrameSink {
   }
 
   /**
-   * Sends DATA, now or when the windows allow; `payload` must not change until then, `prefix` (which goes before it) may.
+   * Sends DATA, now or when the windows allow, `prefix` before `payload`. A payload over `payloadCopyMax` bytes must not
+   * change until then.
    * False: more than the high-water mark waits, or the stream is gone; `drained` or `reset` tells the rest.
    */
   sendData(id: number, payload: Uint8Array, endStream: boolean, prefix?: Uint8Array): boolean {

@@ -11,4 +11,5 @@ export { clientPreface } from './frames.ts';
 export { HpackDecoder, type HpackDecoderOptions } from './hpack-decoder.ts';
 export { HpackEncoder, type HpackEncoderOptions, type Indexing } from './hpack-encoder.ts';
 export { ChunkPool, type ChunkPoolOptions } from './output.ts';
+export { payloadCopyMax } from './sender.ts';
 export type { Stream } from './stream.ts';

@@ -8,6 +8,9 @@ import type { Stream } from './stream.ts';
 /** DATA frames are no larger than this whatever the peer allows, so that streams take turns. */
 const frameBytesMax = 64 * 1024;
 
+/** A payload of so many bytes is copied when it must wait; a larger one is kept as it is. */
+export const payloadCopyMax = 64 * 1024;
+
 export interface SenderEvents {
   /** A DATA frame was written. */
   sent(): void;
@@ -88,7 +91,7 @@ export class Sender {
     if (end) this.end(stream);
   }
 
-  /** DATA now or later, in order. `prefix` is copied; `payload` must not change until it went. */
+  /** DATA now or later, in order. A `payload` over {@link payloadCopyMax} must not change until it went. */
   data(stream: Stream, prefix: Uint8Array | undefined, payload: Uint8Array, nowMs: number): void {
     const length = payload.length + (prefix === undefined ? 0 : prefix.length);
     const end = stream.localEnd && stream.trailers === undefined;
@@ -98,7 +101,9 @@ export class Sender {
     }
     if (stream.queuedBytes === 0) stream.movedAt = nowMs;
     if (prefix !== undefined) stream.queue.push({ bytes: prefix.slice(), at: 0 });
-    if (payload.length > 0) stream.queue.push({ bytes: payload, at: 0 });
+    if (payload.length > 0) {
+      stream.queue.push({ bytes: payload.length <= payloadCopyMax ? payload.slice() : payload, at: 0 });
+    }
     stream.queuedBytes += length;
     this.queuedBytes += length;
     this.pump(stream, nowMs);

@@ -1,10 +1,11 @@
+import { dataServiceDefinition } from '@oaas/commons/client';
 import { createGrpcServer, type GrpcServer } from '@oaas/commons/grpc';
 import { createEdgeServer } from '@oaas/commons/grpc/edge';
 import { HealthRegistry } from '@oaas/commons/lifecycle';
 import type { TlsMaterial } from '@oaas/commons/security';
 import type { Logger } from '@oaas/commons/telemetry';
 import { systemClock, systemTimers } from '@oaas/commons/time/system';
-import { data, testing, testingOrca } from '@oaas/proto';
+import { testing, testingOrca } from '@oaas/proto';
 import { mapDataService } from './data-service.ts';
 import { nodeHttp2Server } from './node-http2-server.ts';
 import { loadService, testService } from './test-service.ts';
@@ -25,7 +26,7 @@ export async function serve(options: ServeOptions): Promise<{ readonly port: num
   const { impl, host, port, tls, logger } = options;
   const services = [
     [testing.TestServiceDefinition, testService],
-    [data.DataServiceDefinition, mapDataService()],
+    [dataServiceDefinition, mapDataService()],
   ] as const;
   if (impl === 'http2') return nodeHttp2Server(services, { host, port }, tls);
   const health = new HealthRegistry({ timers: systemTimers });
@@ -36,7 +37,7 @@ export async function serve(options: ServeOptions): Promise<{ readonly port: num
       : createGrpcServer(common);
   server.add(testing.TestServiceDefinition, testService);
   server.add(testingOrca.OpenRcaServiceDefinition, loadService);
-  server.add(data.DataServiceDefinition, mapDataService());
+  server.add(dataServiceDefinition, mapDataService());
   const bound = await server.listen({ host, port });
   return { port: bound.port, stop: () => server.stop() };
 }

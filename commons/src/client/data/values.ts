@@ -1,30 +1,32 @@
 import type { data } from '@oaas/proto';
 import type { Pen, Scanner } from '../../grpc/index.ts';
 
-/** A message of which fields may be missing, as callers give it. */
-export type Given<T> = { readonly [K in keyof T]?: Given<T[K]> | null | undefined };
-type GivenValues = Readonly<Record<string, Given<data.ValData>>>;
-
-/** Fields that a message of the usual kind starts with: tags are 10, 16, and one for the object id. */
-export interface Target {
-  readonly clsId?: string | null | undefined;
-  readonly partitionId?: number | null | undefined;
-  readonly legacyObjectId?: string | null | undefined;
-  readonly objectId?: string | null | undefined;
-}
+/**
+ * Fields of a message as callers give it. Nothing is taken for granted: what has not the type that it should have is left
+ * to the generated code, which takes or refuses it.
+ */
+export type Fields<K extends string> = { readonly [key in K]?: unknown };
 
 const int32Max = 0x7fffffff;
 
-/** Class and partition. False for what the generated code must do, or refuse. */
-export function writeTarget(pen: Pen, { clsId, partitionId, legacyObjectId }: Target): boolean {
-  if ((legacyObjectId ?? undefined) !== undefined) return false;
+export function isAbsent(value: unknown): value is undefined | null {
+  return value === undefined || value === null;
+}
+
+export function isWhole(value: unknown, max = Number.MAX_SAFE_INTEGER): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= max && !Object.is(value, -0);
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}
+
+/** Class (tag 10) and partition (tag 16), with which most messages begin. No object by number. */
+export function writeTarget(pen: Pen, message: Fields<'clsId' | 'partitionId' | 'legacyObjectId'>): boolean {
+  const { clsId, partitionId, legacyObjectId } = message;
+  if (!isAbsent(legacyObjectId)) return false;
   const partition = partitionId ?? 0;
-  if (!isWhole(partition, int32Max)) return false;
-  if ((clsId ?? '') !== '') {
-    if (typeof clsId !== 'string') return false;
-    pen.tag(10);
-    pen.string(clsId);
-  }
+  if (!isWhole(partition, int32Max) || !writeText(pen, 10, clsId)) return false;
   if (partition !== 0) {
     pen.tag(16);
     pen.varint(partition);
@@ -32,26 +34,36 @@ export function writeTarget(pen: Pen, { clsId, partitionId, legacyObjectId }: Ta
   return true;
 }
 
+/** A text: an empty one is not written. */
+export function writeText(pen: Pen, tag: number, text: unknown): boolean {
+  return text === '' || writeOptionalText(pen, tag, text);
+}
+
 /** A text that may be absent: written also when it is empty. */
-export function writeOptionalText(pen: Pen, tag: number, text: string | null | undefined): boolean {
-  if ((text ?? undefined) === undefined) return true;
+export function writeOptionalText(pen: Pen, tag: number, text: unknown): boolean {
+  if (isAbsent(text)) return true;
   if (typeof text !== 'string') return false;
   pen.tag(tag);
   pen.string(text);
   return true;
 }
 
-export function isWhole(value: unknown, max = Number.MAX_SAFE_INTEGER): value is number {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= max && !Object.is(value, -0);
+/** A number that may be absent: written also when it is 0. */
+export function writeOptionalNumber(pen: Pen, tag: number, value: unknown): boolean {
+  if (isAbsent(value)) return true;
+  if (!isWhole(value)) return false;
+  pen.tag(tag);
+  pen.varint(value);
+  return true;
 }
 
 /** A value below `tag`, if there is one. */
-export function writeValue(pen: Pen, tag: number, value: Given<data.ValData> | null | undefined): boolean {
-  if (value === undefined || value === null) return true;
-  const content: unknown = value.data ?? undefined;
-  const type: unknown = value.type ?? 0;
-  if (content !== undefined && !(content instanceof Uint8Array)) return false;
-  if (!isWhole(type, int32Max)) return false;
+export function writeValue(pen: Pen, tag: number, value: unknown): boolean {
+  if (isAbsent(value)) return true;
+  if (!isObject(value)) return false;
+  const content = value['data'] ?? undefined;
+  const type = value['type'] ?? 0;
+  if ((content !== undefined && !(content instanceof Uint8Array)) || !isWhole(type, int32Max)) return false;
   const guess = content === undefined ? 0 : content.length + 4;
   pen.tag(tag);
   const at = pen.open(guess);
@@ -68,55 +80,51 @@ export function writeValue(pen: Pen, tag: number, value: Given<data.ValData> | n
 }
 
 /** Entries of a map of values, each below `tag`. */
-export function writeValues(pen: Pen, tag: number, values: GivenValues | null | undefined): boolean {
-  if (values === undefined || values === null) return true;
+export function writeValues(pen: Pen, tag: number, values: unknown): boolean {
+  if (isAbsent(values)) return true;
+  if (!isObject(values)) return false;
   for (const key of Object.keys(values)) {
     const value = values[key];
     if (value === undefined) continue;
-    if (value === null) return false;
-    const guess = key.length + (value.data instanceof Uint8Array ? value.data.length : 0) + 8;
+    // Generated code loses such an entry, so this is not the place to send it.
+    if (value === null || key === '__proto__') return false;
+    const guess = key.length + contentLength(value) + 8;
     pen.tag(tag);
     const at = pen.open(guess);
-    if (key !== '') {
-      pen.tag(10);
-      pen.string(key);
-    }
-    if (!writeValue(pen, 18, value)) return false;
+    if (!writeText(pen, 10, key) || !writeValue(pen, 18, value)) return false;
     pen.close(at, guess);
   }
   return true;
 }
 
 /** An object below `tag`, if there is one. Those with events or with entries by number are not usual. */
-export function writeObject(pen: Pen, tag: number, object: Given<data.ObjData> | null | undefined): boolean {
-  if (object === undefined || object === null) return true;
-  const { metadata, event, legacyEntries, entries } = object;
-  if ((event ?? undefined) !== undefined) return false;
-  if (legacyEntries !== undefined && legacyEntries !== null && Object.keys(legacyEntries).length > 0) return false;
-  const guess = guessObject(object);
+export function writeObject(pen: Pen, tag: number, object: unknown): boolean {
+  if (isAbsent(object)) return true;
+  if (!isObject(object)) return false;
+  const { metadata, event, legacyEntries, entries } = object as Fields<keyof data.ObjData>;
+  if (!isAbsent(event) || (!isAbsent(legacyEntries) && Object.keys(legacyEntries).length > 0)) return false;
+  let guess = isAbsent(metadata) ? 0 : 24;
+  if (isObject(entries)) for (const value of Object.values(entries)) guess += 20 + contentLength(value);
   pen.tag(tag);
   const at = pen.open(guess);
-  if (!writeMetadata(pen, metadata) || !writeValues(pen, 34, entries as GivenValues | undefined)) return false;
+  if (!writeMetadata(pen, metadata) || !writeValues(pen, 34, entries)) return false;
   pen.close(at, guess);
   return true;
 }
 
-function guessObject({ metadata, entries }: Given<data.ObjData>): number {
-  let guess = 0;
-  if ((metadata ?? undefined) !== undefined) guess += 24;
-  for (const value of Object.values((entries ?? {}) as GivenValues)) {
-    guess += 20 + ((value as Given<data.ValData> | undefined)?.data instanceof Uint8Array ? Number(value.data?.length) : 0);
-  }
-  return guess;
+function contentLength(value: unknown): number {
+  const content = isObject(value) ? value['data'] : undefined;
+  return content instanceof Uint8Array ? content.length : 0;
 }
 
-function writeMetadata(pen: Pen, metadata: Given<data.ObjMeta> | null | undefined): boolean {
-  if (metadata === undefined || metadata === null) return true;
-  const { version } = metadata;
+function writeMetadata(pen: Pen, metadata: unknown): boolean {
+  if (isAbsent(metadata)) return true;
+  if (!isObject(metadata)) return false;
+  const { version, objectId } = metadata as Fields<keyof data.ObjMeta>;
   pen.tag(10);
   const at = pen.open(0);
-  if (!writeTarget(pen, metadata) || !writeOptionalText(pen, 34, metadata.objectId)) return false;
-  if ((version ?? undefined) !== undefined) {
+  if (!writeTarget(pen, metadata) || !writeOptionalText(pen, 34, objectId)) return false;
+  if (!isAbsent(version)) {
     if (!isWhole(version)) return false;
     // Field 100 has a tag of two bytes.
     pen.varint(800);
@@ -128,14 +136,14 @@ function writeMetadata(pen: Pen, metadata: Given<data.ObjMeta> | null | undefine
 
 export function readValue(scanner: Scanner, end: number): data.ValData {
   let content: Buffer | undefined;
-  let type = 0;
+  let type: data.ValType = 0;
   while (scanner.more(end)) {
     switch (scanner.small()) {
       case 10:
         content = scanner.copy(end);
         break;
       case 16:
-        type = scanner.small();
+        type = scanner.small() as data.ValType;
         break;
       default:
         scanner.giveUp();

@@ -85,7 +85,7 @@ export class EdgeCaller implements MethodCaller, CallSetting, RequestEncoder {
     const { requestType } = this.method;
     let payload: Uint8Array;
     try {
-      payload = this.codec.encode(requestType, requestType.fromPartial(message));
+      payload = this.codec.encodePartial(requestType, message);
     } catch (error) {
       throw oaasError('Internal', `a request of ${this.path} cannot be encoded`, { cause: error });
     }

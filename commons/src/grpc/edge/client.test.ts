@@ -32,7 +32,7 @@ async function serve(own: TestHandlers, carrier: 'edge' | 'grpc-js' = 'edge'): P
   return (await server.listen({ host: '127.0.0.1', port: 0 })).port;
 }
 
-const sized = (size: number) => ({ payload: { type: 0, body: Buffer.alloc(size, 7) } });
+const sized = (size: number) => ({ payload: { type: 0 as const, body: Buffer.alloc(size, 7) } });
 
 describe('responses that are not read', () => {
   const endless: TestHandlers = {

@@ -1,5 +1,7 @@
 import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
+import { payloadCopyMax } from '../../http2/index.ts';
 import type { MessageType } from '../definition.ts';
+import { Pen, Scanner } from '../fast/index.ts';
 
 /** The codec of a type as ts-proto generates it: it goes on with a reader or writer that it is given. */
 interface StreamingType {
@@ -15,12 +17,46 @@ const keptBytes = 256 * 1024;
  * whose buffer has grown to the usual size, and one reader for all messages of a chunk from the socket.
  */
 export class Codec {
+  private readonly pen = new Pen(payloadCopyMax);
+  private readonly scanner = new Scanner();
   private writer = new BinaryWriter();
   private reader = new BinaryReader(new Uint8Array(0));
   private chunk: Uint8Array | undefined = undefined;
   private readonly takesReader = new WeakMap<MessageType, boolean>();
 
+  /** Encodes a whole message. Up to `payloadCopyMax` bytes are only valid until the next call. */
   encode(type: MessageType, message: unknown): Uint8Array {
+    return this.draw(type, message) ?? this.write(type, message);
+  }
+
+  /** Encodes a message of which fields may be missing. */
+  encodePartial(type: MessageType, message: unknown): Uint8Array {
+    const drawn = this.draw(type, message);
+    if (drawn === undefined) return this.write(type, type.fromPartial(message));
+    return drawn.length <= payloadCopyMax ? Buffer.from(drawn) : drawn;
+  }
+
+  /** Decodes `bytes[start, end)`. What the type does not copy still lies in `bytes`. */
+  decode(type: MessageType, bytes: Uint8Array, start: number, end: number): unknown {
+    const { fast } = type;
+    if (fast !== undefined) {
+      const { scanner } = this;
+      scanner.start(bytes, start);
+      const message = fast.read(scanner, end);
+      if (!scanner.hasGivenUp) return message;
+    }
+    return this.read(type, bytes, start, end);
+  }
+
+  /** By hand; undefined when the message is none of the usual kind. */
+  private draw({ fast }: MessageType, message: unknown): Uint8Array | undefined {
+    if (fast === undefined) return undefined;
+    const { pen } = this;
+    pen.reset();
+    return fast.write(pen, message as never) ? pen.take() : undefined;
+  }
+
+  private write(type: MessageType, message: unknown): Uint8Array {
     try {
       const payload = (type as StreamingType).encode(message, this.writer).finish();
       if (payload.length > keptBytes) this.writer = new BinaryWriter();
@@ -32,8 +68,7 @@ export class Codec {
     }
   }
 
-  /** Decodes `bytes[start, end)`. What the type does not copy still lies in `bytes`. */
-  decode(type: MessageType, bytes: Uint8Array, start: number, end: number): unknown {
+  private read(type: MessageType, bytes: Uint8Array, start: number, end: number): unknown {
     if (!this.readsInPlace(type)) return type.decode(bytes.subarray(start, end));
     if (this.chunk !== bytes) {
       this.reader = new BinaryReader(bytes);
