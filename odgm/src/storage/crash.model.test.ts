@@ -327,10 +327,9 @@ class Twin {
     await Promise.all(this.#waiting.splice(0));
   }
 
-  /** What built on a refused call, before this twin heard of the refusal, does not fit the log. */
   #refusal(error: unknown): void {
-    const codes = this.#wasFull ? ['StorageFull', 'InvalidArgument'] : [];
-    expect(codes).toContain((error as { code?: unknown }).code);
+    expect((error as { code?: unknown }).code).toBe('StorageFull');
+    expect(this.#wasFull).toBe(true);
   }
 
   #isQuiet(): boolean {

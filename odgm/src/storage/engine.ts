@@ -114,8 +114,8 @@ export interface Engine extends Storage {
    * Resolves when all the writes, and the operations, are durable, atomically; readers see them from then on. With
    * operations a snapshot is installed: the state as of its index, together with the `reset` of the log. Calls that overlap
    * share a flush of the disk and resolve in order. Rejects with `InvalidArgument` for entries that do not fit the
-   * log, `StorageFull` (nothing of it is there; also rejects the calls after it that are waiting: retry when there is
-   * space), `ResourceExhausted` when too much waits, `Unavailable` once closed or failed.
+   * log, `StorageFull` (nothing of it is there; all calls after it are rejected, too, until its caller can have heard of
+   * it: try again in the same order), `ResourceExhausted` when too much waits, `Unavailable` once closed or failed.
    */
   append(writes: readonly LogWrite[], operations?: readonly WriteOperation[]): Promise<void>;
   /**

@@ -322,6 +322,27 @@ describe('a full disk', () => {
     expect(again.log(1).lastIndex).toBe(1);
   });
 
+  it('refuses what is called before a caller could hear of a refusal, so that nothing gets out of order', async () => {
+    const engine = await open();
+    disk.capacity = disk.fileBytes;
+    const order: string[] = [];
+    const append = (index: number): Promise<void> =>
+      engine.append([{ group: 1, entries: entries(index, 1, 5000) }]).catch((error: unknown) => {
+        order.push(`${String(index)} ${(error as { code: string }).code}`);
+      });
+    // Calls without end, whatever happens to the ones before.
+    const calls: Promise<void>[] = [];
+    for (let index = 1; order.length === 0; index++) {
+      calls.push(append(index));
+      await Promise.resolve();
+    }
+    await Promise.all(calls);
+    expect(order).toEqual(calls.map((_, i) => `${String(i + 1)} StorageFull`));
+    disk.capacity = Infinity;
+    for (let index = 1; index <= calls.length; index++) await append(index);
+    expect(engine.log(1).lastIndex).toBe(calls.length);
+  });
+
   it('lets writes wait for the base, then refuses them while it is full, then takes them again', async () => {
     const engine = await open({ flushBytes: 2000, memtableBytes: 8000, segmentBytes: 1024 * 1024 });
     disk.capacity = disk.fileBytes;

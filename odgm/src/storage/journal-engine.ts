@@ -77,6 +77,7 @@ export async function openJournalEngine(options: JournalEngineOptions): Promise<
 class JournalEngine implements Engine {
   readonly isDurable = true;
   readonly #options: JournalEngineOptions;
+  readonly #turn: () => Promise<void>;
   readonly #retentionBytes: number;
   readonly #segments: Segments;
   readonly #memtables: Memtables;
@@ -96,6 +97,7 @@ class JournalEngine implements Engine {
 
   constructor(options: JournalEngineOptions) {
     this.#options = options;
+    this.#turn = options.turn ?? turnOfTheLoop;
     this.#retentionBytes = options.retentionBytes ?? 256 * mebibyte;
     const { files, logger, base, timers } = options;
     this.#segments = new Segments({ files, logger, segmentBytes: options.segmentBytes ?? 64 * mebibyte });
@@ -107,7 +109,7 @@ class JournalEngine implements Engine {
       flushBytes: options.flushBytes ?? 16 * mebibyte,
       flushKeys: options.flushKeys ?? 8192,
       maxAgeMs: options.flushAgeMs ?? 1000,
-      turn: options.turn ?? turnOfTheLoop,
+      turn: this.#turn,
       hasNews: () => this.#dirty.size > 0 || this.#dropped.size > 0 || this.#journal?.sequence !== this.#captured,
       capture: () => this.#capture(),
       failed: (error) => this.#journal?.fail(error),
@@ -144,6 +146,7 @@ class JournalEngine implements Engine {
       sequence,
       maxWaitingBytes: this.#options.maxWaitingBytes ?? 256 * mebibyte,
       room: () => this.#memtables.room(),
+      turn: this.#turn,
       landed: () => {
         this.#memtables.changed();
       },
@@ -306,12 +309,13 @@ class JournalEngine implements Engine {
   #append(writes: readonly LogWrite[], operations: readonly WriteOperation[], isMove: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       try {
-        checkOperations(operations);
-        checkWrites(writes, (group) => this.#logOf(group));
         const journal = this.#writable();
         let bytes = bytesOfAll(operations);
         for (const { entries } of writes) for (const { data } of entries ?? []) bytes += data.length + 5;
         const frame = journal.begin(bytes);
+        // After that: what builds on a call that was just refused for lack of space is refused for that, too.
+        checkOperations(operations);
+        checkWrites(writes, (group) => this.#logOf(group));
         // Both end up in one frame, which is there as a whole or not at all.
         if (operations.length > 0) journal.add(this.#encoded(operations, frame, nothing, nothing));
         const changes = writes.map((write) => new LogChange(this.#logOf(write.group), write, frame));

@@ -23,6 +23,8 @@ export interface JournalOptions {
   readonly maxWaitingBytes: number;
   /** Waits until there is room for what the next frame will bring. Rejects with `StorageFull`. */
   readonly room: () => Promise<void> | undefined;
+  /** Lets the event loop turn. */
+  readonly turn: () => Promise<void>;
   /** Called after each frame. */
   readonly landed: () => void;
   /** Called once, when the disk can no longer be trusted. */
@@ -47,6 +49,8 @@ export class Journal {
   #spare: Frame[] = [newFrame()];
   #running: Promise<void> | undefined;
   #failure: Error | undefined;
+  /** Calls were just refused, and their callers may not know yet. */
+  #refusal: Error | undefined;
   /** Of the last frame that landed. */
   sequence: number;
   /** Frames written. */
@@ -64,6 +68,7 @@ export class Journal {
   /** Where to encode a call's records, to be followed by {@link add} at once. Throws when nothing can be taken. */
   begin(bytes: number): FrameBuilder {
     if (this.#failure !== undefined) throw this.#failure;
+    if (this.#refusal !== undefined) throw this.#refusal;
     const { maxWaitingBytes } = this.#options;
     const waitingBytes = this.#queue.reduce((sum, { builder }) => sum + builder.length, 0);
     if (waitingBytes > maxWaitingBytes) {
@@ -151,8 +156,12 @@ export class Journal {
     for (const pending of waiting) pending.resolve();
   }
 
-  /** What waits may build on what could not be written: all of it is refused. */
+  /**
+   * What waits may build on what could not be written: all of it is refused, and so is what is called before the callers
+   * could hear of it. A caller that tries again in the order of its calls then never gets them out of order.
+   */
   #rejectAll(error: Error): void {
+    this.#refusal = error;
     const frames = this.#queue;
     this.#queue = [];
     const rejected = frames.flatMap(({ waiting }) => waiting);
@@ -160,6 +169,9 @@ export class Journal {
     this.#queue = [this.#spare.pop() ?? newFrame()];
     for (const pending of rejected) pending.cancel();
     for (const pending of rejected) pending.reject(error);
+    void this.#options.turn().then(() => {
+      this.#refusal = undefined;
+    });
   }
 
   #release(frame: Frame): void {

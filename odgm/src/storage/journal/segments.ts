@@ -23,8 +23,9 @@ export interface SegmentOptions {
   readonly logger: Logger;
 }
 
-/** The first segment is smaller, so that a node that does little takes little. */
+/** The first segment is smaller, and each is so many times the one before, so that a node that does little takes little. */
 const firstSegmentBytes = 4 * 1024 * 1024;
+const growth = 4;
 const fillBytes = 1024 * 1024;
 const spareName = 'spare';
 
@@ -107,7 +108,7 @@ export class Segments {
     const last = this.last;
     if (last === undefined || this.#next !== undefined || this.#preparing !== undefined || this.#hasGivenUp) return;
     if (last.position * 2 < last.capacity) return;
-    this.#preparing = this.#prepare(last.id + 1)
+    this.#preparing = this.#prepare(last.id + 1, Math.min(this.#options.segmentBytes, last.capacity * growth))
       .catch(async (error: unknown) => {
         this.#hasGivenUp = true;
         if (!isFull(error))
@@ -139,7 +140,7 @@ export class Segments {
     await this.#next?.file.close();
   }
 
-  async #prepare(id: number): Promise<void> {
+  async #prepare(id: number, length: number): Promise<void> {
     const { files, segmentBytes } = this.#options;
     const name = segmentName(id);
     if (this.#hasSpare) {
@@ -150,7 +151,7 @@ export class Segments {
       this.#next = segmentOf(id, file, segmentBytes);
       return;
     }
-    this.#next = await this.#filled(id, segmentBytes);
+    this.#next = await this.#filled(id, length);
   }
 
   /** The very first one. Without space for zeros it grows as it is written. */
@@ -170,8 +171,9 @@ export class Segments {
       const zeros = Buffer.alloc(Math.min(fillBytes, length));
       for (let at = 0; at < length; at += zeros.length) {
         await file.write([at + zeros.length > length ? zeros.subarray(0, length - at) : zeros], at);
+        // Piece by piece: one large flush would hold up those of the frames.
+        await file.datasync();
       }
-      await file.datasync();
       await files.syncNames();
       return segmentOf(id, file, length);
     } catch (error) {
