@@ -1,6 +1,5 @@
 /** Pure: Merkle search trees, their difference, history and exchange; set hashes. */
 export { type Difference, type HashFunction, type Key, type KeyRange, type PageHash, type PageStore } from './types.ts';
-export {} from './keyed-hash.ts';
 export { MemoryPageStore } from './memory-store.ts';
 export { Pages, type PagesOptions } from './pages.ts';
 export { type Entry, MerkleSearchTree } from './tree.ts';
