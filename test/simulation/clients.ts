@@ -1,4 +1,4 @@
-import { isOaasError, toOaasError } from '@oaas/commons/errors';
+import { type OaasError, toOaasError } from '@oaas/commons/errors';
 import { type Random, sleep } from '@oaas/commons/time';
 import type { Mutation, RaftShard } from '@oaas/odgm/shard';
 import { History, type ObjectInput, type ObjectOutput, type Recorded } from '@oaas/odgm/testkit/sim';
@@ -71,7 +71,7 @@ export class Clients {
     const member = this.#leaders.get(shard) ?? 1 + Math.floor(this.#random.next() * this.#cluster.nodes.length);
     const record = this.history.call(key, input, client);
     try {
-      const output = await this.#cluster.ask(member, timeoutMs, (node) => {
+      const output = await this.#cluster.ask(member, timeoutMs, async (node): Promise<ObjectOutput | 'elsewhere'> => {
         const replica = node.shards.get(shard);
         return replica === undefined ? 'elsewhere' : perform(replica, key, input);
       });
@@ -104,8 +104,8 @@ export class Clients {
     input: ObjectInput,
     record: Recorded<ObjectOutput>,
   ): boolean {
-    const error = toOaasError(thrown);
-    if (isOaasError(error, 'VersionConflict')) {
+    const error: OaasError = toOaasError(thrown);
+    if (error.code === 'VersionConflict') {
       this.#told(client, key, input, { type: 'conflict', current: Number(error.details?.['currentVersion']) }, record);
       return true;
     }

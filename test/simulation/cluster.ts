@@ -133,16 +133,16 @@ export class Cluster {
     const { tuning, engine: sizes } = this.plan;
     const disk = this.disks.get(process.node.id);
     if (disk === undefined) throw new Error('a node without a disk');
-    let host: RaftHost | undefined;
+    const later: { host?: RaftHost } = {};
     const engine = await openJournalEngine({
       ...{ ...disk.mount(process), ...sizes, timers, logger: silent, turn: () => sleep(timers, 0) },
       onFailure: (error) => {
         this.#restart(process, error);
       },
-      onRetention: (hints) => host?.relieve(hints),
+      onRetention: (hints) => later.host?.relieve(hints),
     });
     const mesh = createSimMesh(this.network, process, { number: member });
-    host = new RaftHost({
+    const host = new RaftHost({
       ...{ engine, mesh, self: member, clock, timers, random, logger: silent, tuning },
       schedule: (run) => void timers.after(0, run),
       events: {
@@ -150,7 +150,9 @@ export class Cluster {
           this.note(`${process.node.id} group ${group} leader ${leader} term ${term}`);
         },
         members: (group, { voters, learners, votersOutgoing }) => {
-          this.note(`${process.node.id} group ${group} voters ${voters} | ${learners} | ${votersOutgoing}`);
+          this.note(
+            `${process.node.id} group ${group} voters ${voters.join()} | ${learners.join()} | ${votersOutgoing.join()}`,
+          );
         },
         failed: (group, error) => {
           if (!process.isAlive) return;
@@ -162,6 +164,7 @@ export class Cluster {
         },
       },
     });
+    later.host = host;
     const node: Running = { process, engine, host, shards: new Map() };
     mesh.setPeers(this.#peers.filter(({ number }) => number !== member));
     this.running.set(member, node);

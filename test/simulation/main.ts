@@ -2,6 +2,8 @@
 // npm run sim -- --mutations [--only NAME]
 // Plays whole clusters in virtual time: fresh seeds from N upwards, until M minutes of real time are over.
 import { parseArgs } from 'node:util';
+import { playWith } from './mutate.ts';
+import { mutations } from './mutations.ts';
 import { play, PlayFailure } from './play.ts';
 
 const { values } = parseArgs({
@@ -60,4 +62,37 @@ async function playSeeds(): Promise<boolean> {
   return true;
 }
 
-process.exitCode = (await playSeeds()) ? 0 : 1;
+/** Each re-introduced bug must be found within its number of seeds. */
+async function playMutations(): Promise<boolean> {
+  const chosen = mutations.filter(({ name }) => values.only === undefined || name.includes(values.only));
+  let missed = 0;
+  for (const [i, mutation] of chosen.entries()) {
+    const mutated = await playWith(mutation, i);
+    const first = Number(values.seed);
+    const found = await firstFailure(
+      mutated,
+      first,
+      values.seeds === undefined ? mutation.seeds : Number(values.seeds),
+    );
+    if (found === undefined) missed += 1;
+    console.log(
+      `${found === undefined ? 'MISSED' : 'caught'}: ${mutation.name}${found === undefined ? '' : `: ${found}`}`,
+    );
+  }
+  console.log(`${String(chosen.length - missed)} of ${String(chosen.length)} mutations caught`);
+  return missed === 0;
+}
+
+async function firstFailure(mutated: typeof play, first: number, count: number): Promise<string | undefined> {
+  for (let seed = first; seed < first + count; seed += 1) {
+    try {
+      await mutated({ seed, nodes: Number(values.nodes) });
+    } catch (error) {
+      const [line] = String(error instanceof Error ? error.message : error).split('\n');
+      return `seed ${String(seed)} (${String(seed - first + 1)}.), ${line ?? ''}`;
+    }
+  }
+  return undefined;
+}
+
+process.exitCode = (await (values.mutations ? playMutations() : playSeeds())) ? 0 : 1;

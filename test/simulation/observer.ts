@@ -86,8 +86,8 @@ export class Observer {
 
   #checkState(member: number, engine: Engine, group: RaftGroup): void {
     const { applied } = group;
-    let states = this.#states.get(group.group);
-    if (states === undefined) this.#states.set(group.group, (states = new Map()));
+    const states = this.#states.get(group.group) ?? new Map<number, Seen>();
+    this.#states.set(group.group, states);
     const hash = stateHash(engine, group);
     const seen = states.get(applied);
     if (seen === undefined) states.set(applied, { hash, member });

@@ -1,0 +1,207 @@
+/** A bug that is put back into the source, for the time of a run, to see that the simulation finds it. */
+export interface Mutation {
+  readonly name: string;
+  /** Relative to the root of the repository. */
+  readonly file: string;
+  /** Must be there exactly once. */
+  readonly find: string;
+  readonly replace: string;
+  /** Fresh seeds within which it must be found. */
+  readonly seeds: number;
+}
+
+const raft = 'odgm/src/raft/raft.ts';
+const log = 'odgm/src/raft/log.ts';
+const tracker = 'odgm/src/raft/tracker/tracker.ts';
+const group = 'odgm/src/replication/group.ts';
+const receiver = 'odgm/src/replication/snapshot-receiver.ts';
+
+export const mutations: readonly Mutation[] = [
+  {
+    name: 'a vote is sent before it is on disk',
+    file: raft,
+    find: `      case MessageType.MsgVoteResp:
+      case MessageType.MsgPreVoteResp:
+        this.messagesAfterAppend.push(message);`,
+    replace: `        this.messagesAfterAppend.push(message);
+        return;
+      case MessageType.MsgVoteResp:
+      case MessageType.MsgPreVoteResp:
+        this.messages.push(message);`,
+    seeds: 200,
+  },
+  {
+    name: 'a vote is not written at all',
+    file: group,
+    find: `(state.term !== this.#storedTerm || state.vote !== this.#storedVote)`,
+    replace: `state.term !== this.#storedTerm && state.vote === -1`,
+    seeds: 60,
+  },
+  {
+    name: 'a node votes twice in a term',
+    file: raft,
+    find: `      (this.vote === noNode && this.lead === noNode) ||`,
+    replace: `      this.lead === noNode ||`,
+    seeds: 60,
+  },
+  {
+    name: 'a candidate with a shorter log gets votes',
+    file: log,
+    find: `return term > lastTerm || (term === lastTerm && index >= this.lastIndex());`,
+    replace: `return term >= lastTerm || index >= this.lastIndex();`,
+    seeds: 60,
+  },
+  {
+    name: 'learners count for the quorum of a commit',
+    file: tracker,
+    find: `this.#incoming = this.members.filter(({ id }) => config.voters.includes(id));`,
+    replace: `this.#incoming = this.members;`,
+    seeds: 60,
+  },
+  {
+    name: 'a commit needs one voter less than a majority',
+    file: 'odgm/src/raft/quorum/majority.ts',
+    find: `return reached[count - majorityOf(count)] as number;`,
+    replace: `return reached[Math.min(count - 1, count - majorityOf(count) + 1)] as number;`,
+    seeds: 60,
+  },
+  {
+    name: 'the outgoing half of a joint configuration has no say in commits',
+    file: tracker,
+    find: `return this.#outgoing.length === 0 ? incoming : Math.min(incoming, this.#reached(this.#outgoing));`,
+    replace: `return incoming;`,
+    seeds: 300,
+  },
+  {
+    name: 'messages of earlier terms are taken',
+    file: raft,
+    find: `    } else if (message.term < this.term && message.term !== 0) {`,
+    replace: `    } else if (message.term < this.term && message.term !== 0 && message.type !== MessageType.MsgApp) {`,
+    seeds: 60,
+  },
+  {
+    name: 'the entry before new ones is not compared',
+    file: log,
+    find: `if (!this.matchTerm(prevIndex, prevTerm)) return undefined;`,
+    replace: `if (prevIndex > this.lastIndex() || prevTerm < 0) return undefined;`,
+    seeds: 60,
+  },
+  {
+    name: 'a heartbeat commits what the follower need not have',
+    file: raft,
+    find: `const commit = Math.min(progress.match, this.log.committed);`,
+    replace: `const commit = this.log.committed;`,
+    seeds: 60,
+  },
+  {
+    name: 'entries are applied before they are committed',
+    file: log,
+    find: `    this.commitTo(Math.min(leaderCommit, lastNew));`,
+    replace: `    this.commitTo(lastNew);`,
+    seeds: 60,
+  },
+  {
+    name: 'entries are acknowledged before they are on disk',
+    file: raft,
+    find: `      case MessageType.MsgAppResp:
+      case MessageType.MsgVoteResp:
+      case MessageType.MsgPreVoteResp:
+        this.messagesAfterAppend.push(message);`,
+    replace: `      case MessageType.MsgAppResp:
+        this.messages.push(message);
+        return;
+      case MessageType.MsgVoteResp:
+      case MessageType.MsgPreVoteResp:
+        this.messagesAfterAppend.push(message);`,
+    seeds: 60,
+  },
+  {
+    name: 'the journal says that a frame is on disk without a flush',
+    file: 'odgm/src/storage/journal/journal.ts',
+    find: `await segment.file.datasync();`,
+    replace: `await Promise.resolve();`,
+    seeds: 60,
+  },
+  {
+    name: 'a leader answers reads without asking a quorum',
+    file: raft,
+    find: `if (this.#config.readOnlyOption === 'leaseBased' || this.tracker.isOnlyVoter(this.id)) {`,
+    replace: `if (this.role === 'leader') {`,
+    seeds: 100,
+  },
+  {
+    name: 'a leader answers reads before the first commit of its term',
+    file: raft,
+    find: `    if (this.log.matchTerm(this.log.committed, this.term)) {
+      this.#startRead(request);`,
+    replace: `    if (request.term >= 0) {
+      this.#startRead(request);`,
+    seeds: 200,
+  },
+  {
+    name: 'a read does not wait until its index is applied',
+    file: 'odgm/src/replication/reads.ts',
+    find: `if (applied >= state.index) round.resolve();`,
+    replace: `if (applied >= 0) round.resolve();`,
+    seeds: 60,
+  },
+  {
+    name: 'a lease lasts three times as long as it may',
+    file: 'odgm/src/replication/lease.ts',
+    find: `const lengthMs = (electionTicks - 2) * tickMs * (1 - drift);`,
+    replace: `const lengthMs = 3 * electionTicks * tickMs * (1 - drift);`,
+    seeds: 200,
+  },
+  {
+    name: 'the applied index is forgotten when a snapshot is installed',
+    file: group,
+    find: `    this.#applied = index;
+    this.#appliedTerm = term;
+    this.#generation = install.generation;`,
+    replace: `    this.#generation = install.generation;`,
+    seeds: 60,
+  },
+  {
+    name: 'a snapshot is installed before all of it came',
+    file: receiver,
+    find: `if (!decoder.isComplete) throw oaasError('DataLoss', 'a snapshot ended too early');`,
+    replace: ``,
+    seeds: 300,
+  },
+  {
+    name: 'a resumed snapshot leaves out one record',
+    file: receiver,
+    find: `staging.last = Uint8Array.from(records.at(-1)?.key ?? noBytes);`,
+    replace: `staging.last = Uint8Array.from([...(records.at(-1)?.key ?? noBytes), 255]);
+        if (records.length > 1) await engine.write([{ type: 'delete', key: Buffer.concat([prefix, records[0]?.key ?? noBytes]) }]);`,
+    seeds: 60,
+  },
+  {
+    name: 'a change of members is accepted while one is pending',
+    file: raft,
+    find: `    if (this.#pendingConfIndex > this.log.applied) return 'another change may not be applied yet';`,
+    replace: ``,
+    seeds: 300,
+  },
+  {
+    name: 'a proposal that may be in the log is answered as not done',
+    file: 'odgm/src/replication/proposals.ts',
+    find: `proposal.term < term && proposal.index >= index ? 'notApplied' : 'unknown'`,
+    replace: `'notApplied'`,
+    seeds: 200,
+  },
+  {
+    name: 'compare-and-set is decided when it is proposed',
+    file: 'odgm/src/shard/apply.ts',
+    find: `if (mutation.expectedVersion !== undefined && mutation.expectedVersion !== current) {`,
+    replace: `if (mutation.expectedVersion !== undefined && mutation.expectedVersion > current) {`,
+    seeds: 60,
+  },
+  {
+    name: 'a leader commits entries of earlier terms by counting',
+    file: log,
+    find: `if (index <= this.committed || !this.matchTerm(index, term)) return false;`,
+    replace: `if (index <= this.committed || term === 0) return false;`,
+    seeds: 300,
+  },
+];
