@@ -35,7 +35,7 @@ export async function openPlatform(sandbox: StartedSandbox): Promise<Platform> {
       eventually(
         () => pm.getSource(source),
         (found) =>
-          found.applied_commit?.id === commit ||
+          (found.applied_commit?.id === commit && found.phase === 'Synced') ||
           (found.attempted_commit?.id === commit && ['Refused', 'Failed'].includes(found.phase)),
         { what: `the source has dealt with ${commit}` },
       ),
@@ -69,7 +69,7 @@ export const test = base.extend<{ console: Console }, { platform: Platform }>({
   console: async ({ page, platform }, use) => {
     const { url, user, password } = platform.sandbox.ready.console;
     const shown = new Console(page, url);
-    await shown.signIn(user, password);
+    await shown.enter(user, password);
     await use(shown);
   },
 });

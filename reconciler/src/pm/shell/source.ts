@@ -193,7 +193,9 @@ export class SourceController {
   #request(request: SyncRequest): void {
     if (this.#abort.signal.aborted) return;
     const sameCommit = this.#current?.request.commit === request.commit;
-    if (sameCommit && request.trigger === 'poll') return;
+    // A push is seen twice, by the webhook and by a poll; only people ask for the same commit again.
+    const isUnderWay = sameCommit || this.#next?.commit === request.commit;
+    if (isUnderWay && (request.trigger === 'poll' || request.trigger === 'webhook')) return;
     this.#next = request;
     if (!sameCommit) this.#current?.abort.abort();
     this.#work = this.#work.then(() => this.#workOff());
