@@ -87,19 +87,32 @@ const endings: readonly Ending[] = ['ended', 'reset-by-peer', 'reset-by-us'];
 
 /** The last streams that closed, as many as `size`; what is older counts as unknown. Cheap to add to, slow to ask. */
 export class RecentlyClosed {
-  private readonly ids: Int32Array;
-  private readonly how: Uint8Array;
+  private ids: Int32Array;
+  private how: Uint8Array;
   private next = 0;
+  private readonly size: number;
 
+  /** Takes memory as it is needed: most connections reset no stream, ever. */
   constructor(size: number) {
-    this.ids = new Int32Array(size);
-    this.how = new Uint8Array(size);
+    this.size = size;
+    this.ids = new Int32Array(0);
+    this.how = new Uint8Array(0);
   }
 
   add(id: number, ending: Ending): void {
+    if (this.next === this.ids.length) this.grow();
     this.ids[this.next] = id;
     this.how[this.next] = endings.indexOf(ending);
-    this.next = this.next + 1 === this.ids.length ? 0 : this.next + 1;
+    this.next = this.next + 1 === this.size ? 0 : this.next + 1;
+  }
+
+  private grow(): void {
+    const length = Math.min(this.size, Math.max(16, this.ids.length * 4));
+    const [ids, how] = [new Int32Array(length), new Uint8Array(length)];
+    ids.set(this.ids);
+    how.set(this.how);
+    this.ids = ids;
+    this.how = how;
   }
 
   get(id: number): Ending | undefined {

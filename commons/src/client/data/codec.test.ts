@@ -9,6 +9,7 @@ import { dataServiceDefinition } from './definition.ts';
 const { methods } = dataServiceDefinition;
 /** The hand-written codec beside the generated one, which is the measure of all things here. */
 const types = [
+  ['EmptyResponse', methods.set.responseType, data.EmptyResponse],
   ['SingleObjectRequest', methods.get.requestType, data.SingleObjectRequest],
   ['SetObjectRequest', methods.set.requestType, data.SetObjectRequest],
   ['ObjectResponse', methods.get.responseType, data.ObjectResponse],
@@ -64,6 +65,7 @@ const target = { clsId: text, legacyObjectId: seldom(legacyId), objectId: maybe(
 const keyed = { ...target, legacyKey: seldom(uint32), key: maybe(text) };
 
 const messages: Readonly<Record<(typeof types)[number][0], fc.Arbitrary<object>>> = {
+  EmptyResponse: fc.constant({}),
   SingleObjectRequest: fc.record({ ...target, partitionId: uint32 }),
   SetObjectRequest: fc.record({ ...target, partitionId: int32, object: maybe(object) }),
   ObjectResponse: fc.record({ obj: maybe(object) }),

@@ -3,6 +3,7 @@ import type { FastCodec } from '../../grpc/index.ts';
 import * as messages from './messages.ts';
 
 const codecs = new Map<object, FastCodec>([
+  [data.EmptyResponse, messages.emptyResponse],
   [data.SingleObjectRequest, messages.singleObjectRequest],
   [data.SetObjectRequest, messages.setObjectRequest],
   [data.ObjectResponse, messages.objectResponse],

@@ -20,6 +20,14 @@ interface CodecOf<T extends object> {
   read(scanner: Scanner, end: number): T;
 }
 
+export const emptyResponse: CodecOf<data.EmptyResponse> = {
+  write: () => true,
+  read: (scanner, end) => {
+    if (scanner.more(end)) scanner.giveUp();
+    return {};
+  },
+};
+
 export const singleObjectRequest: CodecOf<data.SingleObjectRequest> = {
   write: (pen, message) => writeTarget(pen, message) && writeOptionalText(pen, 34, message.objectId),
   read: (scanner, end) => {
