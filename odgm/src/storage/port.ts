@@ -37,6 +37,7 @@ export interface StorageSnapshot extends StorageReader {
 }
 
 export interface StorageUsage {
+  /** Keys. A durable engine counts them as of its last checkpoint. */
   readonly entries: number;
   /** Bytes on disk, or of keys and values in memory. */
   readonly bytes: number;
