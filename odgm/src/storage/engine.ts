@@ -84,6 +84,25 @@ export interface ScrubQuery {
   readonly maxBytes?: number | undefined;
 }
 
+/** Where a look at the journal goes on. */
+export interface JournalPlace {
+  readonly segment: number;
+  readonly position: number;
+}
+
+/** What a look at the journal found. */
+export interface JournalScrub {
+  readonly bytes: number;
+  readonly bad: readonly {
+    readonly file: string;
+    readonly offset: number;
+    /** Groups that have log entries there. */
+    readonly groups: readonly number[];
+  }[];
+  /** Where to go on; absent at the end. */
+  readonly next?: JournalPlace | undefined;
+}
+
 /** Figures of the engine, for metrics. Bytes and counts. */
 export interface EngineStatus {
   readonly groups: number;
@@ -129,6 +148,12 @@ export interface Engine extends Storage {
   checkpoint(): Promise<void>;
   /** Reads stored values of a range and verifies them, past everything kept in memory. Bounded by `maxBytes`. */
   scrub(query: ScrubQuery): ScrubResult;
+  /**
+   * Reads the journal and verifies it, from the beginning or from where the last look ended, until it has seen this many
+   * bytes. A file with a damaged frame is no longer written to, and cleared away as soon as nothing in it is needed: a
+   * later start would refuse it.
+   */
+  scrubJournal(from: JournalPlace | undefined, maxBytes: number): JournalScrub;
   status(): EngineStatus;
 }
 

@@ -24,10 +24,10 @@ export function failed(path: string, cause: unknown): Error {
   });
 }
 
-/** A file that cannot be used from an offset on. */
-export function corruptAt(file: string, offset: number, why: string): Error {
+/** A file that cannot be used from an offset on. `group`: whose log it is of. */
+export function corruptAt(file: string, offset: number, why: string, group?: number): Error {
   return oaasError('StorageCorrupt', `${file} cannot be used at byte ${String(offset)}: ${why}`, {
     remedy: 'Restore the directory from a backup, or move it away and let the node be filled from its replicas.',
-    details: { file, offset },
+    details: group === undefined ? { file, offset } : { file, offset, group },
   });
 }

@@ -13,6 +13,8 @@ export type {
   EngineStatus,
   GroupLog,
   HardState,
+  JournalPlace,
+  JournalScrub,
   LogEntry,
   LogEntryType,
   LogPosition,

@@ -12,6 +12,7 @@ import { Log, type Run, type StoredRun } from './group-log.ts';
 import type { FrameBuilder, Span } from './journal/frame-builder.ts';
 import { readRun } from './journal/frame-reader.ts';
 import { Journal, type Pending } from './journal/journal.ts';
+import { scrubSegments } from './journal/scrub.ts';
 import { type Segment, Segments } from './journal/segments.ts';
 import { checkGroup, checkOperations, checkWrites } from './log-checks.ts';
 import { Memtables } from './memtables.ts';
@@ -276,6 +277,21 @@ class JournalEngine implements Engine {
     return scrub(this.#options.base, query);
   }
 
+  scrubJournal(...[from, maxBytes]: Parameters<Engine['scrubJournal']>): ReturnType<Engine['scrubJournal']> {
+    this.#assertOpen();
+    const found = scrubSegments(this.#segments.list, from ?? { segment: 0, position: 0 }, maxBytes);
+    const bad = found.bad.map(({ segment, start, end }) => {
+      const groups = [...this.#logs.values()].filter((log) => hasPartIn(log, segment, start, end));
+      this.#retire(segment);
+      return {
+        file: this.#segments.pathOf(segment.name),
+        offset: start,
+        groups: groups.map(({ group }) => group),
+      };
+    });
+    return { bytes: found.bytes, bad, next: found.next };
+  }
+
   status(): ReturnType<Engine['status']> {
     return {
       groups: this.#logs.size,
@@ -383,7 +399,9 @@ class JournalEngine implements Engine {
     const isRead = file.readSync(record, stored.position) === record.length;
     const entries = isRead ? readRun(record, group, stored) : undefined;
     if (entries === undefined) {
-      const error = corruptAt(this.#segments.pathOf(name), stored.position, `log entries of group ${String(group)}`);
+      const why = `log entries of group ${String(group)}`;
+      const error = corruptAt(this.#segments.pathOf(name), stored.position, why, group);
+      this.#retire(stored.segment);
       this.#corrupt(error);
       throw error;
     }
@@ -422,10 +440,24 @@ class JournalEngine implements Engine {
     };
   }
 
-  /** Keeps logs that are not used from holding the whole journal. */
+  /** Goes on in another segment, and sees to it that this one is soon not needed any more. */
+  #retire(segment: Segment): void {
+    if (segment.isRetired) return;
+    segment.isRetired = true;
+    this.#options.logger.error({ file: this.#segments.pathOf(segment.name) }, 'a journal segment is damaged');
+    // The next write begins a new segment; the checkpoint after it says what the old one is still needed for.
+    this.write([{ type: 'delete', key: retirementKey }])
+      .then(() => this.checkpoint())
+      .catch((error: unknown) => {
+        this.#options.logger.warn({ err: error }, 'a damaged journal segment is still in use');
+      });
+  }
+
+  /** Keeps logs that are not used from holding the whole journal, and any log from holding a damaged segment. */
   #retain(): void {
-    const old = this.#oldSegments();
-    if (old === undefined || this.#closing !== undefined) return;
+    const retired = this.#segments.list.findLast(({ isRetired }) => isRetired);
+    const old = Math.max(this.#oldSegments() ?? 0, retired === undefined ? 0 : retired.id + 1);
+    if (old === 0 || this.#closing !== undefined) return;
     const hints: RetentionHint[] = [];
     for (const log of this.#logs.values()) {
       const index = lastIn(log, old);
@@ -436,7 +468,7 @@ class JournalEngine implements Engine {
     let liveBytes = 0;
     for (const { bytes } of this.#logs.values()) liveBytes += bytes;
     // Moving what is mostly alive would make as much journal as it frees.
-    if (liveBytes * 2 > this.#retentionBytes) return;
+    if (liveBytes * 2 > this.#retentionBytes && retired === undefined) return;
     let left = movedBytes;
     for (const { group } of hints) {
       const log = this.#logs.get(group);
@@ -499,6 +531,16 @@ class JournalEngine implements Engine {
   async #nothing(): Promise<void> {
     this.#writable();
   }
+}
+
+/** Nothing is stored under it. */
+const retirementKey = Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52]);
+
+function hasPartIn(log: Log, segment: Segment, start: number, end: number): boolean {
+  return log.runs().some((run) => {
+    const stored = run.stored as StoredSpan | undefined;
+    return stored?.segment === segment && stored.position >= start && stored.position < end;
+  });
 }
 
 /** Index of the last entry of a log in segments below `id`; 0 when there is none. */

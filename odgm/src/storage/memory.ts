@@ -116,6 +116,7 @@ export function createMemoryEngine(options: { readonly maxBytes?: number } = {})
     },
     checkpoint: () => Promise.resolve(),
     scrub: () => ({ entries: 0, bytes: 0, bad: [] }),
+    scrubJournal: () => ({ bytes: 0, bad: [] }),
     status: () => ({
       groups: logs.size,
       memtableBytes: map.bytes,

@@ -15,6 +15,8 @@ export interface Segment extends LiveCount {
   position: number;
   /** Of its first frame; of the frame to come while it is empty. */
   firstSequence: number;
+  /** It has a damaged frame: nothing more is written to it. */
+  isRetired: boolean;
 }
 
 export interface SegmentOptions {
@@ -92,7 +94,8 @@ export class Segments {
   /** The segment that a frame of this length goes to. Rejects as the file system does. */
   async place(length: number, sequence: number): Promise<Segment> {
     const last = this.last;
-    if (last !== undefined && (last.position + length <= last.capacity || last.position === 0)) return last;
+    const hasRoom = last !== undefined && (last.position + length <= last.capacity || last.position === 0);
+    if (hasRoom && !last.isRetired) return last;
     await this.#preparing;
     const id = (last?.id ?? 0) + 1;
     const next = this.#next ?? (await (last === undefined ? this.#first() : this.#unfilled(id)));
@@ -127,7 +130,8 @@ export class Segments {
       const segment = this.list.shift();
       if (segment === undefined) return;
       await segment.file.close();
-      if (segment.capacity === segmentBytes && segment.position <= segmentBytes && !this.#hasSpare) {
+      const canServeAgain = segment.capacity === segmentBytes && segment.position <= segmentBytes && !segment.isRetired;
+      if (canServeAgain && !this.#hasSpare) {
         await files.rename(segment.name, spareName);
         this.#hasSpare = true;
       } else await files.remove(segment.name);
@@ -191,5 +195,5 @@ export class Segments {
 }
 
 function segmentOf(id: number, file: StorageFile, capacity: number): Segment {
-  return { id, name: segmentName(id), file, capacity, position: 0, firstSequence: 0, runs: 0 };
+  return { id, name: segmentName(id), file, capacity, position: 0, firstSequence: 0, isRetired: false, runs: 0 };
 }
