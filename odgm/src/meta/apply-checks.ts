@@ -6,7 +6,8 @@ import type { MetaState, Settings, Throttle } from './types.ts';
 type Of<T extends Command['type']> = Extract<Command, { type: T }>;
 
 const maxChecks = 1000;
-const maxDiffering = 32;
+const maxDiffering = 100;
+const maxDifferingText = 8192;
 
 /** Why the bounds make no sense; undefined when they do. */
 export function invalidThrottle(throttle: Throttle): string | undefined {
@@ -36,22 +37,37 @@ function invalid(settings: Settings): string | undefined {
   return [1, 3, 5, 7].includes(metaReplicas) ? undefined : 'metaReplicas is 1, 3, 5 or 7';
 }
 
-/** Keeps the outcome of a check. Of differing objects it keeps the first 32. */
+/** Keeps the outcome of a check; what differs it keeps of the newest one of a shard only. */
 export function applyCheck(state: MetaState, { check }: Of<'recordCheck'>): ApplyResult {
   if (!state.shards.has(check.shard)) return refused('ShardUnknown', `there is no shard ${check.shard}`);
-  state.checks.push({ ...check, differing: check.differing.slice(0, maxDiffering) });
+  for (const [i, older] of state.checks.entries()) {
+    if (older.shard === check.shard && older.differing.length > 0) state.checks[i] = { ...older, differing: [] };
+  }
+  state.checks.push({ ...check, differing: bounded(check.differing) });
   if (state.checks.length > maxChecks) state.checks.splice(0, state.checks.length - maxChecks);
   return accepted();
+}
+
+function bounded(names: readonly string[]): string[] {
+  let left = maxDifferingText;
+  return names.slice(0, maxDiffering).filter(({ length }) => (left -= length) >= 0);
 }
 
 export function applyAlarm(state: MetaState, { alarm }: Of<'setAlarm'>): ApplyResult {
   const shard = state.shards.get(alarm.shard);
   if (shard === undefined) return refused('ShardUnknown', `there is no shard ${alarm.shard}`);
-  if (alarm.member !== undefined && !shard.replicas.some(({ member }) => member === alarm.member)) {
+  const replica = shard.replicas.find(({ member }) => member === alarm.member);
+  if (alarm.member !== undefined && replica === undefined) {
     return refused('Invalid', `member ${alarm.member} holds no replica of shard ${alarm.shard}`);
   }
-  if (state.alarms.some(({ shard: id, member }) => id === alarm.shard && member === alarm.member)) return unchanged();
-  state.alarms.push(alarm);
+  const epoch = replica === undefined ? undefined : (alarm.epoch ?? replica.epoch);
+  // It has been made anew since.
+  if (epoch !== undefined && replica !== undefined && epoch < replica.epoch) return unchanged();
+  const at = state.alarms.findIndex(({ shard: id, member }) => id === alarm.shard && member === alarm.member);
+  const known = state.alarms[at];
+  if (known !== undefined && (known.epoch ?? 0) >= (epoch ?? 0)) return unchanged();
+  if (at >= 0) state.alarms.splice(at, 1);
+  state.alarms.push({ ...alarm, epoch });
   return accepted();
 }
 

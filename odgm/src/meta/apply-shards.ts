@@ -41,7 +41,7 @@ export function updateShardReplicas(
   cluster: ClusterRecord,
   command: Of<'updateShardReplicas'>,
 ): ApplyResult {
-  const { shard: id, change, replicas } = command;
+  const { shard: id, change, replicas, renew = [] } = command;
   const shard = state.shards.get(id);
   if (shard === undefined) return refused('ShardUnknown', `there is no shard ${id}`);
   const conflict = changeConflict(state, shard, change);
@@ -54,12 +54,15 @@ export function updateShardReplicas(
   if (problem !== undefined) return problem;
   const staying = new Set(replicas.map(({ member }) => member));
   const leader = command.preferredLeader ?? shard.preferredLeader;
-  const before = new Map(shard.replicas.map((replica) => [replica.member, replica.epoch]));
+  const kept = shard.replicas.filter(({ member }) => !renew.includes(member));
+  if (renew.length > 0 && kept.length === 0)
+    return refused('Invalid', `shard ${id} has no other replica to make these from`);
+  const before = new Map(kept.map((replica) => [replica.member, replica.epoch]));
   shard.replicas = replicas.map(({ member, role }) => ({ member, role, epoch: before.get(member) ?? shard.epoch + 1 }));
   shard.preferredLeader = leader !== undefined && staying.has(leader) ? leader : undefined;
   shard.epoch++;
   cluster.epoch++;
-  // A replica that goes takes its alarm along: if it comes back, it comes back empty.
+  // A replica that goes takes its alarm along. One that is made anew keeps it until a check found it good.
   const remaining = state.alarms.filter(
     ({ shard: other, member }) => other !== id || member === undefined || staying.has(member),
   );

@@ -68,6 +68,8 @@ export type Command = { readonly at: number } & (
       readonly expectedEpoch: number;
       /** Those that are there already keep their epoch, new ones get the next one. */
       readonly replicas: readonly Omit<ShardReplicaRecord, 'epoch'>[];
+      /** Of these members the replica is made anew: it gets the next epoch, and what the member has is removed. */
+      readonly renew?: readonly number[] | undefined;
       readonly preferredLeader?: number | undefined;
       /** The change under way that this belongs to. Without it a shard with a change under way is refused. */
       readonly change?: { readonly task: number; readonly move: number; readonly term: number } | undefined;

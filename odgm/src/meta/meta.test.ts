@@ -3,8 +3,10 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { planPlacement } from '../placement/index.ts';
 import {
   type Accepted,
+  alarmOf,
   apply,
   type ApplyResult,
+  canDoWithout,
   type CollectionSpec,
   type Command,
   createMetaState,
@@ -12,6 +14,7 @@ import {
   decodeState,
   encodeCommand,
   encodeState,
+  freezeOf,
   type JoiningMember,
   type MetaState,
   metaShard,
@@ -390,7 +393,49 @@ describe('alarms and checks', () => {
     expect(state.alarms).toEqual([]);
   });
 
-  it('keep the last thousand outcomes', () => {
+  it('stay with a replica that is made anew, but mean the old one only', () => {
+    bootstrap();
+    const [id] = placed() as [number];
+    const shard = state.shards.get(id)!;
+    const alarm = { shard: id, member: 2, kind: 'corrupt-replica', since: 1, evidence: 'root differs' } as const;
+    accept({ type: 'setAlarm', alarm });
+    expect(alarmOf(state, shard, 2)).toMatchObject({ epoch: 1 });
+    expect(alarmOf(state, shard, 3)).toBeUndefined();
+    const replicas = [1, 2, 3].map((number) => ({ member: number, role: 'voter' as const }));
+    accept({ type: 'updateShardReplicas', shard: id, expectedEpoch: 1, replicas, renew: [2] });
+    expect(shard.replicas.map(({ epoch }) => epoch)).toEqual([1, 2, 1]);
+    expect(state.alarms).toHaveLength(1);
+    expect(alarmOf(state, shard, 2)).toBeUndefined();
+    // Late word of the replica that is gone does not hit the new one.
+    expect(run({ type: 'setAlarm', alarm: { ...alarm, epoch: 1 } })).toMatchObject({ changed: false });
+    accept({ type: 'setAlarm', alarm });
+    expect(state.alarms).toMatchObject([{ member: 2, epoch: 2 }]);
+    expect(alarmOf(state, shard, 2)).toBeDefined();
+  });
+
+  it('let the shard do without those that have one as long as the others are a majority', () => {
+    bootstrap();
+    const [id] = placed() as [number];
+    const shard = state.shards.get(id)!;
+    const alarm = { shard: id, kind: 'corrupt-replica', since: 1, evidence: 'root differs' } as const;
+    expect(canDoWithout(state, shard)).toBe(true);
+    accept({ type: 'setAlarm', alarm: { ...alarm, member: 2 } });
+    expect(canDoWithout(state, shard)).toBe(true);
+    accept({ type: 'setAlarm', alarm: { ...alarm, member: 3 } });
+    expect(canDoWithout(state, shard)).toBe(false);
+    accept({ type: 'setAlarm', alarm: { ...alarm, kind: 'no-majority' } });
+    expect(freezeOf(state, id)).toMatchObject({ kind: 'no-majority' });
+  });
+
+  it('cannot have all replicas made anew: there would be nothing to make them from', () => {
+    bootstrap();
+    const [id] = placed() as [number];
+    const replicas = [1, 2, 3].map((number) => ({ member: number, role: 'voter' as const }));
+    const all = { type: 'updateShardReplicas', shard: id, expectedEpoch: 1, replicas, renew: [1, 2, 3] } as const;
+    expect(run(all)).toMatchObject({ ok: false, code: 'Invalid' });
+  });
+
+  it('keep the last thousand outcomes, and what differs of the newest one of a shard', () => {
     bootstrap();
     const [shard] = placed() as [number];
     const check = {
@@ -402,13 +447,16 @@ describe('alarms and checks', () => {
       verdict: 'consistent',
       replicas: [],
       minority: [],
-      differing: Array.from({ length: 50 }, (_, i) => `o${i}`),
+      differing: Array.from({ length: 150 }, (_, i) => `o${i}`),
       reason: '',
     } as const;
     for (let at = 0; at < 1010; at++) accept({ type: 'recordCheck', check: { ...check, at } });
     expect(state.checks).toHaveLength(1000);
     expect(state.checks[0]).toMatchObject({ at: 10 });
-    expect(state.checks[0]?.differing).toHaveLength(32);
+    expect(state.checks.at(-1)?.differing).toHaveLength(100);
+    expect(state.checks.at(-2)?.differing).toEqual([]);
+    accept({ type: 'recordCheck', check: { ...check, at: 0, differing: ['x'.repeat(8000), 'y'.repeat(300), 'z'] } });
+    expect(state.checks.at(-1)?.differing).toEqual(['x'.repeat(8000)]);
   });
 });
 

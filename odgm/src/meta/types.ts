@@ -117,7 +117,7 @@ export interface TaskMove {
   readonly to?: number | undefined;
   readonly leaderTo?: number | undefined;
   readonly bytes: number;
-  readonly why: MoveCause | 'check';
+  readonly why: MoveCause | 'check' | 'damaged';
   /** Epoch of the shard that the move starts from. Moved on when an earlier move of the same task ends on the shard. */
   epoch: number;
   state: TaskMoveState;
@@ -207,12 +207,17 @@ export interface TaskRecord {
   findings: Finding[];
 }
 
-/** A replica that must not serve, or a shard that must not take writes. */
+/**
+ * A replica that must not serve, or a shard that must not take writes. `corrupt-replica`: what it has is not what it
+ * should be. `lost-replica`: it has forgotten what it had. `no-majority`: nobody can say which content is right.
+ */
 export interface Alarm {
   readonly shard: number;
-  /** Undefined: the whole shard, because no majority agrees on its content. */
+  /** Undefined: the whole shard. */
   readonly member?: number | undefined;
-  readonly kind: 'corrupt-replica' | 'no-majority';
+  /** The member's replica with this epoch is meant, and older ones: one that was made anew serves. */
+  readonly epoch?: number | undefined;
+  readonly kind: 'corrupt-replica' | 'lost-replica' | 'no-majority';
   readonly since: number;
   readonly evidence: string;
 }
@@ -226,8 +231,11 @@ export interface CheckReplica {
   readonly root: string;
   readonly index: number;
   readonly objects: number;
+  readonly entries: number;
   readonly bytes: number;
   readonly ms: number;
+  /** What is wrong with it by itself, or why it did not answer; absent when nothing is. */
+  readonly problem?: string | undefined;
 }
 
 /** The outcome of one check of one shard. */
@@ -242,7 +250,7 @@ export interface CheckRecord {
   readonly replicas: readonly CheckReplica[];
   /** Members whose replica differs from the majority. */
   readonly minority: readonly number[];
-  /** Objects that differ, at most 32. */
+  /** Objects that differ, and entries that cannot be read, as `object` or `object/key`; at most 100, of the newest check only. */
   readonly differing: readonly string[];
   /** Age of the oldest difference of an eventual shard, in milliseconds. */
   readonly oldestDifferenceMs?: number | undefined;

@@ -8,13 +8,15 @@ export interface RaftCheckAnswer {
   /** How it was hashed; other versions cannot be compared. */
   readonly algorithm: number;
   readonly root: string;
+  /** What is stored is not what the root was kept of: the replica is damaged, whoever else is right. */
+  readonly isDamaged?: boolean | undefined;
 }
 
 export interface RaftCheckOutcome {
   readonly verdict: Extract<CheckVerdict, 'consistent' | 'inconsistent' | 'indeterminate'>;
-  /** Members that differ from the majority; empty when there is none. */
+  /** Members that differ from the majority, or are damaged; empty when nobody can say who is right. */
   readonly minority: readonly number[];
-  /** Inconsistent, and no content has a majority of the voters: nobody can say who is right. */
+  /** Inconsistent, and no content has a majority of the voters, or nobody has it undamaged: nobody can say who is right. */
   readonly hasNoMajority: boolean;
   readonly reason: string;
 }
@@ -35,21 +37,30 @@ export function classifyRaft(
   if (known.some(({ algorithm }) => algorithm !== first.algorithm)) return indeterminate('replicas hash differently');
   if (known.some(({ index }) => index !== first.index)) return indeterminate('replicas answered at different indexes');
   const groups = groupByRoot(known);
+  const damaged = known.filter(({ isDamaged }) => isDamaged === true).map(({ member }) => member);
   const missing = [...expected].filter((member) => !known.some((answer) => answer.member === member));
-  if (groups.size === 1) {
+  if (groups.size === 1 && damaged.length === 0) {
     if (missing.length === 0) return { verdict: 'consistent', minority: [], hasNoMajority: false, reason: '' };
-    return indeterminate(`no answer from ${missing.length === 1 ? 'member' : 'members'} ${missing.join(', ')}`);
+    return indeterminate(`no answer from ${named(missing)}`);
   }
   const votesOf = (members: readonly number[]): number => members.filter((member) => voters.includes(member)).length;
   const majority = [...groups.values()].find((members) => votesOf(members) * 2 > voters.length);
-  const minority = known.map(({ member }) => member).filter((member) => majority?.includes(member) === false);
-  const contents = `${groups.size} different contents at index ${first.index}`;
+  const good = majority?.filter((member) => !damaged.includes(member)) ?? [];
+  const minority = known.map(({ member }) => member).filter((member) => !good.includes(member));
+  const hasNoMajority = good.length === 0;
+  const contents = groups.size === 1 ? [] : [`${groups.size} different contents at index ${first.index}`];
+  if (majority === undefined) contents.push('none with a majority');
+  if (damaged.length > 0) contents.push(`damaged on ${named(damaged)}`);
   return {
     verdict: 'inconsistent',
-    minority: minority.sort((a, b) => a - b),
-    hasNoMajority: majority === undefined,
-    reason: majority === undefined ? `${contents}, none with a majority` : contents,
+    minority: hasNoMajority ? [] : minority.sort((a, b) => a - b),
+    hasNoMajority,
+    reason: contents.join(', '),
   };
+}
+
+function named(members: readonly number[]): string {
+  return `${members.length === 1 ? 'member' : 'members'} ${members.join(', ')}`;
 }
 
 function indeterminate(reason: string): RaftCheckOutcome {

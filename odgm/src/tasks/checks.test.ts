@@ -41,6 +41,26 @@ describe('replicas of a raft shard', () => {
     expect(classifyRaft(withLearner, [1, 2], [3])).toMatchObject({ hasNoMajority: true });
   });
 
+  it('that are damaged are set apart although their roots are right, as long as one is well', () => {
+    const damaged = (member: number, root = 'a') => ({ ...answer(member, root), isDamaged: true });
+    const one = [answer(1, 'a'), damaged(2), answer(3, 'a')];
+    expect(classifyRaft(one, voters, [])).toEqual({
+      verdict: 'inconsistent',
+      minority: [2],
+      hasNoMajority: false,
+      reason: 'damaged on member 2',
+    });
+    const two = [answer(1, 'a'), damaged(2), damaged(3)];
+    expect(classifyRaft(two, voters, [])).toMatchObject({ minority: [2, 3], hasNoMajority: false });
+    const ofTwo = [damaged(1), answer(2, 'a')];
+    expect(classifyRaft(ofTwo, [1, 2], [])).toMatchObject({ minority: [1], hasNoMajority: false });
+    const other = [answer(1, 'b'), damaged(2), answer(3, 'a')];
+    expect(classifyRaft(other, voters, [])).toMatchObject({ minority: [1, 2], hasNoMajority: false });
+    const all = [damaged(1), damaged(2), damaged(3)];
+    expect(classifyRaft(all, voters, [])).toMatchObject({ minority: [], hasNoMajority: true });
+    expect(classifyRaft([damaged(1)], [1], [])).toMatchObject({ verdict: 'inconsistent', hasNoMajority: true });
+  });
+
   it('name the objects that differ, in order and bounded', () => {
     const hashes = new Map([
       [1, new Map(Object.entries({ a: '1', b: '1', c: '1' }))],

@@ -3,6 +3,7 @@ import type { Logger } from '@oaas/commons/telemetry';
 import type { Clock, Timer, Timers } from '@oaas/commons/time';
 import type { Mesh } from '../mesh/index.ts';
 import {
+  alarmOf,
   type MetaGroup,
   type ShardLoad,
   type ShardRecord,
@@ -132,7 +133,9 @@ export class TaskCoordinator {
   async #takeTurns(): Promise<void> {
     const { meta, clock } = this.#options;
     const active = this.#active().filter(({ claim }) => claim?.term === this.#term);
-    const turns = takeTurns(active, meta.state.settings, clock.now(), new Map());
+    const { settings, checks, members } = meta.state;
+    const nameOf = (member: number): string => members.get(member)?.id ?? String(member);
+    const turns = takeTurns(active, settings, clock.now(), new Map(), { checks, nameOf });
     for (const [task, turn] of turns) {
       const by = { task, term: this.#term };
       for (const { move, outcome, reason } of turn.drop) {
@@ -255,8 +258,9 @@ export class TaskCoordinator {
       // A basic shard of one replica is a consensus group of one.
       type: record.type === 'mst' ? 'mst' : 'raft',
       isOurs: record.change?.task === task.id && record.change.move === index,
-      recorded: record.replicas.map(({ member, role }) => ({ member, role })),
+      recorded: record.replicas,
       preferredLeader: record.preferredLeader,
+      suspects: new Set(record.replicas.flatMap(({ member }) => (alarmOf(meta.state, record, member) ? [member] : []))),
       wanted: record.wanted,
       leader,
       voters: seen?.voters ?? recordedVoters,
@@ -295,6 +299,7 @@ export class TaskCoordinator {
         expectedEpoch: record.epoch,
         replicas: step.replicas,
         preferredLeader: step.preferredLeader,
+        renew: step.renew === undefined ? undefined : [step.renew],
         change: { task: task.id, move: index, term: this.#term },
       });
       return;

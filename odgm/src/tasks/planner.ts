@@ -1,5 +1,6 @@
 import { oaasError } from '@oaas/commons/errors';
 import {
+  alarmOf,
   type MetaState,
   metaShard,
   type PlannedMove,
@@ -15,6 +16,8 @@ export interface TaskWish {
   readonly collection: string;
   /** Member that is drained or repaired. */
   readonly member?: number | undefined;
+  /** Repair only: the member's replica of this partition is made anew, whatever is known of it. */
+  readonly partition?: number | undefined;
 }
 
 /** What a task would do, and what it was planned for. */
@@ -59,6 +62,7 @@ export function planTask(
     throw oaasError('NotFound', `there is no member ${String(member)}`);
   }
   if (kind === 'consistency-check') return checkPlan(state, loads, wish, cluster.epoch);
+  const rebuilding = kind === 'repair' ? rebuilds(state, loads, wish) : [];
   const plan = planPlacement(
     placementSnapshot(
       kind === 'drain' ? draining(state, member) : state,
@@ -71,16 +75,44 @@ export function planTask(
       now,
     ),
   );
+  // What goes to another member need not be made anew where it is.
+  const moved = new Set(plan.moves.map(({ shard }) => shard));
+  const rebuilt = rebuilding.filter(({ shard }) => !moved.has(shard));
   return {
     wish,
-    moves: plan.moves,
-    bytesTotal: plan.bytesTotal,
+    moves: [...plan.moves, ...rebuilt],
+    bytesTotal: plan.bytesTotal + rebuilt.reduce((sum, { bytes }) => sum + bytes, 0),
     before: score(plan.before),
     after: score(plan.after),
     topologyEpoch: cluster.epoch,
-    reason: plan.reason ?? '',
+    reason: rebuilt.length > 0 ? '' : (plan.reason ?? ''),
     blocked: plan.blocked,
   };
+}
+
+/**
+ * Replicas with an alarm are made anew where they are, one after the other for a shard, and checked after that. Those that
+ * have been made anew, and were not found good since, are checked again.
+ */
+function rebuilds(state: MetaState, loads: ReadonlyMap<number, ShardLoad>, wish: TaskWish): PlannedMove[] {
+  const moves: PlannedMove[] = [];
+  for (const shard of state.shards.values()) {
+    const { id, collection, partition, replicas } = shard;
+    if (id === metaShard || (wish.collection !== '' && collection !== wish.collection)) continue;
+    const about = { shard: id, collection, partition, bytes: loads.get(id)?.bytes ?? 0 };
+    let hasAlarm = false;
+    for (const { member } of replicas) {
+      if (wish.member !== undefined && member !== wish.member) continue;
+      const isAsked = wish.partition === partition && wish.collection !== '' && wish.member !== undefined;
+      const isUp = state.members.get(member)?.state === 'up';
+      const isBad = alarmOf(state, shard, member) !== undefined;
+      hasAlarm ||= isAsked || state.alarms.some((alarm) => alarm.shard === id && alarm.member === member);
+      if (!(isBad || isAsked) || !isUp || replicas.length === 1) continue;
+      moves.push({ ...about, kind: 'replica', from: member, to: member, why: 'damaged' });
+    }
+    if (hasAlarm) moves.push({ ...about, kind: 'check', why: 'check' });
+  }
+  return moves;
 }
 
 function score({ score: value }: Balance): number {

@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { defaultSettings, type Settings, type TaskMove, type TaskRecord, type Throttle } from '../meta/index.ts';
+import {
+  type CheckRecord,
+  type CheckVerdict,
+  defaultSettings,
+  type Settings,
+  type TaskMove,
+  type TaskRecord,
+  type Throttle,
+} from '../meta/index.ts';
 import {
   addSample,
   adaptThrottle,
@@ -237,5 +245,63 @@ describe('an adaptive throttle', () => {
   it('heeds queues and slow logs as well', () => {
     expect(adapt(configured, { ...calm, queue: 1001 }).movesPerNode).toBe(4);
     expect(adapt(configured, { ...calm, flushMs: 2001 }).movesPerNode).toBe(4);
+  });
+});
+
+describe('checks of a task', () => {
+  const check = (shard: number, verdict: CheckVerdict, rest: Partial<CheckRecord> = {}): CheckRecord => ({
+    ...{ shard, collection: 'c', partition: shard, at: 0, task: 1, mode: 'fast', verdict, minority: [], differing: [] },
+    replicas: [{ member: 2, root: 'ab', index: 7, objects: 1, entries: 1, bytes: 1, ms: 1 }],
+    reason: 'why',
+    ...rest,
+  });
+  const finished = (...checks: CheckRecord[]) => {
+    const moves = checks.map(({ shard }) => move(shard, { kind: 'check', state: 'done' }));
+    const done = task(1, moves, { kind: 'consistency-check', movesDone: checks.length });
+    const found = { checks, nameOf: (member: number) => `n${String(member)}` };
+    return takeTurns([done], defaultSettings, 0, new Map(), found).get(1)?.finish;
+  };
+
+  it('wait for what the task does to the shard before, and for nothing else', () => {
+    const moves = [move(1), move(1, { kind: 'check' }), move(2, { kind: 'check' })];
+    const other = task(2, [move(2, { state: 'running' })]);
+    expect(turns([task(1, moves), other])[0]?.begin).toEqual([0, 2]);
+    const running = [move(1, { state: 'running' }), move(1, { kind: 'check' })];
+    expect(turns([task(1, running)])[0]?.begin).toEqual([]);
+    const done = [move(1, { state: 'done' }), move(1, { kind: 'check' })];
+    expect(turns([task(1, done)])[0]?.begin).toEqual([1]);
+    const failed = [move(1, { state: 'failed' }), move(1, { kind: 'check' })];
+    expect(turns([task(1, failed)])[0]?.drop).toEqual([{ move: 1, outcome: 'skipped', reason: 'Superseded' }]);
+  });
+
+  it('make it a success only when all of them are good', () => {
+    expect(finished(check(1, 'consistent'), check(2, 'converged'))).toMatchObject({
+      state: 'succeeded',
+      message: '2 of 2 done: 1 consistent, 1 converged',
+      findings: [],
+    });
+    expect(finished(check(1, 'consistent'), check(2, 'indeterminate'))).toMatchObject({
+      state: 'failed',
+      findings: [{ severity: 'warning', code: 'check.indeterminate' }],
+    });
+  });
+
+  it('leave findings with what each replica had, and what differs', () => {
+    const differing = ['a', 'b/k', 'c', 'd', 'e', 'f'];
+    expect(finished(check(1, 'inconsistent', { minority: [2], differing }))?.findings).toEqual([
+      {
+        severity: 'error',
+        code: 'check.inconsistent',
+        message: 'c/1 is inconsistent: why',
+        evidence: 'n2: ab at 7; set apart: n2; objects: a, b/k, c, d, e and 1 more',
+        remedy: expect.stringContaining('made anew') as string,
+      },
+    ]);
+    expect(finished(check(1, 'inconsistent'))?.findings[0]?.remedy).toContain('frozen');
+  });
+
+  it('count a replica that is made anew where it is once for its member', () => {
+    const moves = [move(1, { to: 1 }), move(2, { to: 1 }), move(3, { to: 1 })];
+    expect(turns([task(1, moves)], settings({ movesPerNode: 2 }))[0]?.begin).toEqual([0, 1]);
   });
 });

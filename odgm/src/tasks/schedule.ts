@@ -1,4 +1,5 @@
-import type { Finding, Settings, StopReason, TaskMove, TaskRecord, Throttle } from '../meta/index.ts';
+import type { CheckRecord, Finding, Settings, StopReason, TaskMove, TaskRecord, Throttle } from '../meta/index.ts';
+import { checkFinding, isGood, type NameOf, verdictCounts } from './check-findings.ts';
 
 /** Tries of one move, for reasons that may pass. */
 const maxAttempts = 3;
@@ -26,6 +27,13 @@ export interface TaskTurn {
     | undefined;
 }
 
+export interface Found {
+  readonly checks: readonly CheckRecord[];
+  readonly nameOf: NameOf;
+}
+
+const nothingFound: Found = { checks: [], nameOf: (member) => `member ${String(member)}` };
+
 /** The bounds of a task: its own, else those of its kind. */
 export function throttleOf(task: TaskRecord, settings: Settings): Throttle {
   return task.throttle ?? (task.kind === 'repair' ? settings.repairThrottle : settings.throttle);
@@ -41,7 +49,7 @@ class Usage {
   add(move: TaskMove): void {
     this[move.kind]++;
     if (move.kind !== 'replica') return;
-    for (const member of [move.from, move.to]) {
+    for (const member of new Set([move.from, move.to])) {
       if (member !== undefined) this.#byNode.set(member, (this.#byNode.get(member) ?? 0) + 1);
     }
   }
@@ -60,13 +68,15 @@ class Usage {
 /**
  * Which moves of the tasks to begin now, in order of the plans; older tasks first, repair with a quota of its own. At
  * most one move of a shard is under way, and moves of one shard go in the order of the plan. `throttles`: what to use
- * instead of {@link throttleOf}, by task (adaptive throttling).
+ * instead of {@link throttleOf}, by task (adaptive throttling). `found`: the outcomes of checks, for the findings of tasks
+ * that end.
  */
 export function takeTurns(
   tasks: readonly TaskRecord[],
   settings: Settings,
   now: number,
   throttles: ReadonlyMap<number, Throttle>,
+  found: Found = nothingFound,
 ): Map<number, TaskTurn> {
   const active = tasks.filter(({ state }) => state === 'running' || state === 'cancelling').sort((a, b) => a.id - b.id);
   const usage = { repair: new Usage(), other: new Usage() };
@@ -81,7 +91,7 @@ export function takeTurns(
   return new Map(
     active.map((task) => {
       const throttle = throttles.get(task.id) ?? throttleOf(task, settings);
-      return [task.id, turnOf(task, throttle, usage[poolOf(task)], busy, now)];
+      return [task.id, turnOf(task, throttle, usage[poolOf(task)], busy, now, found)];
     }),
   );
 }
@@ -90,7 +100,14 @@ function poolOf(task: TaskRecord): 'repair' | 'other' {
   return task.kind === 'repair' ? 'repair' : 'other';
 }
 
-function turnOf(task: TaskRecord, throttle: Throttle, usage: Usage, busy: Set<number>, now: number): TaskTurn {
+function turnOf(
+  task: TaskRecord,
+  throttle: Throttle,
+  usage: Usage,
+  busy: Set<number>,
+  now: number,
+  found: Found,
+): TaskTurn {
   const begin: number[] = [];
   const drop: { move: number; outcome: 'skipped'; reason: StopReason }[] = [];
   /** Shards of which an earlier move did not end as planned. */
@@ -98,7 +115,10 @@ function turnOf(task: TaskRecord, throttle: Throttle, usage: Usage, busy: Set<nu
   const waiting = new Set<number>();
   let isUnderWay = false;
   for (const [index, move] of task.moves.entries()) {
-    if (move.state === 'running') isUnderWay = true;
+    if (move.state === 'running') {
+      isUnderWay = true;
+      waiting.add(move.shard);
+    }
     if (move.state === 'failed' || move.state === 'cancelled') broken.add(move.shard);
     if (move.state !== 'pending' || task.state === 'cancelling') continue;
     if (broken.has(move.shard)) {
@@ -106,7 +126,8 @@ function turnOf(task: TaskRecord, throttle: Throttle, usage: Usage, busy: Set<nu
       continue;
     }
     isUnderWay = true;
-    const isFree = move.kind === 'check' || (!busy.has(move.shard) && !waiting.has(move.shard));
+    // A check waits for what its own task does to the shard before, not for others.
+    const isFree = !waiting.has(move.shard) && (move.kind === 'check' || !busy.has(move.shard));
     waiting.add(move.shard);
     const isDue = move.attempts === 0 || now - (move.stepAt ?? 0) >= retryMs * move.attempts;
     if (!isFree || !isDue || !usage.allows(move, throttle)) continue;
@@ -114,15 +135,21 @@ function turnOf(task: TaskRecord, throttle: Throttle, usage: Usage, busy: Set<nu
     if (move.kind !== 'check') busy.add(move.shard);
     begin.push(index);
   }
-  return { begin, drop, finish: isUnderWay || drop.length > 0 ? undefined : finishOf(task) };
+  return { begin, drop, finish: isUnderWay || drop.length > 0 ? undefined : finishOf(task, found) };
 }
 
-function finishOf(task: TaskRecord): NonNullable<TaskTurn['finish']> {
+function finishOf(task: TaskRecord, { checks, nameOf }: Found): NonNullable<TaskTurn['finish']> {
   const failures = task.moves.filter(({ state }) => state === 'failed');
-  const done = `${task.movesDone} of ${task.movesTotal} done`;
-  const findings = failures.slice(0, maxFailureFindings).map(failureFinding);
+  const own = checks.filter((check) => check.task === task.id);
+  const verdicts = own.length === 0 ? '' : `: ${verdictCounts(own)}`;
+  const done = `${task.movesDone} of ${task.movesTotal} done${verdicts}`;
+  const findings = [
+    ...failures.slice(0, maxFailureFindings).map(failureFinding),
+    ...own.flatMap((check) => checkFinding(check, nameOf) ?? []).slice(0, maxFailureFindings),
+  ];
   if (task.state === 'cancelling') return { state: 'cancelled', message: `${task.message}, ${done}`, findings };
-  if (failures.length === 0) return { state: 'succeeded', message: done, findings };
+  // A check that does not know, or found something, is no success.
+  if (failures.length === 0) return { state: own.every(isGood) ? 'succeeded' : 'failed', message: done, findings };
   return { state: 'failed', message: `${done}, ${failures.length} failed`, findings };
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  alarmOf,
   apply,
   type ApplyResult,
   type Command,
@@ -22,6 +23,7 @@ import {
   type ObservedMember,
   type ObservedProgress,
   type ObservedShard,
+  planTask,
   type RaftChange,
   type Step,
   takeTurns,
@@ -136,6 +138,10 @@ class Simulation {
   term = 1;
   memories = new Map<string, MoveMemory>();
   wanted = 3;
+  /** Replicas of a shard that may be missing meanwhile. */
+  rebuilding = 0;
+  /** Replicas, as shard/member, that are to be made anew and have not been yet. */
+  stale = new Set<string>();
 
   constructor(seed: number, members: number, shards: number, holders: number) {
     this.random = chance(seed);
@@ -169,6 +175,23 @@ class Simulation {
     const result = this.run(command);
     must(result.ok, result.ok ? '' : `${command.type} is accepted: ${result.message}`);
     return result.ok ? (result.id ?? 0) : 0;
+  }
+
+  /** Alarms on replicas of these members, a task that makes them anew, and its number. */
+  rebuild(members: (shard: number) => readonly number[]): number {
+    for (const shard of this.groups.keys()) {
+      for (const member of members(shard)) {
+        this.stale.add(`${shard}/${member}`);
+        const alarm = { shard, member, kind: 'corrupt-replica', since: 0, evidence: '' } as const;
+        this.accept({ type: 'setAlarm', alarm });
+      }
+    }
+    const plan = planTask(this.state, new Map(), { kind: 'repair', collection: '' }, this.now);
+    return this.accept({
+      ...{ type: 'createTask', kind: 'repair', collection: '', actor: 'sim', options: {}, start: true, message: '' },
+      moves: plan.moves.filter(({ kind }) => kind === 'replica'),
+      topologyEpoch: plan.topologyEpoch,
+    });
   }
 
   plan(kind: 'rebalance' | 'drain' | 'repair' | 'replica-count'): Plan {
@@ -269,8 +292,13 @@ class Simulation {
           expectedEpoch: shard.epoch,
           replicas: step.replicas,
           preferredLeader: step.preferredLeader,
+          renew: step.renew === undefined ? undefined : [step.renew],
           change: { task, move: index, term: this.term },
         });
+        if (step.renew !== undefined) {
+          must(!group.all().includes(step.renew), 'what a member has is removed only when it is out of the group');
+          this.stale.delete(`${id}/${step.renew}`);
+        }
         return;
       case 'change':
         for (const learner of step.change.addLearners) {
@@ -278,6 +306,8 @@ class Simulation {
             shard.replicas.some(({ member }) => member === learner),
             'a learner is recorded first',
           );
+          must(!this.stale.has(`${id}/${learner}`), 'a replica comes back empty');
+          must(alarmOf(this.state, shard, group.leader ?? 0) === undefined, 'nothing is made from a damaged replica');
           group.lag.set(learner, 10_000);
         }
         group.change(step.change);
@@ -304,7 +334,9 @@ class Simulation {
       const needsSnapshot = lag > 5000;
       progress.set(member, { lag, needsSnapshot, received: 0, active: this.alive.has(member) });
     }
+    const suspects = shard.replicas.filter(({ member }) => alarmOf(this.state, shard, member) !== undefined);
     return {
+      suspects: new Set(suspects.map(({ member }) => member)),
       type: shard.type,
       isOurs: shard.change?.task === task && shard.change.move === move,
       recorded: shard.replicas,
@@ -342,7 +374,8 @@ class Simulation {
   check(): void {
     for (const [id, group] of this.groups) {
       const shard = this.state.shards.get(id)!;
-      must(group.voters.length >= shard.wanted, 'never fewer voters than wanted');
+      const missing = [...this.stale].filter((one) => one.startsWith(`${id}/`)).length + this.rebuilding;
+      must(group.voters.length >= shard.wanted - missing, 'never fewer voters than wanted');
       const recorded = new Set(shard.replicas.map(({ member }) => member));
       for (const member of group.all()) must(recorded.has(member), 'whoever is in a group is recorded');
     }
@@ -471,6 +504,55 @@ describe('a member that leaves', () => {
       sim.finish({ ...none, stepFails: 0.2, coordinatorDies: 0.1 }, 2000);
       expect(sim.state.tasks.get(id)?.state, `seed ${seed}`).toBe('succeeded');
       for (const group of sim.groups.values()) expect(group.all()).not.toContain(3);
+    }
+  });
+
+  it('has damaged replicas made anew where they are, although steps fail and coordinators die', () => {
+    for (const seed of seeds) {
+      const sim = new Simulation(seed, 5, 10, 5);
+      sim.rebuilding = 1;
+      const before = new Map([...sim.groups].map(([shard, group]) => [shard, [...group.voters].sort()]));
+      const id = sim.rebuild((shard) => [before.get(shard)?.[seed % 3] ?? 0]);
+      sim.finish({ ...none, stepFails: 0.3, coordinatorDies: 0.1 }, 2000);
+      expect(sim.state.tasks.get(id), `seed ${seed}`).toMatchObject({ state: 'succeeded', movesDone: 10 });
+      expect(sim.stale.size).toBe(0);
+      for (const [shard, group] of sim.groups) {
+        expect([...group.voters].sort(), `seed ${seed}`).toEqual(before.get(shard));
+        const record = sim.state.shards.get(shard)!;
+        const [renewed] = record.replicas.filter(({ epoch }) => epoch > 1);
+        expect(renewed?.member).toBe(before.get(shard)?.[seed % 3]);
+        // The alarm waits for a check, and means the old replica only.
+        expect(sim.state.alarms.some((alarm) => alarm.shard === shard)).toBe(true);
+        expect(alarmOf(sim.state, record, renewed!.member)).toBeUndefined();
+      }
+      expect(sim.isSettled()).toBe(true);
+    }
+  });
+
+  it('has two of three made anew one after the other, from the one that is well, which leads', () => {
+    for (const seed of seeds) {
+      const sim = new Simulation(seed, 5, 4, 5);
+      sim.rebuilding = 1;
+      const good = new Map([...sim.groups].map(([shard, group]) => [shard, group.voters[(seed + shard) % 3]!]));
+      const id = sim.rebuild((shard) => sim.groups.get(shard)!.voters.filter((member) => member !== good.get(shard)));
+      sim.finish({ ...none, stepFails: 0.2 }, 2000);
+      expect(sim.state.tasks.get(id), `seed ${seed}`).toMatchObject({ state: 'succeeded', movesDone: 8 });
+      expect(sim.stale.size).toBe(0);
+    }
+  });
+
+  it('keeps its replica, or a learner at most, when making it anew is cancelled', () => {
+    for (const seed of seeds) {
+      const sim = new Simulation(seed, 5, 6, 5);
+      sim.rebuilding = 1;
+      const id = sim.rebuild((shard) => [sim.groups.get(shard)!.voters[0]!]);
+      sim.finish({ ...none, stepFails: 0.2, cancels: 0.1 }, 2000);
+      expect(isFinished(sim.state.tasks.get(id)!), `seed ${seed}`).toBe(true);
+      expect(sim.isSettled(), `seed ${seed}`).toBe(true);
+      for (const [shard, group] of sim.groups) {
+        const recorded = sim.state.shards.get(shard)?.replicas.map(({ member }) => member);
+        expect(group.all().sort(), `seed ${seed}`).toEqual([...(recorded ?? [])].sort());
+      }
     }
   });
 

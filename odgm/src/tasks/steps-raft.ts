@@ -37,7 +37,7 @@ export function raftStep(input: ReplicaInput): NamedStep {
 }
 
 /** Every joint configuration is left again, whatever became of the move. */
-function closeJoint(input: ReplicaInput): NamedStep {
+export function closeJoint(input: ReplicaInput): NamedStep {
   const { shard, move, members, limits } = input;
   const { leader } = shard;
   if (leader === undefined) return { step: { do: 'wait', for: 'leader' }, name: 'joint-leader' };
@@ -49,7 +49,7 @@ function closeJoint(input: ReplicaInput): NamedStep {
   return { step: { do: 'leaveJoint' }, name: 'leave-joint' };
 }
 
-function addStep(input: ReplicaInput, to: number): NamedStep {
+export function addStep(input: ReplicaInput, to: number): NamedStep {
   const { shard, members, memory, limits } = input;
   const target = members.get(to);
   if (target === undefined || target.state === 'down') return takeBack(input, to, 'NodeDown');
@@ -99,14 +99,14 @@ function removeStep(input: ReplicaInput): NamedStep {
 }
 
 /** While the new replica only learns, the move can still be undone. */
-function takeBack(input: ReplicaInput, to: number, reason: StopReason): NamedStep {
+export function takeBack(input: ReplicaInput, to: number, reason: StopReason): NamedStep {
   const { shard } = input;
   if (shard.learners.includes(to)) return change('take-back', { remove: [to] });
   return recordEnd(shard, stopped(reason));
 }
 
 /** Makes the record say what is the case, then ends. */
-function recordEnd(shard: ObservedShard, end: NamedStep, preferredLeader?: number): NamedStep {
+export function recordEnd(shard: ObservedShard, end: NamedStep, preferredLeader?: number): NamedStep {
   const real: PlacementReplica[] = [
     ...shard.voters.map((member): PlacementReplica => ({ member, role: 'voter' })),
     ...shard.learners.map((member): PlacementReplica => ({ member, role: 'learner' })),
@@ -125,11 +125,11 @@ function record(replicas: readonly PlacementReplica[], preferredLeader?: number)
   return { step, name: 'record', giveUp: 'Timeout' };
 }
 
-function transfer(to: number): NamedStep {
+export function transfer(to: number): NamedStep {
   return { step: { do: 'transferLeader', to }, name: 'transfer', giveUp: 'Timeout' };
 }
 
-function change(name: string, rest: Partial<RaftChange>): NamedStep {
+export function change(name: string, rest: Partial<RaftChange>): NamedStep {
   const whole: RaftChange = { addLearners: [], promote: [], demote: [], remove: [], joint: false, ...rest };
   return { step: { do: 'change', change: whole }, name, giveUp: 'Timeout' };
 }

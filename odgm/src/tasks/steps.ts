@@ -3,6 +3,7 @@ import { canLead } from './membership.ts';
 import { ended, type NamedStep, stopped, waitFor } from './outcomes.ts';
 import { eventualStep } from './steps-eventual.ts';
 import { raftStep } from './steps-raft.ts';
+import { rebuildStep } from './steps-rebuild.ts';
 import type { MoveMemory, ObservedShard, Step, StepInput, StepLimits } from './types.ts';
 
 export const defaultStepLimits: StepLimits = {
@@ -64,6 +65,8 @@ function decide(input: StepInput, memory: MoveMemory, stopping: StopReason | und
   if (shard === undefined) return ended('skipped', 'ShardGone');
   if (!shard.isOurs) return ended('failed', 'EpochNotMatch');
   if (move.kind === 'leader') return leaderStep(input, shard, stopping);
+  if (move.to !== undefined && move.from === move.to)
+    return rebuildStep({ ...input, shard, memory, stopping }, move.to);
   return shard.type === 'raft'
     ? raftStep({ ...input, shard, memory, stopping })
     : eventualStep({ ...input, shard, memory, stopping });

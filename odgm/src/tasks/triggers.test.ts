@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { apply, type Command, createMetaState, type MetaState } from '../meta/index.ts';
-import { decideTriggers, type TriggerMemory, type Wish } from './index.ts';
+import { decideTriggers, planTask, type TriggerMemory, type Wish } from './index.ts';
 
 type Unstamped = Command extends infer C ? (C extends Command ? Omit<C, 'at'> : never) : never;
 
@@ -45,6 +45,45 @@ beforeEach(() => {
 });
 
 describe('repair', () => {
+  it('is wished for replicas with an alarm, once for a collection and member, while the member is up', () => {
+    const alarm = { member: 2, kind: 'corrupt-replica', since: now, evidence: '' } as const;
+    run({ type: 'setAlarm', alarm: { ...alarm, shard: 1 } });
+    run({ type: 'setAlarm', alarm: { ...alarm, shard: 2 } });
+    run({ type: 'setAlarm', alarm: { shard: 2, kind: 'no-majority', since: now, evidence: '' } });
+    expect(wishes()).toMatchObject([{ kind: 'repair', collection: 'c', member: 2, mode: 'start' }]);
+    run({ type: 'setMemberState', member: 2, state: 'down' });
+    expect(wishes()).toEqual([]);
+  });
+
+  it('makes replicas with an alarm anew and checks them after that; those made anew are checked only', () => {
+    const alarm = { kind: 'corrupt-replica', since: now, evidence: '' } as const;
+    for (const [shard, member] of [
+      [1, 2],
+      [1, 3],
+      [2, 2],
+    ] as const)
+      run({ type: 'setAlarm', alarm: { ...alarm, shard, member } });
+    const plan = (member?: number) =>
+      planTask(state, new Map(), { kind: 'repair', collection: 'c', member }, now).moves.map(
+        ({ shard, kind, from, to }) => `${String(shard)} ${kind} ${String(from ?? '')}>${String(to ?? '')}`,
+      );
+    expect(plan()).toEqual(['1 replica 2>2', '1 replica 3>3', '1 check >', '2 replica 2>2', '2 check >']);
+    expect(plan(3)).toEqual(['1 replica 3>3', '1 check >']);
+    const replicas = [1, 2, 3].map((member) => ({ member, role: 'voter' as const }));
+    run({ type: 'updateShardReplicas', shard: 2, expectedEpoch: 1, replicas, renew: [2] });
+    expect(plan()).toEqual(['1 replica 2>2', '1 replica 3>3', '1 check >', '2 check >']);
+    run({ type: 'setMemberState', member: 2, state: 'down' });
+    expect(plan()).toEqual(['1 replica 3>3', '1 check >', '2 check >']);
+  });
+
+  it('makes the replica of a partition anew that somebody names, without an alarm', () => {
+    const wish = { kind: 'repair', collection: 'c', member: 3, partition: 1 } as const;
+    expect(planTask(state, new Map(), wish, now).moves).toMatchObject([
+      { shard: 2, kind: 'replica', from: 3, to: 3, why: 'damaged' },
+      { shard: 2, kind: 'check' },
+    ]);
+  });
+
   it('is wished for when a member has been down for longer than the bound, once', () => {
     run({ type: 'setMemberState', member: 2, state: 'down' });
     now += 59_999;

@@ -23,7 +23,7 @@ const pauseMs = 30_000;
 
 /**
  * Which tasks should exist now and do not: repair of members that are down for longer than the bound (at once when
- * they came back with an empty disk), drains, shards with another number of replicas than wanted, and a rebalance when
+ * they came back with an empty disk) and of replicas that have an alarm, drains, shards with another number of replicas than wanted, and a rebalance when
  * the score fell below the threshold or a member that holds nothing joined.
  */
 export function decideTriggers(
@@ -51,6 +51,17 @@ export function decideTriggers(
       isWhole = false;
       wish({ kind: 'drain', collection: '', member: number, mode: 'start', why: `${id} is draining` });
     }
+  }
+  for (const { member, shard } of state.alarms) {
+    const record = member === undefined ? undefined : state.members.get(member);
+    const collection = state.shards.get(shard)?.collection;
+    // Without another replica there is nothing to make it from.
+    const hasSource = (state.shards.get(shard)?.replicas.length ?? 0) > 1;
+    if (record?.state !== 'up' || collection === undefined || !hasSource) continue;
+    isWhole = false;
+    const why = `a replica of ${collection} on ${record.id} has an alarm`;
+    if (wishes.some((one) => one.kind === 'repair' && one.collection === collection && one.member === member)) continue;
+    wish({ kind: 'repair', collection, member, mode: 'start', why });
   }
   for (const { spec, status, shards } of state.collections.values()) {
     const isOff = shards.some((id) => hasOtherCount(state, id));

@@ -21,8 +21,11 @@ export interface ObservedShard {
   readonly type: ShardType;
   /** The meta group has this move as the change under way on the shard. */
   readonly isOurs: boolean;
-  readonly recorded: readonly PlacementReplica[];
+  /** With the epochs of the replicas, which a replica that is made anew is told by. */
+  readonly recorded: readonly (PlacementReplica & { readonly epoch?: number | undefined })[];
   readonly preferredLeader: number | undefined;
+  /** Members whose replica has an alarm: nothing is made from what they have. Default none. */
+  readonly suspects?: ReadonlySet<number> | undefined;
   /** Wanted voters. */
   readonly wanted: number;
   /** Undefined: no leader is known, and the lists below are what was last seen. */
@@ -64,6 +67,8 @@ export type Step =
       readonly do: 'record';
       readonly replicas: readonly PlacementReplica[];
       readonly preferredLeader?: number | undefined;
+      /** The member whose replica is made anew. */
+      readonly renew?: number | undefined;
     }
   /** Propose to the shard's raft group, and wait until it is applied. */
   | { readonly do: 'change'; readonly change: RaftChange }
@@ -93,7 +98,8 @@ export interface MoveMemory {
 }
 
 export interface StepInput {
-  readonly move: Pick<TaskMove, 'kind' | 'from' | 'to' | 'leaderTo'>;
+  /** `from` and `to` the same: the replica is made anew where it is; replicas with a higher epoch than the move's are new. */
+  readonly move: Pick<TaskMove, 'kind' | 'from' | 'to' | 'leaderTo'> & { readonly epoch?: number | undefined };
   /** Undefined: the shard does not exist any more. */
   readonly shard: ObservedShard | undefined;
   readonly members: ReadonlyMap<number, ObservedMember>;

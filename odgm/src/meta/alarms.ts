@@ -1,0 +1,23 @@
+import type { Alarm, MetaState, ShardRecord } from './types.ts';
+
+/** The alarm on a member's present replica: it must not serve. One that was made anew since is not meant. */
+export function alarmOf({ alarms }: MetaState, { id, replicas }: ShardRecord, member: number): Alarm | undefined {
+  const replica = replicas.find((one) => one.member === member);
+  if (replica === undefined) return undefined;
+  return alarms.find((alarm) => alarm.shard === id && alarm.member === member && (alarm.epoch ?? 0) >= replica.epoch);
+}
+
+/**
+ * Whether the voters of a shard that have no alarm are a majority. If they are, those with one need not vote any more;
+ * else they must, or nothing could be changed any more, the repair included.
+ */
+export function canDoWithout(state: MetaState, shard: ShardRecord): boolean {
+  const voters = shard.replicas.filter(({ role }) => role === 'voter');
+  const well = voters.filter(({ member }) => alarmOf(state, shard, member) === undefined);
+  return well.length * 2 > voters.length;
+}
+
+/** The alarm that freezes the shard's writes. */
+export function freezeOf({ alarms }: MetaState, shard: number): Alarm | undefined {
+  return alarms.find((alarm) => alarm.shard === shard && alarm.member === undefined);
+}
