@@ -23,7 +23,16 @@ async function playSeeds(): Promise<boolean> {
   const nodes = Number(values.nodes);
   const count = values.seeds !== undefined ? Number(values.seeds) : values.minutes === undefined ? 1 : Infinity;
   const end = values.minutes === undefined ? Infinity : performance.now() + Number(values.minutes) * 60_000;
-  const sum = { seeds: 0, virtualMs: 0, operations: 0, memberChanges: 0, crashes: 0, compared: 0, doubtful: 0 };
+  const sum = {
+    seeds: 0,
+    virtualMs: 0,
+    operations: 0,
+    memberChanges: 0,
+    crashes: 0,
+    ambushes: 0,
+    compared: 0,
+    doubtful: 0,
+  };
   const began = performance.now();
   let hash = '';
   const say = (): void => {
@@ -32,6 +41,7 @@ async function playSeeds(): Promise<boolean> {
     console.log(
       `${String(sum.seeds)} seeds (${perMinute} a minute), ${(sum.virtualMs / 3_600_000).toFixed(2)} virtual hours, ` +
         `${String(sum.operations)} operations, ${String(sum.memberChanges)} member changes, ${String(sum.crashes)} crashes, ` +
+        `${String(sum.ambushes)} ambushes, ` +
         `${String(sum.compared)} states compared, ${String(sum.doubtful)} keys undecided`,
     );
   };
@@ -40,7 +50,15 @@ async function playSeeds(): Promise<boolean> {
     try {
       const played = await play({ seed, nodes, ...(values.trace ? { onTrace: (line) => console.log(line) } : {}) });
       sum.seeds += 1;
-      for (const key of ['virtualMs', 'operations', 'memberChanges', 'crashes', 'compared', 'doubtful'] as const) {
+      for (const key of [
+        'virtualMs',
+        'operations',
+        'memberChanges',
+        'crashes',
+        'ambushes',
+        'compared',
+        'doubtful',
+      ] as const) {
         sum[key] += played[key];
       }
       hash = played.hash;

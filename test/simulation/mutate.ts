@@ -28,8 +28,8 @@ export async function playWith(mutation: Mutation, number: number): Promise<Play
 /** Packages from outside stay what they are. */
 const ownPackagesOnly: Plugin = {
   name: 'own packages only',
-  setup: ({ onResolve }) => {
-    onResolve({ filter: /^[^./]/ }, ({ path, kind }) =>
+  setup: (bundle) => {
+    bundle.onResolve({ filter: /^[^./]/ }, ({ path, kind }) =>
       kind === 'entry-point' || path.startsWith('@oaas/') ? undefined : { path, external: true },
     );
   },
@@ -39,8 +39,8 @@ function patchOf({ name, file, find, replace }: Mutation): { readonly plugin: Pl
   let isUsed = false;
   const plugin: Plugin = {
     name: 'mutation',
-    setup: ({ onLoad }) => {
-      onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+    setup: (bundle) => {
+      bundle.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
         if (relative(root, path) !== file) return undefined;
         const source = await readFile(path, 'utf8');
         if (source.split(find).length !== 2) throw new Error(`"${name}" finds its place in ${file} not exactly once`);

@@ -65,7 +65,7 @@ export class Operator {
     const ready = seen.progress.filter(
       ({ role, lag, state }) => role === 'learner' && lag < lagMax && state === 'replicate',
     );
-    const learner = pick(ready)?.member;
+    const learner = this.#cluster.plan.keepsLearners ? undefined : pick(ready)?.member;
     const other = pick(voters.filter((one) => one !== member));
     const isJoint = random.next() < 0.5;
     const chance = random.next();
@@ -78,7 +78,7 @@ export class Operator {
       const leaves = voters.length >= 3 && isJoint ? pick(voters) : undefined;
       const changes: MemberChange[] = leaves === undefined ? [promote] : [promote, { type: 'remove', member: leaves }];
       await this.#change(member, shard, changes, random.next() < 0.3 && leaves !== undefined);
-    } else if (chance < 0.9 && voters.length >= 3) {
+    } else if (chance < 0.9 && voters.length > 3) {
       const leaves = pick(voters);
       if (leaves === undefined) return;
       await this.#change(member, shard, [{ type: random.next() < 0.7 ? 'remove' : 'learner', member: leaves }], false);

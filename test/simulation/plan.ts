@@ -24,6 +24,12 @@ export interface Plan {
   readonly thinkMs: number;
   /** Virtual length of the safety phase. */
   readonly faultyMs: number;
+  /** Mean between two attacks on the leader of a shard; Infinity: it is met by chance only. */
+  readonly huntMs: number;
+  /** The operator leaves learners what they are. */
+  readonly keepsLearners: boolean;
+  /** Leaders are struck at the worst moments. */
+  readonly ambushes: boolean;
   /** Means between two acts of the operator; Infinity: the members stay as they are. */
   readonly memberChangeMs: number;
 }
@@ -38,8 +44,17 @@ export function choosePlan(random: Random, nodes: number): Plan {
   const oneOf = <T>(...values: readonly T[]): T => values[whole(0, values.length - 1)] as T;
   const isOn = (share: number): boolean => random.next() < share;
   const segmentBytes = oneOf(16_384, 65_536);
+  const swarm = chooseSwarm(random, { diskErrors: isOn(0.25) });
+  // Crashes in quick succession: votes and terms are what such a run is about.
+  const storm = { everyMs: between(100, 800), downMs: between(5, 400), wipes: 0 };
+  // Words travel faster than they are written down: what leaves too early is out long before it is safe.
+  const slowDisk = { ...swarm.disk, delay: { minMs: 1, meanMs: between(5, 40), maxMs: 200 } };
   return {
-    swarm: chooseSwarm(random, { diskErrors: isOn(0.25) }),
+    swarm: {
+      ...swarm,
+      ...(isOn(0.3) ? { crashes: storm } : {}),
+      ...(isOn(0.3) ? { disk: slowDisk } : {}),
+    },
     tuning: {
       leaseReads: isOn(0.3),
       quietAfterTicks: oneOf(10, 40),
@@ -65,7 +80,10 @@ export function choosePlan(random: Random, nodes: number): Plan {
     clients: whole(2, 5),
     keys: whole(2, 6),
     thinkMs: between(5, 100),
-    faultyMs: between(10_000, 40_000),
-    memberChangeMs: isOn(0.7) ? between(500, 5000) : Number.POSITIVE_INFINITY,
+    faultyMs: between(5000, 25_000),
+    keepsLearners: isOn(0.3),
+    ambushes: isOn(0.6),
+    huntMs: isOn(0.5) ? between(300, 4000) : Number.POSITIVE_INFINITY,
+    memberChangeMs: isOn(0.7) ? between(100, 3000) : Number.POSITIVE_INFINITY,
   };
 }

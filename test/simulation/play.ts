@@ -1,5 +1,6 @@
-import { sleep } from '@oaas/commons/time';
+import { type Random, sleep } from '@oaas/commons/time';
 import { describeVerdict, FaultDriver, objectModel, type SimNode } from '@oaas/odgm/testkit/sim';
+import { Ambush } from './ambush.ts';
 import { Clients } from './clients.ts';
 import { Cluster } from './cluster.ts';
 import { Observer } from './observer.ts';
@@ -19,6 +20,7 @@ export interface Played {
   readonly operations: number;
   readonly memberChanges: number;
   readonly crashes: number;
+  readonly ambushes: number;
   /** States of two replicas at one index that were compared. */
   readonly compared: number;
   /** Keys whose history had too many possible orders to be judged. */
@@ -57,14 +59,20 @@ async function playOn(cluster: Cluster): Promise<Played> {
   const observer = new Observer(cluster);
   const clients = new Clients(cluster);
   const operator = new Operator(cluster);
+  const ambush = new Ambush(cluster);
   let crashes = 0;
   let doubtful = 0;
   for (let epoch = 0; epoch < epochs; epoch += 1) {
-    const acts = [{ everyMs: plan.memberChangeMs, run: operator.act.bind(operator) }];
+    const acts = [
+      { everyMs: plan.memberChangeMs, run: operator.act.bind(operator) },
+      { everyMs: plan.huntMs, run: (random: Random) => hunt(cluster, random) },
+    ];
     const driver = new FaultDriver({ world, network, nodes, disks, swarm: plan.swarm, actions: acts });
     clients.start();
     driver.start();
+    ambush.isActive = plan.ambushes;
     await world.run(plan.faultyMs);
+    ambush.isActive = false;
     await clients.stop();
     crashes += driver.counts.crashes;
     driver.healCore(chooseCore(cluster, driver));
@@ -82,9 +90,39 @@ async function playOn(cluster: Cluster): Promise<Played> {
     operations: clients.done,
     memberChanges: operator.changes,
     crashes,
+    ambushes: ambush.strikes,
     compared: observer.compared,
     doubtful,
   };
+}
+
+/**
+ * Attacks whoever leads: most of what can go wrong does so when leadership moves with writes under way. What is cut heals
+ * with the next partition of the swarm, or a while later.
+ */
+function hunt(cluster: Cluster, random: Random): void {
+  const { shards, network, nodes, world } = cluster;
+  const leader = cluster.leaderOf(shards[Math.floor(random.next() * shards.length)] ?? 1);
+  if (leader === undefined) return;
+  const node = cluster.nodeOf(leader.member);
+  const forMs = 50 + random.next() * 3000;
+  const chance = random.next();
+  if (chance < 0.3) {
+    node.crash();
+    world.after(forMs / 4, () => {
+      if (!node.isUp) node.restart();
+    });
+  } else if (chance < 0.4) {
+    node.pause();
+    world.after(forMs, () => node.resume());
+  } else {
+    // Alone, with one other, or deaf: it goes on leading nobody for a while.
+    const friend = nodes[Math.floor(random.next() * nodes.length)] ?? node;
+    const pair = chance < 0.6 ? [node.id] : [...new Set([node.id, friend.id])];
+    if (chance > 0.9) network.isolate(node.id, 'hears');
+    else network.partition([pair, nodes.map(({ id }) => id).filter((id) => !pair.includes(id))]);
+    world.after(forMs, () => network.heal());
+  }
 }
 
 /** All nodes, or all but some that no group's quorum can need. */

@@ -1,0 +1,93 @@
+import type { Random } from '@oaas/commons/time';
+import type { ConfState } from '@oaas/odgm/raft';
+import type { RaftGroup } from '@oaas/odgm/replication';
+import type { Cluster } from './cluster.ts';
+
+/** At least so long between two ambushes, so that something can happen in between. */
+const restMs = 700;
+
+/**
+ * Strikes where chance seldom does: a leader that was just elected, or that just counted a commit, is cut off, and some of
+ * those who helped it crash and come back at once. Whatever they had promised must still hold.
+ */
+export class Ambush {
+  strikes = 0;
+  isActive = false;
+  readonly #cluster: Cluster;
+  readonly #random: Random;
+  readonly #commits = new WeakMap<RaftGroup, { commit: number; leads: boolean }>();
+  #notBefore = 0;
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+    this.#random = cluster.world.randomOf('ambush');
+    cluster.world.always(() => {
+      if (this.isActive && cluster.world.now >= this.#notBefore) this.#look();
+    });
+  }
+
+  #look(): void {
+    for (const [member, { host }] of this.#cluster.running) {
+      for (const group of host.groups()) {
+        const { commit, role } = group.view;
+        const leads = role === 'leader';
+        const before = this.#commits.get(group);
+        this.#commits.set(group, { commit, leads });
+        if (!leads || before === undefined) continue;
+        const chance = !before.leads ? 0.4 : commit > before.commit ? this.#chanceOf(group) : 0;
+        if (chance === 0 || this.#random.next() >= chance) continue;
+        this.#strike(member, group.confState);
+        return;
+      }
+    }
+  }
+
+  /** Commits are counted differently while members change. */
+  #chanceOf({ confState: { votersOutgoing, learners } }: RaftGroup): number {
+    return votersOutgoing.length > 0 ? 0.2 : learners.length > 0 ? 0.1 : 0.01;
+  }
+
+  /**
+   * Who stays with the leader: nobody, those who must not be enough for it (learners, and one half of a joint
+   * configuration), or anybody.
+   */
+  #companyOf(leader: number, { voters, votersOutgoing, learners }: ConfState): number[] {
+    const chance = this.#random.next();
+    if (chance < 0.3) return [leader];
+    const others = this.#cluster.nodes.map((_, i) => i + 1).filter((member) => member !== leader);
+    if (chance < 0.5) return [leader, ...others.filter(() => this.#random.next() < 0.5)];
+    const half = chance < 0.75 ? voters : votersOutgoing;
+    const otherHalf = chance < 0.75 ? votersOutgoing : voters;
+    return [
+      leader,
+      ...others.filter((one) =>
+        otherHalf.length === 0 || half.length === 0
+          ? learners.includes(one)
+          : half.includes(one) && !otherHalf.includes(one),
+      ),
+    ];
+  }
+
+  #strike(leader: number, confState: ConfState): void {
+    const { network, nodes, world } = this.#cluster;
+    const random = this.#random;
+    this.strikes += 1;
+    this.#notBefore = world.now + restMs + random.next() * 2000;
+    this.#cluster.note(`ambush on ${this.#cluster.nodeOf(leader).id}`);
+    const share = random.next();
+    const company = this.#companyOf(leader, confState).map((member) => this.#cluster.nodeOf(member).id);
+    // Not at once: this is in the middle of a check.
+    world.after(random.next() < 0.5 ? 0 : random.next() * 5, () => {
+      const rest = nodes.filter((node) => !company.includes(node.id)).map((node) => node.id);
+      network.partition([company, rest]);
+      world.after(300 + random.next() * 3000, () => network.heal());
+      for (const node of nodes) {
+        if (company.includes(node.id) || random.next() > share) continue;
+        node.crash();
+        world.after(1 + random.next() * 100, () => {
+          if (!node.isUp) node.restart();
+        });
+      }
+    });
+  }
+}
