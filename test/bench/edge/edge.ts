@@ -8,10 +8,10 @@ import type { Implementation } from '../../conformance/grpc/serve.ts';
 import { callingClients, oneAtATime } from './clients.ts';
 import { hasH2load } from './h2load.ts';
 import { memory } from './memory.ts';
-import { equalLoad, streaming, unary } from './native.ts';
+import { equalLoad, interceptors, streaming, unary } from './native.ts';
 import { type Line, print } from './report.ts';
 
-const parts = ['unary', 'load', 'tls', 'stream', 'client', 'one', 'memory'] as const;
+const parts = ['unary', 'load', 'tls', 'stream', 'around', 'client', 'one', 'memory'] as const;
 type Part = (typeof parts)[number];
 
 export interface Plan {
@@ -62,8 +62,11 @@ export async function runEdge(args: readonly string[]): Promise<boolean> {
       if (isOnPath('openssl', 'version')) await part('tls', () => unary(plan, all, certificates(dir)));
       else console.log('SKIPPED: TLS, since openssl is not on PATH.');
       await part('stream', () => streaming(plan));
+      await part('around', () => interceptors(plan));
     } else {
-      console.log('SKIPPED: unary calls, equal load, TLS, streaming: h2load (nghttp2-client) is not on PATH.');
+      console.log(
+        'SKIPPED: unary calls, equal load, TLS, streaming, interceptors: h2load (nghttp2-client) is not on PATH.',
+      );
     }
     await part('client', () => callingClients(plan));
     await part('one', () => oneAtATime(plan));

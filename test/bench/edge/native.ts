@@ -1,4 +1,4 @@
-import type { Implementation } from '../../conformance/grpc/serve.ts';
+import { extras, type Implementation } from '../../conformance/grpc/serve.ts';
 import type { Plan } from './edge.ts';
 import { loadNatively, type NativeLoad, type NativeResult } from './h2load.ts';
 import { bodies, streamLength } from './messages.ts';
@@ -39,6 +39,23 @@ export async function unary(plan: Plan, impls: readonly Implementation[], tls?: 
     }
     return lines;
   });
+}
+
+/** What stands around calls, one thing at a time: calls for a second of our server's processor. */
+export async function interceptors(plan: Plan): Promise<readonly Line[]> {
+  const lines: Line[] = [];
+  for (const extra of [undefined, ...extras]) {
+    const server = await startServer('ours', { extras: extra === undefined ? [] : [extra] });
+    try {
+      const load = { path: '/oprc.DataService/Set', body: bodies.Set, connections: 4, streams: 16 };
+      const { cpu } = await rates(plan, new Map([['ours', server]]), load);
+      const name = `Set ${extra === undefined ? 'with nothing around it' : `with ${extra}`}, for a second of its processor`;
+      lines.push({ name, unit: '/s', figures: cpu, bars: [] });
+    } finally {
+      await server.stop();
+    }
+  }
+  return lines;
 }
 
 /** The same number of calls a second to each server. */
@@ -114,7 +131,7 @@ async function withServers<T>(
 ): Promise<T> {
   const servers = new Map<Implementation, ServerProcess>();
   try {
-    for (const impl of impls) servers.set(impl, await startServer(impl, tls));
+    for (const impl of impls) servers.set(impl, await startServer(impl, { tls }));
     return await use(servers);
   } finally {
     for (const server of servers.values()) await server.stop();

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { Implementation } from '../../conformance/grpc/serve.ts';
+import type { Extra, Implementation } from '../../conformance/grpc/serve.ts';
 import type { LoadOptions, LoadResult } from './load-client.ts';
 
 const serverProgram = fileURLToPath(new URL('../../conformance/grpc/main.ts', import.meta.url));
@@ -21,9 +21,17 @@ export interface ServerProcess {
   stop(): Promise<void>;
 }
 
-/** @param tls folder with cert.pem and key.pem. */
-export async function startServer(impl: Implementation, tls?: string): Promise<ServerProcess> {
-  const args = ['--impl', impl, ...(tls === undefined ? [] : ['--tls', tls])];
+export interface ServerOptions {
+  /** Folder with cert.pem and key.pem. */
+  readonly tls?: string | undefined;
+  readonly extras?: readonly Extra[] | undefined;
+}
+
+export async function startServer(
+  impl: Implementation,
+  { tls, extras = [] }: ServerOptions = {},
+): Promise<ServerProcess> {
+  const args = ['--impl', impl, '--with', extras.join(','), ...(tls === undefined ? [] : ['--tls', tls])];
   const child = fork(serverProgram, args, { execArgv: nodeOptions, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   const { port } = await message<{ port: number }>(child);
   return {

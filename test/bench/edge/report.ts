@@ -59,6 +59,7 @@ export function print(lines: readonly Line[]): void {
   }
   const missed = lines.flatMap(({ name, bars }) => bars.filter(({ met }) => !met).map(({ text }) => `${name} ${text}`));
   const count = lines.reduce((sum, { bars }) => sum + bars.length, 0);
+  if (count === 0) return;
   console.log(missed.length === 0 ? `\nAll ${count} bars are met.` : `\nMissed of ${count}: ${missed.join('; ')}`);
 }
 

@@ -1,4 +1,4 @@
-// npm run edge -- --port P [--host H] [--impl ours|grpc-js|http2] [--tls DIR]
+// npm run edge -- --port P [--host H] [--impl ours|grpc-js|http2] [--tls DIR] [--with metrics,authenticate,audit,trace]
 // Serves grpc.testing.TestService and oprc.DataService over a map until it is stopped. DIR has cert.pem and key.pem, and
 // ca.pem where clients must show a certificate.
 import { existsSync } from 'node:fs';
@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadTls } from '@oaas/commons/security';
 import { createLogger } from '@oaas/commons/telemetry';
-import { type Implementation, implementations, serve } from './serve.ts';
+import { extras, type Implementation, implementations, serve } from './serve.ts';
 
 const { values } = parseArgs({
   options: {
@@ -14,6 +14,7 @@ const { values } = parseArgs({
     host: { type: 'string', default: '127.0.0.1' },
     impl: { type: 'string', default: 'ours' },
     tls: { type: 'string' },
+    with: { type: 'string', default: '' },
   },
 });
 const impl = implementations.find((name): name is Implementation => name === values.impl);
@@ -37,6 +38,7 @@ const { port, stop } = await serve({
   port: Number(values.port),
   tls: values.tls === undefined ? undefined : await tlsOf(values.tls),
   logger: createLogger({ service: 'edge', level: 'warn' }),
+  extras: extras.filter((extra) => values.with.split(',').includes(extra)),
 });
 console.log(JSON.stringify({ impl, host: values.host, port }));
 // A program that starts this one with a channel to it is told the port, and what has been used so far when it asks.
