@@ -41,6 +41,10 @@ for (const name of cases) {
     // The expectation names files as they lie in the example's own folder.
     expect(problem?.message.replaceAll(`broken/${name}/`, '')).toContain(expected.messageContains);
     expect(problem?.remedy).not.toBe('');
+    const { frame } = problem ?? {};
+    expect(frame?.lines[expected.line - frame.line]).toBe(
+      readFileSync(path.join(refused, name, expected.path), 'utf8').split('\n')[expected.line - 1],
+    );
 
     await console.open(`/sources/${platform.source}?tab=documents`);
     const shown = new SourcePage(page);
