@@ -204,4 +204,18 @@ export const mutations: readonly Mutation[] = [
     replace: `if (index <= this.committed || term === 0) return false;`,
     seeds: 300,
   },
+  {
+    name: 'a heartbeat for an earlier replica commits in a new one',
+    file: group,
+    find: `const isOfEarlier = toEpoch < this.epoch || this.#everyone.length === 0;`,
+    replace: `const isOfEarlier = this.epoch === 0;`,
+    seeds: 300,
+  },
+  {
+    name: 'a snapshot that was given up is still written to',
+    file: receiver,
+    find: `if (staging.writing === undefined) {`,
+    replace: `if (staging.generation > 0) {`,
+    seeds: 100,
+  },
 ];

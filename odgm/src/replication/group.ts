@@ -353,6 +353,9 @@ export class RaftGroup implements AppendOwner {
     if (this.#state !== 'running' || toEpoch > this.epoch) return;
     // Word for an earlier replica of this member, or from one: it speaks of another log.
     if (toEpoch < this.epoch && isResponse(message.type)) return;
+    // A leader that did not hear of a removal names what an earlier replica had. It gets an answer, to know better.
+    const isOfEarlier = toEpoch < this.epoch || this.#everyone.length === 0;
+    if (isOfEarlier && message.type === MessageType.MsgHeartbeat) message.commit = 0;
     if (!this.#knowsEpoch(from, fromEpoch)) return;
     // A leader's lease counts on a promise that this process may have given before it was started anew.
     if (this.#lease !== undefined && isVote(message.type) && this.#host.mayHavePromised()) return;

@@ -177,7 +177,9 @@ export class RaftHost {
     const record: GroupRecord = {
       state: 'present',
       epoch,
-      generation: Math.max(stored?.generation ?? 0, this.#cleaner.highest(group)) + firstGeneration,
+      generation:
+        Math.max(stored?.generation ?? 0, this.#cleaner.highest(group), this.#receiver.highest(group)) +
+        firstGeneration,
       applied: isFounder ? firstPosition.index : 0,
       appliedTerm: isFounder ? firstPosition.term : 0,
       members: { ...noMembers, confState: { ...noMembers.confState, voters } },

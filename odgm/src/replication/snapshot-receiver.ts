@@ -17,6 +17,8 @@ interface Staging {
   last: Uint8Array | undefined;
   isStreaming: boolean;
   isComplete: boolean;
+  /** The last write of it, until it has ended. */
+  writing: Promise<void> | undefined;
   /** Gives it up when nobody goes on sending. */
   timer: Timer | undefined;
 }
@@ -40,6 +42,8 @@ export interface ReceiverOptions {
 export class SnapshotReceiver {
   readonly #options: ReceiverOptions;
   readonly #stagings = new Map<number, Staging>();
+  /** Given up while a write of theirs is on its way: what it brings is to be deleted as well. */
+  readonly #ending = new Set<Staging>();
   #isClosed = false;
 
   constructor(options: ReceiverOptions) {
@@ -48,6 +52,13 @@ export class SnapshotReceiver {
 
   get active(): number {
     return this.#stagings.size;
+  }
+
+  /** Highest generation of the group that something may still be written to, though it was given up; 0 for none. */
+  highest(group: number): number {
+    let most = 0;
+    for (const { offer, generation } of this.#ending) if (offer.group === group) most = Math.max(most, generation);
+    return most;
   }
 
   /** Answers an offer: from which key on the sender should send. */
@@ -61,12 +72,12 @@ export class SnapshotReceiver {
     if (known !== undefined) this.#discard(known);
     const staging: Staging = {
       ...{ offer, from, generation, last: undefined },
-      ...{ isStreaming: false, isComplete: false, timer: undefined },
+      ...{ isStreaming: false, isComplete: false, writing: undefined, timer: undefined },
     };
     this.#stagings.set(group.group, staging);
     this.#watch(staging);
     const mark: WriteOperation = { type: 'put', key: garbageKey(group.group, generation), value: Uint8Array.of(1) };
-    await this.#options.engine.write([mark]);
+    await this.#write(staging, [mark]);
     return { kind: 'go', after: undefined };
   }
 
@@ -127,28 +138,42 @@ export class SnapshotReceiver {
   }
 
   async #store(staging: Staging, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    const { engine } = this.#options;
     const prefix = statePrefix(staging.offer.group, staging.generation);
     const decoder = new StateDecoder();
     for await (const chunk of chunks) {
       const records = decoder.take(chunk);
-      if (records.length > 0) {
-        await engine.write(
-          records.map(({ key, value }) => ({
-            type: 'put',
-            key: Buffer.concat([prefix, key]),
-            // Storage may keep it by reference, and the chunk is larger.
-            value: Uint8Array.from(value),
-          })),
-        );
-        if (this.#isClosed || this.#stagings.get(staging.offer.group) !== staging) {
-          throw oaasError('Cancelled', 'the snapshot is no longer wanted');
-        }
-        staging.last = Uint8Array.from(records.at(-1)?.key ?? noBytes);
-      }
+      if (records.length === 0) continue;
+      this.#assertWanted(staging);
+      await this.#write(
+        staging,
+        records.map(({ key, value }) => ({
+          type: 'put',
+          key: Buffer.concat([prefix, key]),
+          // Storage may keep it by reference, and the chunk is larger.
+          value: Uint8Array.from(value),
+        })),
+      );
+      this.#assertWanted(staging);
+      staging.last = Uint8Array.from(records.at(-1)?.key ?? noBytes);
     }
     if (!decoder.isComplete) throw oaasError('DataLoss', 'a snapshot ended too early');
     staging.isComplete = true;
+  }
+
+  #assertWanted(staging: Staging): void {
+    if (this.#isClosed || this.#stagings.get(staging.offer.group) !== staging) {
+      throw oaasError('Cancelled', 'the snapshot is no longer wanted');
+    }
+  }
+
+  async #write(staging: Staging, operations: readonly WriteOperation[]): Promise<void> {
+    const writing = this.#options.engine.write(operations);
+    staging.writing = writing;
+    try {
+      await writing;
+    } finally {
+      if (staging.writing === writing) staging.writing = undefined;
+    }
   }
 
   #watch(staging: Staging): void {
@@ -163,12 +188,23 @@ export class SnapshotReceiver {
     staging.timer?.cancel();
     const { group } = staging.offer;
     if (this.#stagings.get(group) === staging) this.#stagings.delete(group);
-    this.#options.cleaner.add(group, staging.generation);
+    if (staging.writing === undefined) {
+      this.#options.cleaner.add(group, staging.generation);
+      return;
+    }
+    // Deleted now, the generation would get the rest afterwards, and pass it on to whoever has its number next.
+    this.#ending.add(staging);
+    const ended = (): void => {
+      this.#ending.delete(staging);
+      if (!this.#isClosed) this.#options.cleaner.add(group, staging.generation);
+    };
+    staging.writing.then(ended, ended);
   }
 
   #nextGeneration(group: RaftGroup): number {
     const staged = this.#stagings.get(group.group)?.generation ?? 0;
-    return Math.max(group.generation, staged, this.#options.cleaner.highest(group.group)) + 1;
+    const leftOver = Math.max(this.#options.cleaner.highest(group.group), this.highest(group.group));
+    return Math.max(group.generation, staged, leftOver) + 1;
   }
 }
 
