@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { type Clock, sleep, type Timers } from '@oaas/commons/time';
 
 /** Nothing was stored for this long: the burst is over. */
@@ -34,6 +35,8 @@ export class DeploysFirst {
   /** Resolves when no record is being stored, or after 10 s. Rejects with `Cancelled` when the signal aborts. */
   async turn(signal: AbortSignal): Promise<void> {
     const until = this.#clock.monotonic() + waitMsMax;
+    // All workers wait on the queue's one signal, and each leaves when its wait is over: that is no leak.
+    setMaxListeners(0, signal);
     while (this.#isBusy() && this.#clock.monotonic() < until) await sleep(this.#timers, pollMs, signal);
   }
 

@@ -1,4 +1,3 @@
-import { stringify } from 'yaml';
 import type { CollectionLayout, DeploymentRecord } from '../../record/index.ts';
 import { idOf, namesOf, ports, type RenderInput, serviceAddress } from './common.ts';
 
@@ -79,9 +78,9 @@ export function gridConfig(input: RenderInput): GridConfig {
   return { clusterId: idOf(input.record), members: gridMembers(input), collections: gridCollections(input) };
 }
 
-/** Content of `odgm-config.yaml`. */
+/** Content of `odgm-config.yaml`, in that part of YAML that is JSON: it takes a twentieth of the time to write. */
 export function gridConfigYaml(input: RenderInput): string {
-  return stringify(gridConfig(input), { lineWidth: 0, aliasDuplicateObjects: false });
+  return `${JSON.stringify(gridConfig(input), undefined, 2)}\n`;
 }
 
 /** What triggers of the class may do; the latency asked for bounds them. */
