@@ -26,6 +26,13 @@ export interface ServingOptions {
 export type RemoteRoute = Extract<Route, { kind: 'remote' }>;
 type Remote<T> = (client: Client<DataService>, route: RemoteRoute) => Promise<T>;
 
+/** Counts one operation on one collection. */
+interface Meter {
+  readonly ok: () => void;
+  readonly error: () => void;
+  readonly seconds: (seconds: number) => void;
+}
+
 /** How long a call without a deadline waits for a leader. */
 const patienceMs = 5000;
 
@@ -35,6 +42,7 @@ const patienceMs = 5000;
  */
 export class Serving {
   readonly #options: ServingOptions;
+  readonly #meters = new WeakMap<HostedCollection, Map<Operation, Meter>>();
 
   constructor(options: ServingOptions) {
     this.#options = options;
@@ -77,16 +85,28 @@ export class Serving {
   }
 
   observe(operation: Operation, collection: HostedCollection, startedAt: number, result: 'ok' | 'error'): void {
-    const { metrics, clock } = this.#options;
-    const ms = clock.monotonic() - startedAt;
-    const labels = { collection: collection.spec.name, operation };
-    metrics.operations.inc({ ...labels, result });
-    metrics.operationSeconds.observe(labels, ms / 1000);
+    const ms = this.#options.clock.monotonic() - startedAt;
+    const meter = this.#meters.get(collection)?.get(operation) ?? this.#newMeter(operation, collection);
+    meter[result]();
+    meter.seconds(ms / 1000);
     (isWrite(operation) ? collection.writes : collection.reads).record(ms);
   }
 
   forwarded(operation: Operation, collection: HostedCollection): void {
     this.#options.metrics.forwarded.inc({ collection: collection.spec.name, operation });
+  }
+
+  #newMeter(operation: Operation, collection: HostedCollection): Meter {
+    const { metrics } = this.#options;
+    const labels = { collection: collection.spec.name, operation };
+    const meter = {
+      ok: metrics.operations.bind({ ...labels, result: 'ok' }),
+      error: metrics.operations.bind({ ...labels, result: 'error' }),
+      seconds: metrics.operationSeconds.bind(labels),
+    };
+    const meters = this.#meters.get(collection) ?? new Map<Operation, Meter>();
+    this.#meters.set(collection, meters.set(operation, meter));
+    return meter;
   }
 
   async #serve<T>(
