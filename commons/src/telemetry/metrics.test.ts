@@ -34,7 +34,8 @@ describe('metrics', () => {
     for (const repo of ['one', 'two']) {
       const [inc, observe] = [calls.bind({ repo }), seconds.bind({ repo })];
       inc();
-      calls.inc({ repo }, 2);
+      calls.bind({ repo })();
+      calls.inc({ repo });
       observe(0.5);
       seconds.observe({ repo }, 2);
     }

@@ -82,12 +82,12 @@ export function createMetrics(options: MetricsOptions): Metrics {
     registry,
     counter(metric) {
       const bounds = new LabelBounder(metric.labels ?? {});
-      const bound: { readonly labels: Record<string, string>; count: number }[] = [];
+      const bound = new Map<string, { readonly labels: Record<string, string>; count: number }>();
       const counter = new Counter({
         ...definition(metric, bounds),
         registers: [registry],
         collect: () => {
-          for (const one of bound) {
+          for (const one of bound.values()) {
             if (one.count > 0) counter.inc(one.labels, one.count);
             one.count = 0;
           }
@@ -99,8 +99,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
           counter.inc(bounds.apply(labels), by);
         },
         bind: (labels) => {
-          const one = { labels: bounds.apply(labels), count: 0 };
-          bound.push(one);
+          const bounded = bounds.apply(labels);
+          const key = Object.values(bounded).join('\0');
+          const one = bound.get(key) ?? { labels: bounded, count: 0 };
+          bound.set(key, one);
           return () => {
             one.count += 1;
           };
