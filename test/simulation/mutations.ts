@@ -214,8 +214,9 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a snapshot that was given up is still written to',
     file: receiver,
-    find: `if (staging.writing === undefined) {`,
-    replace: `if (staging.generation > 0) {`,
+    find: `      this.#assertWanted(staging);
+      await this.#write(`,
+    replace: `      await this.#write(`,
     seeds: 100,
   },
 ];
