@@ -13,6 +13,7 @@ import { createNodeMetrics, GridNode, hostAndPort, type Member, parseMembers, wi
 import { dialTcp } from './mesh/dial.ts';
 import { createTcpMesh } from './mesh/tcp-mesh.ts';
 import { meshPreface } from './mesh/handshake.ts';
+import { ResourceSampler } from './resources.ts';
 import { createPeers, dataService, functionService, peerService } from './rpc/index.ts';
 import { openDurableEngine } from './storage/durable.ts';
 import { createMemoryEngine } from './storage/memory.ts';
@@ -60,13 +61,14 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
   let acceptLink: (socket: Duplex, head: Uint8Array) => void = (socket) => {
     socket.destroy();
   };
+  const resources = new ResourceSampler({ clock, timers, cpuMs: dependencies.cpuMs, directory: config.dataDir });
   const node = new GridNode({
     clusterId: config.clusterId,
     version,
     members,
     self,
     collections: config.collections,
-    openEngine: (durability) =>
+    openEngine: (durability, onCorruption) =>
       durability === 'persistent'
         ? openDurableEngine({
             directory: config.dataDir,
@@ -75,6 +77,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
             logger,
             onCorruption: (error) => {
               logger.error({ err: error }, 'stored data is damaged');
+              onCorruption(error);
             },
             onFailure: (error) => {
               storageFailure = error;
@@ -108,6 +111,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     logger,
     joinTimeoutMs: config.joinTimeout,
     memoryBytes: dependencies.memoryBytes,
+    resources: () => ({ ...resources.sample, functionCalls: invoker.inFlight }),
   });
   health.register('liveness', 'storage', () => ({ ok: storageFailure === undefined, reason: storageFailure?.message }));
   health.register('readiness', 'node', () => ({ ok: node.isReady, reason: node.phase }));
@@ -178,6 +182,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     .add({
       name: 'connections',
       stop: () => {
+        resources.close();
         functions.close();
         dataClients.close();
         peerClients.close();

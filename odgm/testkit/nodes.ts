@@ -54,7 +54,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,
-    logger: createLogger({ service: 'odgm', level: 'silent' }),
+    logger: createLogger({ service: 'odgm', level: (process.env['TEST_LOG'] as 'silent' | undefined) ?? 'silent' }),
     version: 'test',
     hostName: 'localhost',
     memoryBytes: () => process.memoryUsage.rss(),

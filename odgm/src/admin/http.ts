@@ -107,6 +107,7 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
   /** A task by its kind; `?dry_run=true` gives the plan instead. Other parameters are options of the task. */
   const begin = async (kind: string, collection: string, member: string, request: FastifyRequest) => {
     const { dry_run: isDryRun, plan_id: planId = '', ...options } = textsOf(request.query);
+    delete options['collection'];
     const ask = { kind, collection, member, options, planId };
     if (isDryRun === 'true') return snakeCase(await tasks.plan(ask));
     const task = await tasks.start(ask, actorOf(request));
@@ -122,8 +123,9 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
   app.post<{ Params: { id: string } }>('/admin/members/:id/drain', (request) =>
     begin('drain', '', request.params.id, request),
   );
+  // With collection and partition: that replica is made anew from the others, whatever is known of it.
   app.post<{ Params: { id: string } }>('/admin/members/:id/repair', (request) =>
-    begin('repair', '', request.params.id, request),
+    begin('repair', textsOf(request.query)['collection'] ?? '', request.params.id, request),
   );
   app.get('/admin/checks', () => asked(() => ({ checks: tasks.checks().map(snakeCase) })));
   app.get('/admin/metrics', () => metricsJson(options.metrics));

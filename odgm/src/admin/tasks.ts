@@ -133,10 +133,13 @@ export class Tasks {
     }
   }
 
-  /** What the last checks found, the newest of each shard. */
+  /** What the last checks found, the newest of each shard, by collection and partition. */
   checks(): admin.ShardCheck[] {
     const newest = new Map(this.#meta().state.checks.map((check) => [check.shard, check]));
-    return [...newest.values()].map((check) => this.#check(check));
+    const inOrder = [...newest.values()].sort(
+      (a, b) => a.collection.localeCompare(b.collection) || a.partition - b.partition,
+    );
+    return inOrder.map((check) => this.#check(check));
   }
 
   #meta(): MetaGroup {
@@ -145,19 +148,22 @@ export class Tasks {
     return meta;
   }
 
-  #wishOf({ kind, collection, member }: TaskAsk): TaskWish {
+  #wishOf({ kind, collection, member, options }: TaskAsk): TaskWish {
     const known = kinds.find((one) => one === kind);
     if (known === undefined) {
       throw oaasError('InvalidArgument', `"${kind}" is no kind of task`, { remedy: `Use one of ${kinds.join(', ')}.` });
     }
-    if (known === 'consistency-check') throw oaasError('Unimplemented', 'this build has no consistency check');
     if (known === 'drain' && member === '') throw oaasError('InvalidArgument', 'a drain needs a member');
     if (member === '') return { kind: known, collection };
     const record = [...this.#meta().state.members.values()].find(
       ({ id, replacedBy }) => id === member && replacedBy === undefined,
     );
     if (record === undefined) throw oaasError('NotFound', `there is no member "${member}"`);
-    return { kind: known, collection, member: record.number };
+    const partition = options['partition'] === undefined ? undefined : Number(options['partition']);
+    if (partition !== undefined && (known !== 'repair' || collection === '' || !Number.isSafeInteger(partition))) {
+      throw oaasError('InvalidArgument', 'a partition is a number, of the collection that is repaired');
+    }
+    return { kind: known, collection, member: record.number, partition };
   }
 
   async #planned(wish: TaskWish): Promise<PlannedTask> {
@@ -249,7 +255,7 @@ export class Tasks {
       message: task.message,
       actor: task.actor,
       etaSeconds: Math.ceil(progress.etaSeconds ?? 0),
-      findings: task.findings.map((finding) => ({ ...finding })),
+      findings: task.findings.map((finding) => ({ ...finding, area: '' })),
       moves: task.moves.slice(0, movesShown).map((move) => ({
         move: this.#move(move),
         state: move.state === 'pending' ? 'waiting' : move.state,
@@ -278,11 +284,11 @@ export class Tasks {
         index: replica.index,
         hash: replica.root,
         objects: replica.objects,
-        entries: 0,
+        entries: replica.entries,
         bytes: replica.bytes,
         tookMs: Math.round(replica.ms),
         minority: check.minority.includes(replica.member),
-        problem: replica.root === '' ? 'did not answer' : '',
+        problem: replica.problem ?? '',
       })),
       differing: [...check.differing],
       checkedAt: toRfc3339(check.at),

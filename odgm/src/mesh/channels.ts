@@ -16,4 +16,6 @@ export const channels = {
   ephemeralSnapshot: 8,
   /** Questions to and changes of a replica of a shard, by the coordinator of tasks. */
   shards: 9,
+  /** Consistency checks of replicas. */
+  checks: 10,
 } as const;

@@ -239,8 +239,8 @@ describe('the admin API', () => {
   it('has problems for what it does not have, and no CORS headers', async () => {
     const node = await single({ dataDir: directory.path, collections: [collection] });
     for (const [method, path] of [
-      ['POST', '/admin/collections/c/rebalance'],
-      ['GET', '/admin/tasks'],
+      ['POST', '/admin/collections/c/defragment'],
+      ['GET', '/admin/nothing'],
       ['GET', '/admin/collections/x'],
     ] as const) {
       const response = await fetch(node.admin + path, { method, headers: { origin: 'http://elsewhere.example' } });

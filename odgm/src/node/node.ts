@@ -13,16 +13,27 @@ import {
   type MetaState,
   type ShardRecord,
 } from '../meta/index.ts';
-import { type GroupStatus, type HostEvents, type HostOptions, RaftHost, type Tuning } from '../replication/index.ts';
-import { type LocalShards, ShardService, TaskCoordinator, throttleOf } from '../tasks/index.ts';
-import type { Consistency, ShardHandle } from '../shard/index.ts';
-import type { Engine } from '../storage/index.ts';
+import { type HostEvents, type HostOptions, RaftHost, type Tuning } from '../replication/index.ts';
+import {
+  CheckService,
+  ConsistencyChecker,
+  type LocalShards,
+  Scrubber,
+  ShardService,
+  TaskCoordinator,
+  throttleOf,
+} from '../tasks/index.ts';
+import { type Consistency, RaftShard, type ShardHandle } from '../shard/index.ts';
+import type { Engine, EngineStatus } from '../storage/index.ts';
 import { indexByClassId, unsupportedReason } from './collection.ts';
+import { Elections } from './elections.ts';
 import { HostedCollection } from './hosted.ts';
 import { type NodeIdentity, openIdentity, saveIdentity } from './identity.ts';
 import { findCluster, type JoinOutcome, type JoinPort } from './join.ts';
 import { LeaderBoard } from './leaders.ts';
 import type { Member } from './members.ts';
+import { collectionReport, groupReport, type OwnReplica } from './own-report.ts';
+import { Quarantine } from './quarantine.ts';
 import { type MemberView, Reports, type ReportPort } from './reports.ts';
 import { Replicas } from './replicas.ts';
 import { type ReplicaHome, ShardFactory } from './shard-factory.ts';
@@ -34,8 +45,11 @@ export interface NodeOptions {
   readonly members: readonly Member[];
   readonly self: Member;
   readonly collections: readonly CollectionSpec[];
-  /** Called at most once per durability. */
-  readonly openEngine: (durability: 'persistent' | 'ephemeral') => Promise<Engine>;
+  /** Called at most once per durability. `onCorruption`: to be told of all that cannot be read, when it is read. */
+  readonly openEngine: (
+    durability: 'persistent' | 'ephemeral',
+    onCorruption: (error: Error) => void,
+  ) => Promise<Engine>;
   /** Links of a member of this cluster: `clusterId` is the name and the birth of it. */
   readonly openMesh: (self: { number: number; id: string; incarnation: number; clusterId: string }) => Mesh;
   readonly joinPort: JoinPort;
@@ -50,6 +64,8 @@ export interface NodeOptions {
   readonly tuning?: Partial<Tuning> | undefined;
   /** Resident memory in bytes. */
   readonly memoryBytes: () => number;
+  /** What only the process knows of what it uses. */
+  readonly resources: () => Omit<peer.ResourceReport, 'storageBytes' | 'journalBytes' | 'unflushedBytes'>;
 }
 
 /** `opening`: what is stored is not known yet. `joining`: looks for its cluster, or opens its shards. */
@@ -82,6 +98,7 @@ interface Joined {
   readonly leaders: LeaderBoard;
   readonly replicas: Replicas;
   readonly tasks: TaskCoordinator;
+  readonly scrubber: Scrubber;
   readonly timers: readonly Timer[];
 }
 
@@ -93,6 +110,8 @@ export class GridNode {
   readonly #engines = new Map<'persistent' | 'ephemeral', Engine>();
   readonly #stop = new AbortController();
   readonly reports: Reports;
+  readonly elections: Elections;
+  readonly #quarantine: Quarantine;
   #classIndex: ReadonlyMap<string, string> = new Map();
   #identity: NodeIdentity | undefined;
   /** Members that were there when this node joined: whom to talk to until it has the meta state. */
@@ -108,6 +127,13 @@ export class GridNode {
     this.#options = options;
     this.#startedAt = clock.monotonic();
     indexByClassId(options.collections);
+    this.elections = new Elections(clock);
+    this.#quarantine = new Quarantine({
+      ...{ clock, timers: options.timers, logger: options.logger },
+      self: () => this.number,
+      meta: () => this.#joined?.meta,
+      replicas: () => this.#joined?.replicas,
+    });
     this.reports = new Reports({
       port: options.reportPort,
       clock,
@@ -180,11 +206,13 @@ export class GridNode {
   async stop(): Promise<void> {
     this.#phase = 'draining';
     this.#stop.abort();
+    this.#quarantine.close();
     if (this.#joined !== undefined) {
-      const { duties, tasks, replicas, hosts, leaders, mesh, timers } = this.#joined;
+      const { duties, tasks, scrubber, replicas, hosts, leaders, mesh, timers } = this.#joined;
       for (const timer of timers) timer.cancel();
       duties.close();
       tasks.close();
+      scrubber.close();
       await replicas.close();
       await Promise.all(hosts.map((host) => host.stop()));
       leaders.close();
@@ -328,8 +356,10 @@ export class GridNode {
       draining: this.#phase === 'draining',
       collections: this.collections().map((collection) => this.#collectionReport(collection)),
       member: this.number,
-      meta: this.#joined === undefined ? undefined : groupReport(this.#joined.meta.group.status()),
+      meta: this.#joined === undefined ? undefined : groupReport(this.#joined.meta.group.status(), this.elections),
       links: (this.#joined?.mesh.peers() ?? []).filter(({ state }) => state === 'up').map(({ number }) => number),
+      resources: this.#stop.signal.aborted ? undefined : this.#resources(),
+      storageProblems: [...this.#quarantine.storageProblems],
     };
   }
 
@@ -346,7 +376,9 @@ export class GridNode {
   async #engineFor(durability: 'persistent' | 'ephemeral'): Promise<Engine> {
     const known = this.#engines.get(durability);
     if (known !== undefined) return known;
-    const engine = await this.#options.openEngine(durability);
+    const engine = await this.#options.openEngine(durability, (error) => {
+      this.#quarantine.damaged(error);
+    });
     this.#engines.set(durability, engine);
     return engine;
   }
@@ -388,8 +420,12 @@ export class GridNode {
     const leaders = new LeaderBoard({ mesh, timers });
     const events: HostEvents = {
       leader: (group, leader, term) => {
+        this.elections.observe(group, leader, term);
         if (group === metaShard) this.#joined?.meta.changed();
         else leaders.observe(group, leader, term);
+      },
+      failed: (group, error) => {
+        this.#quarantine.suspect(group, error);
       },
       members: (group) => {
         if (group === metaShard) this.#joined?.meta.changed();
@@ -405,10 +441,20 @@ export class GridNode {
       { voters: identity.member === 1 ? [1] : [] },
     );
     const meta = new MetaGroup({ group, machine, mesh, clock, timers });
+    const scrubber = new Scrubber({ clock, timers, logger, bytesPerSecond: () => checkRateOf(meta.state) });
     const replicas = new Replicas({
       self: identity.member,
       logger,
-      factory: new ShardFactory({ homes, notes: engine, self: identity.member, clock }),
+      factory: new ShardFactory({
+        ...{ homes, notes: engine, self: identity.member, clock },
+        onScan: (source) => {
+          scrubber.scan(source);
+        },
+      }),
+      onProblem: (shard, epoch, error) => {
+        this.#quarantine.suspect(shard, error, epoch);
+      },
+      isSuspect: (shard, epoch) => this.#quarantine.isSuspect(shard, epoch),
       onOpen: (shard, handle) => {
         this.#onOpen(shard, handle);
       },
@@ -426,12 +472,18 @@ export class GridNode {
       loads: () => this.reports.loads(),
     });
     const hosts = [...homes.values()].map((home) => home.host);
+    const replica = (shard: number): RaftShard | undefined => {
+      const handle = replicas.get(shard);
+      return handle instanceof RaftShard ? handle : undefined;
+    };
+    const leaderOf = (shard: number): number => leaders.leaderOf(shard);
+    const checks = new CheckService({ mesh, scrubber, replica });
     const tasks = new TaskCoordinator({
       meta,
       mesh,
       shards: new ShardService(mesh, localShards(hosts, replicas)),
-      checker: { check: () => Promise.reject(oaasError('Unimplemented', 'this build has no consistency check')) },
-      leaderOf: (shard) => leaders.leaderOf(shard),
+      checker: new ConsistencyChecker({ meta, checks, leaderOf, clock, timers, logger }),
+      leaderOf,
       loads: async () => {
         await this.reports.refresh();
         return this.reports.loads();
@@ -449,9 +501,10 @@ export class GridNode {
       tasks,
       leaders,
       replicas,
+      scrubber,
       timers: [
         timers.every(expireMs, () => {
-          for (const handle of replicas.all()) handle.expire(expireMax);
+          for (const handle of replicas.serving()) handle.expire(expireMax);
         }),
       ],
     };
@@ -590,6 +643,7 @@ export class GridNode {
     joined.mesh.setPeers(this.#peersOf(state));
     for (const host of joined.hosts) host.setSnapshotRate(snapshotRateOf(state));
     this.#refreshCollections(state);
+    this.#quarantine.settle();
     await joined.replicas.sync(() => joined.meta.state);
   }
 
@@ -623,6 +677,7 @@ export class GridNode {
       }
     }
     this.#joined?.leaders.forget(id);
+    if (this.#joined?.meta.state.shards.has(id) !== true) this.elections.forget(id);
   }
 
   /** A replica to ask when the leader is not known: one that can be reached, and is not this node. */
@@ -634,21 +689,48 @@ export class GridNode {
   }
 
   #collectionReport(collection: HostedCollection): peer.CollectionReport {
-    const reads = collection.reads.read();
-    const writes = collection.writes.read();
+    const { name } = collection.spec;
+    const reason = this.#refused.get(name) ?? unsupportedReason(collection.spec) ?? '';
+    return collectionReport(collection, this.#ownReplicas(collection), this.elections, reason);
+  }
+
+  /** The replicas of the collection that are, or should be, on this node. */
+  #ownReplicas(collection: HostedCollection): OwnReplica[] {
+    const joined = this.#joined;
+    if (joined === undefined) return [];
+    const { meta, replicas } = joined;
+    return Array.from({ length: collection.partitionCount }, (_, partition) => partition).flatMap((partition) => {
+      const shard = meta.state.shards.get(collection.shardId(partition) ?? 0);
+      if (shard?.replicas.some(({ member }) => member === this.number) !== true) return [];
+      return [{ shard, handle: replicas.get(shard.id), problem: replicas.problemOf(shard.id) }];
+    });
+  }
+
+  #resources(): peer.ResourceReport {
+    const engines = [...this.#engines.values()];
+    const sum = (value: (status: EngineStatus) => number): number =>
+      engines.reduce((total, engine) => total + value(engine.status()), 0);
     return {
-      name: collection.spec.name,
-      partitionCount: collection.partitionCount,
-      reason: this.#refused.get(collection.spec.name) ?? unsupportedReason(collection.spec) ?? '',
-      shards: collection.handles().map((handle) => shardReport(handle)),
-      performanceStats: {
-        readsPerSecond: reads.perSecond,
-        writesPerSecond: writes.perSecond,
-        readP99Ms: reads.p99Ms,
-        writeP99Ms: writes.p99Ms,
-      },
+      ...this.#options.resources(),
+      storageBytes:
+        sum(({ memtableBytes }) => memtableBytes) + engines.reduce((total, engine) => total + diskBytes(engine), 0),
+      journalBytes: sum(({ journalBytes }) => journalBytes),
+      unflushedBytes: sum(({ memtableBytes }) => memtableBytes),
     };
   }
+}
+
+function diskBytes(engine: Engine): number {
+  return engine.isDurable ? engine.usage().bytes : 0;
+}
+
+/** The most that any check under way may read; without one, what settings allow. */
+function checkRateOf(state: MetaState): number {
+  const active = [...state.tasks.values()].filter(
+    ({ state: at, kind }) => at === 'running' && (kind === 'consistency-check' || kind === 'repair'),
+  );
+  if (active.length === 0) return state.settings.throttle.checkBytesPerSecond;
+  return Math.max(...active.map((task) => throttleOf(task, state.settings).checkBytesPerSecond));
 }
 
 /** The most that any task under way may use; without one, what settings allow for repair. */
@@ -671,50 +753,5 @@ function localShards(hosts: readonly RaftHost[], replicas: Replicas): LocalShard
       }
       return undefined;
     },
-  };
-}
-
-function shardReport(handle: ShardHandle): peer.ShardReport {
-  const status = handle.status();
-  const isServing = status.state === 'serving';
-  return {
-    partition: handle.partition,
-    ...handle.counters,
-    state: !isServing ? 'unavailable' : status.leader === 0 ? 'recovering' : 'ready',
-    shardId: handle.id,
-    group: {
-      role: status.role,
-      leader: status.leader,
-      term: status.term,
-      commit: status.commit,
-      applied: status.applied,
-      voters: status.replicas.filter(({ role }) => role !== 'learner').map(({ member }) => member),
-      learners: status.replicas.filter(({ role }) => role === 'learner').map(({ member }) => member),
-      progress:
-        status.role === 'leader'
-          ? status.replicas.map(({ member, match, state, isActive }) => ({ member, match, state, active: isActive }))
-          : [],
-      elections: 0,
-    },
-    reason: status.problem ?? '',
-  };
-}
-
-function groupReport(status: GroupStatus): peer.GroupReport {
-  return {
-    role: status.role,
-    leader: status.leader,
-    term: status.term,
-    commit: status.commit,
-    applied: status.applied,
-    voters: [...status.confState.voters],
-    learners: [...status.confState.learners],
-    progress: status.progress.map(({ member, match, state, recentActive }) => ({
-      member,
-      match,
-      state,
-      active: recentActive,
-    })),
-    elections: 0,
   };
 }

@@ -1,15 +1,23 @@
 import { toOaasError } from '@oaas/commons/errors';
 import type { Logger } from '@oaas/commons/telemetry';
-import type { CollectionRecord, MetaState, ShardRecord, ShardReplicaRecord } from '../meta/index.ts';
-import type { ShardHandle } from '../shard/index.ts';
+import {
+  alarmOf,
+  canDoWithout,
+  type CollectionRecord,
+  freezeOf,
+  type MetaState,
+  type ShardRecord,
+  type ShardReplicaRecord,
+} from '../meta/index.ts';
+import { RaftShard, type ShardHandle } from '../shard/index.ts';
 
 /** Makes, opens and removes replicas of shards. */
 export interface ReplicaFactory {
   open(shard: ShardRecord, collection: CollectionRecord, replica: ShardReplicaRecord): Promise<ShardHandle>;
   /** Removes a replica for good, with its data. */
   remove(shard: number): Promise<void>;
-  /** Shards of which there is something stored here. */
-  stored(): readonly number[];
+  /** Shards of which there is something stored here, with the epoch of the replica. */
+  stored(): ReadonlyMap<number, number>;
 }
 
 export interface ReplicasOptions {
@@ -17,20 +25,39 @@ export interface ReplicasOptions {
   readonly self: number;
   readonly factory: ReplicaFactory;
   readonly logger: Logger;
+  /** The replica serves from now on, and no longer. */
   readonly onOpen: (shard: ShardRecord, handle: ShardHandle) => void;
   readonly onClose: (shard: number) => void;
+  /** The replica with this epoch cannot be opened. */
+  readonly onProblem: (shard: number, epoch: number, error: Error) => void;
+  /** Something is wrong with the replica that the meta state does not say yet: it must not serve. */
+  readonly isSuspect: (shard: number, epoch: number) => boolean;
 }
 
 /** Replicas that are opened at once: a start with thousands of them stays responsive. */
 const openAtOnce = 64;
 
+interface Held {
+  readonly handle: ShardHandle;
+  readonly epoch: number;
+  /** False: it follows its log, and nobody reads or writes here. */
+  isServing: boolean;
+}
+
+interface Wanted {
+  readonly shard: ShardRecord;
+  readonly collection: CollectionRecord;
+  readonly replica: ShardReplicaRecord;
+}
+
 /**
  * The replicas of this node, kept as the meta state wants them: what is recorded for this member is open, what is
- * recorded no longer goes, data and all. A replica that cannot be opened is tried again with the next change.
+ * recorded no longer, or with another epoch, goes, data and all. One with an alarm does not serve, and votes only where
+ * the others could not go on without it. A replica that cannot be opened is tried again with the next change.
  */
 export class Replicas {
   readonly #options: ReplicasOptions;
-  readonly #open = new Map<number, ShardHandle>();
+  readonly #held = new Map<number, Held>();
   readonly #problems = new Map<number, string>();
   #running: Promise<void> | undefined;
   #wanted: (() => MetaState) | undefined;
@@ -40,17 +67,28 @@ export class Replicas {
     this.#options = options;
   }
 
+  /** Also one that does not serve. */
   get(shard: number): ShardHandle | undefined {
-    return this.#open.get(shard);
+    return this.#held.get(shard)?.handle;
   }
 
-  all(): ShardHandle[] {
-    return [...this.#open.values()];
+  /** Those that serve. */
+  serving(): ShardHandle[] {
+    return [...this.#held.values()].filter(({ isServing }) => isServing).map(({ handle }) => handle);
   }
 
-  /** Why a replica that should be here is not. */
+  /** Why a replica that should be here is not, or does not serve. */
   problemOf(shard: number): string | undefined {
     return this.#problems.get(shard);
+  }
+
+  /** The replica serves no more, at once. What is to become of it, the meta state says. */
+  withdraw(shard: number, problem: string): void {
+    const held = this.#held.get(shard);
+    this.#problems.set(shard, problem);
+    if (held?.isServing !== true) return;
+    held.isServing = false;
+    this.#options.onClose(shard);
   }
 
   /** Brings the replicas to what the state wants. Calls that come meanwhile are one more round. Never rejects. */
@@ -64,8 +102,8 @@ export class Replicas {
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#running;
-    await Promise.all([...this.#open.values()].map((handle) => handle.close()));
-    this.#open.clear();
+    await Promise.all([...this.#held.values()].map(({ handle }) => handle.close()));
+    this.#held.clear();
   }
 
   async #run(): Promise<void> {
@@ -81,24 +119,30 @@ export class Replicas {
   }
 
   async #round(state: MetaState): Promise<void> {
-    const { self, factory } = this.#options;
-    const missing: { shard: ShardRecord; collection: CollectionRecord; replica: ShardReplicaRecord }[] = [];
-    const wanted = new Set<number>();
+    const { factory } = this.#options;
+    const wanted = this.#wantedOf(state);
+    const epochs = new Map(wanted.map(({ shard, replica }) => [shard.id, replica.epoch]));
+    for (const [id, { epoch }] of [...this.#held]) if (epochs.get(id) !== epoch) await this.#close(id);
+    for (const [id, epoch] of factory.stored()) {
+      if (epochs.get(id) !== epoch && this.#isKnown(state, id)) await this.#remove(id);
+    }
+    const missing: Wanted[] = [];
+    for (const one of wanted) if (await this.#isMissing(state, one)) missing.push(one);
+    for (let from = 0; from < missing.length && !this.#isClosed; from += openAtOnce) {
+      await Promise.all(missing.slice(from, from + openAtOnce).map((one) => this.#open(state, one)));
+    }
+  }
+
+  #wantedOf(state: MetaState): Wanted[] {
+    const wanted: Wanted[] = [];
     for (const collection of state.collections.values()) {
       for (const id of collection.shards) {
         const shard = state.shards.get(id);
-        const replica = shard?.replicas.find(({ member }) => member === self);
-        if (shard === undefined || replica === undefined) continue;
-        wanted.add(id);
-        if (!this.#open.has(id)) missing.push({ shard, collection, replica });
+        const replica = shard?.replicas.find(({ member }) => member === this.#options.self);
+        if (shard !== undefined && replica !== undefined) wanted.push({ shard, collection, replica });
       }
     }
-    for (const id of [...this.#open.keys()]) if (!wanted.has(id)) await this.#close(id);
-    for (const id of factory.stored()) if (!wanted.has(id) && this.#isKnown(state, id)) await this.#remove(id);
-    for (let from = 0; from < missing.length && !this.#isClosed; from += openAtOnce) {
-      const part = missing.slice(from, from + openAtOnce);
-      await Promise.all(part.map(({ shard, collection, replica }) => this.#openOne(shard, collection, replica)));
-    }
+    return wanted;
   }
 
   /** Ids are never reused: one that was given out and is not in the state any more is gone for good. */
@@ -106,12 +150,44 @@ export class Replicas {
     return shard < state.next.shard;
   }
 
-  async #openOne(shard: ShardRecord, collection: CollectionRecord, replica: ShardReplicaRecord): Promise<void> {
-    const { factory, logger, onOpen } = this.#options;
+  /** Brings one that is open to what alarms ask for. True when it is to be opened. */
+  async #isMissing(state: MetaState, one: Wanted): Promise<boolean> {
+    const { self, onOpen } = this.#options;
+    const { shard } = one;
+    const held = this.#held.get(shard.id);
+    const alarm = alarmOf(state, shard, self);
+    if (alarm !== undefined) {
+      this.withdraw(shard.id, `set apart: ${alarm.evidence}`);
+      if (!canDoWithout(state, shard)) return held === undefined;
+      if (held !== undefined) await this.#close(shard.id);
+      this.#problems.set(shard.id, `set apart: ${alarm.evidence}`);
+      return false;
+    }
+    if (held === undefined) return true;
+    freeze(state, held.handle);
+    if (!held.isServing && this.#mayServe(state, one)) {
+      held.isServing = true;
+      this.#problems.delete(shard.id);
+      onOpen(shard, held.handle);
+    }
+    return false;
+  }
+
+  #mayServe(state: MetaState, { shard, replica }: Wanted): boolean {
+    const { self, isSuspect } = this.#options;
+    return alarmOf(state, shard, self) === undefined && !isSuspect(shard.id, replica.epoch);
+  }
+
+  async #open(state: MetaState, one: Wanted): Promise<void> {
+    const { factory, logger, onOpen, onProblem } = this.#options;
+    const { shard, collection, replica } = one;
     try {
       const handle = await factory.open(shard, collection, replica);
+      const isServing = this.#mayServe(state, one);
+      this.#held.set(shard.id, { handle, epoch: replica.epoch, isServing });
+      freeze(state, handle);
+      if (!isServing) return;
       this.#problems.delete(shard.id);
-      this.#open.set(shard.id, handle);
       onOpen(shard, handle);
     } catch (thrown) {
       const error = toOaasError(thrown);
@@ -122,14 +198,17 @@ export class Replicas {
         );
       }
       this.#problems.set(shard.id, error.message);
+      onProblem(shard.id, replica.epoch, error);
     }
   }
 
   async #close(id: number): Promise<void> {
-    const handle = this.#open.get(id);
-    this.#open.delete(id);
-    this.#options.onClose(id);
-    await handle?.close();
+    const held = this.#held.get(id);
+    if (held === undefined) return;
+    this.#held.delete(id);
+    this.#problems.delete(id);
+    if (held.isServing) this.#options.onClose(id);
+    await held.handle.close();
   }
 
   async #remove(id: number): Promise<void> {
@@ -140,4 +219,10 @@ export class Replicas {
       this.#options.logger.warn({ err: error, shard: id }, 'the data of a replica could not be removed yet');
     }
   }
+}
+
+function freeze(state: MetaState, handle: ShardHandle): void {
+  if (!(handle instanceof RaftShard)) return;
+  const alarm = freezeOf(state, handle.id);
+  handle.freeze(alarm === undefined ? undefined : `no replica is known to be right (${alarm.evidence})`);
 }

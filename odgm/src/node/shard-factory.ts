@@ -3,7 +3,7 @@ import type { Clock } from '@oaas/commons/time';
 import type { CollectionRecord, ShardRecord, ShardReplicaRecord } from '../meta/index.ts';
 import { metaShard } from '../meta/index.ts';
 import type { RaftHost } from '../replication/index.ts';
-import { openRaftShard, type ShardHandle } from '../shard/index.ts';
+import { openRaftShard, type ScanSource, type ShardHandle } from '../shard/index.ts';
 import type { Engine, Storage } from '../storage/index.ts';
 import { limitsOf, unsupportedReason } from './collection.ts';
 import type { ReplicaFactory } from './replicas.ts';
@@ -22,6 +22,7 @@ export class ShardFactory implements ReplicaFactory {
   readonly #notes: Storage;
   readonly #self: number;
   readonly #clock: Clock;
+  readonly #onScan: (source: ScanSource) => void;
 
   /** `notes` is the node's own storage, as durable as its member number. */
   constructor(options: {
@@ -29,11 +30,13 @@ export class ShardFactory implements ReplicaFactory {
     readonly notes: Storage;
     readonly self: number;
     readonly clock: Clock;
+    readonly onScan: (source: ScanSource) => void;
   }) {
     this.#homes = options.homes;
     this.#notes = options.notes;
     this.#self = options.self;
     this.#clock = options.clock;
+    this.#onScan = options.onScan;
   }
 
   async open(shard: ShardRecord, { spec }: CollectionRecord, replica: ShardReplicaRecord): Promise<ShardHandle> {
@@ -55,6 +58,7 @@ export class ShardFactory implements ReplicaFactory {
         engine: home.engine,
         clock: this.#clock,
         limits: limitsOf(spec),
+        onScan: this.#onScan,
       },
       { voters },
     );
@@ -69,13 +73,10 @@ export class ShardFactory implements ReplicaFactory {
     for (const { host } of this.#homes.values()) await host.remove(shard);
   }
 
-  stored(): readonly number[] {
-    return [...this.#homes.values()].flatMap(({ host }) =>
-      host
-        .stored()
-        .filter(({ state, group }) => state === 'present' && group !== metaShard)
-        .map(({ group }) => group),
-    );
+  stored(): ReadonlyMap<number, number> {
+    const all = [...this.#homes.values()].flatMap(({ host }) => host.stored());
+    const present = all.filter(({ state, group }) => state === 'present' && group !== metaShard);
+    return new Map(present.map(({ group, epoch }) => [group, epoch]));
   }
 
   /**
@@ -88,7 +89,7 @@ export class ShardFactory implements ReplicaFactory {
     if (this.#notes.get(key) !== undefined) {
       throw oaasError('DataLoss', 'the content of an ephemeral replica went with the last stop of its node', {
         remedy: 'A repair makes it anew from the other replicas.',
-        details: { shard, epoch },
+        details: { shard, epoch, lost: true },
       });
     }
     await this.#notes.write([{ type: 'put', key, value: Uint8Array.of(1) }]);

@@ -1,3 +1,4 @@
+import { isOaasError } from '@oaas/commons/errors';
 import type { Timers } from '@oaas/commons/time';
 import { type Engine, prefixEnd, type WriteOperation } from '../storage/index.ts';
 import { garbageKey, statePrefix } from './keys.ts';
@@ -75,14 +76,27 @@ export class Cleaner {
     const prefix = statePrefix(garbage.group, garbage.generation);
     const operations: WriteOperation[] = [];
     let last: Uint8Array | undefined;
-    for (const { key } of this.#engine.range({ start: from ?? prefix, end: prefixEnd(prefix), limit: batchKeys })) {
-      operations.push({ type: 'delete', key });
-      last = key;
+    let isDone = false;
+    try {
+      for (const { key } of this.#engine.range({ start: from ?? prefix, end: prefixEnd(prefix), limit: batchKeys })) {
+        operations.push({ type: 'delete', key });
+        last = key;
+      }
+      isDone = operations.length < batchKeys;
+    } catch (error) {
+      // A damaged value need not be read to be deleted.
+      last = damagedKey(error);
+      if (last === undefined) throw error;
+      operations.push({ type: 'delete', key: last });
     }
-    const isDone = operations.length < batchKeys;
     if (isDone) operations.push({ type: 'delete', key: garbageKey(garbage.group, garbage.generation) });
     this.#engine.apply(operations);
     if (isDone) this.#queue.shift();
     this.#later(isDone ? undefined : last);
   }
+}
+
+function damagedKey(error: unknown): Uint8Array | undefined {
+  const key = isOaasError(error, 'StorageCorrupt') ? error.details?.['key'] : undefined;
+  return typeof key === 'string' ? Buffer.from(key, 'hex') : undefined;
 }

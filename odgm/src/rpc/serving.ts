@@ -132,7 +132,8 @@ export class Serving {
         return answer;
       } catch (thrown) {
         const error = toOaasError(thrown);
-        if (!this.#canTryAgain(operation, error, context, startedAt)) {
+        const replicas = to?.collection.spec.replicaCount ?? 1;
+        if (!this.#canTryAgain(operation, error, replicas, context, startedAt)) {
           if (to?.kind === 'local') this.observe(operation, to.collection, startedAt, 'error');
           throw error;
         }
@@ -144,7 +145,13 @@ export class Serving {
     }
   }
 
-  #canTryAgain(operation: Operation, error: OaasError, context: CallContext, startedAt: number): boolean {
+  #canTryAgain(
+    operation: Operation,
+    error: OaasError,
+    replicas: number,
+    context: CallContext,
+    startedAt: number,
+  ): boolean {
     const { clock } = this.#options;
     if (isPassedOn(context) || context.signal.aborted) return false;
     const hasTime =
@@ -153,6 +160,8 @@ export class Serving {
         : clock.now() < context.deadlineMs - 50;
     if (!hasTime) return false;
     if (error.code === 'NoLeader') return true;
+    // The replica that could not read it is set apart by now; others have it.
+    if (error.code === 'StorageCorrupt') return !isWrite(operation) && replicas > 1;
     if (error.code !== 'Unavailable') return false;
     return !isWrite(operation) || error.details?.['outcome'] === 'notApplied';
   }

@@ -49,6 +49,8 @@ export class ContentScan {
   #isDone = false;
   readonly bad: BadValue[] = [];
   badCount = 0;
+  /** There are more objects than {@link listed} has. */
+  hasMore = false;
   /** Bytes of keys and values read so far. */
   readBytes = 0;
 
@@ -81,7 +83,7 @@ export class ContentScan {
     return this.#sums;
   }
 
-  /** Objects of the wanted buckets with their hashes, at most 4,096. Good once done. */
+  /** Objects of the wanted buckets with their hashes, in the order of ids; the first 4,096. Good once done. */
   get listed(): ReadonlyMap<string, ContentSum> {
     return new Map([...(this.#listed ?? [])].map(([id, hash]) => [id, hash.sum]));
   }
@@ -209,7 +211,10 @@ export class ContentScan {
     if (this.#listed === undefined || this.#wanted?.has(bucket) !== true) return;
     let own = this.#listed.get(id);
     if (own === undefined) {
-      if (this.#listed.size >= listedMax) return;
+      if (this.#listed.size >= listedMax) {
+        this.hasMore = true;
+        return;
+      }
       this.#listed.set(id, (own = new ContentHash()));
     }
     own.object(id);

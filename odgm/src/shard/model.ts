@@ -55,7 +55,7 @@ export type Mutation =
  */
 export interface CheckMark {
   readonly type: 'mark';
-  /** Names the check. */
+  /** Names the check; what comes before the first dot names the round: what nodes look at once for all shards. */
   readonly id: string;
   /** Version of the content's hash that the proposer has. */
   readonly algorithm: number;

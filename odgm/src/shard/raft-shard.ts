@@ -8,7 +8,7 @@ import type {
   RaftHost,
   StateMachine,
 } from '../replication/index.ts';
-import type { Engine, GroupLog, StorageSnapshot, WriteOperation } from '../storage/index.ts';
+import type { Engine, StorageSnapshot, WriteOperation } from '../storage/index.ts';
 import { applyMutation, checkMutation } from './apply.ts';
 import { contentAlgorithm, rootOf } from './content-hash.ts';
 import { contentOf } from './content-scan.ts';
@@ -58,7 +58,7 @@ export interface ScanSource {
   readonly mark: ReplicaMark;
   readonly snapshot: StorageSnapshot;
   readonly location: ShardLocation;
-  readonly log: GroupLog;
+  readonly engine: Engine;
 }
 
 /** Marks that a replica remembers; older ones are forgotten. */
@@ -123,7 +123,7 @@ class ShardMachine implements StateMachine {
     const { id, engine, onScan } = this.#options;
     const mark = this.#marks.find((one) => one.index === index);
     if (onScan === undefined || mark === undefined) return;
-    onScan({ shard: id, mark, snapshot: engine.snapshot(), location: this.#location, log: engine.log(id) });
+    onScan({ shard: id, mark, snapshot: engine.snapshot(), location: this.#location, engine });
   }
 
   #decide(transaction: ShardTransaction, { index, data, own }: CommittedEntry): MutationResult | ReplicaMark | Error {

@@ -19,9 +19,17 @@ import { defaultStepLimits, newMemory, nextStep } from './steps.ts';
 import { decideTriggers, type TriggerMemory, type Wish } from './triggers.ts';
 import type { MoveMemory, ObservedMember, ObservedShard, Step } from './types.ts';
 
-/** Checks one shard; the outcome is recorded in the meta group by it. */
+/** What goes between a check and the task that it is part of. */
+export interface CheckControl {
+  /** True: nobody wants the outcome any more, and the check should end soon. */
+  isCancelled(): boolean;
+  /** Bytes read so far of each replica. */
+  progress(step: string, bytesDone: number): void;
+}
+
+/** Checks one shard; the outcome is recorded in the meta group by it, unless the check was cancelled. */
 export interface ShardChecker {
-  check(shard: ShardRecord, task: TaskRecord): Promise<{ readonly bytes: number }>;
+  check(shard: ShardRecord, task: TaskRecord, control: CheckControl): Promise<{ readonly bytes: number }>;
 }
 
 export interface CoordinatorOptions {
@@ -184,7 +192,8 @@ export class TaskCoordinator {
         }
         if (running.isBusy) continue;
         running.isBusy = true;
-        const work = move.kind === 'check' ? this.#check(task, index, move) : this.#step(task, index, move, running);
+        const work =
+          move.kind === 'check' ? this.#check(task, index, move, running) : this.#step(task, index, move, running);
         const done = (): void => {
           running.isBusy = false;
         };
@@ -197,20 +206,25 @@ export class TaskCoordinator {
     for (const key of this.#running.keys()) if (!present.has(key)) this.#running.delete(key);
   }
 
-  async #check(task: TaskRecord, index: number, move: TaskMove): Promise<void> {
+  async #check(task: TaskRecord, index: number, move: TaskMove, running: Running): Promise<void> {
     const { meta, checker } = this.#options;
     const shard = meta.state.shards.get(move.shard);
-    const end = { type: 'endMove', task: task.id, term: this.#term, move: index } as const;
+    const term = this.#term;
+    const end = { type: 'endMove', task: task.id, term, move: index } as const;
     if (shard === undefined) {
       await meta.propose({ ...end, outcome: 'skipped', reason: 'ShardGone', bytesDone: 0 });
       return;
     }
-    if (task.state === 'cancelling') {
-      await meta.propose({ ...end, outcome: 'cancelled', reason: 'Cancelled', bytesDone: 0 });
-      return;
-    }
-    const { bytes } = await checker.check(shard, task);
-    await meta.propose({ ...end, outcome: 'done', bytesDone: bytes });
+    const isCancelled = (): boolean => meta.state.tasks.get(task.id)?.state === 'cancelling';
+    const control: CheckControl = {
+      isCancelled: () => isCancelled() || this.#isClosed || this.#term !== term || !meta.isLeader,
+      progress: (step, received) => {
+        running.memory = { ...running.memory, step, received };
+      },
+    };
+    const bytes = isCancelled() ? 0 : (await checker.check(shard, task, control)).bytes;
+    if (isCancelled()) await meta.propose({ ...end, outcome: 'cancelled', reason: 'Cancelled', bytesDone: bytes });
+    else await meta.propose({ ...end, outcome: 'done', bytesDone: Math.min(bytes, move.bytes) });
   }
 
   async #step(task: TaskRecord, index: number, move: TaskMove, running: Running): Promise<void> {
@@ -328,7 +342,7 @@ export class TaskCoordinator {
     for (const task of this.#active()) {
       const moves = task.moves.flatMap((move, index) => {
         const running = this.#running.get(`${String(task.id)}/${String(index)}`);
-        if (move.state !== 'running' || running === undefined || move.kind === 'check') return [];
+        if (move.state !== 'running' || running === undefined) return [];
         const { received, step } = running.memory;
         return received > move.bytesDone || step !== (move.step ?? '')
           ? [{ move: index, bytesDone: received, step }]

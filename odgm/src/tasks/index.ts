@@ -20,6 +20,10 @@ export {
   type EventualOutcome,
   type EventualSample,
 } from './check-eventual.ts';
-export { type CoordinatorOptions, type ShardChecker, TaskCoordinator } from './coordinator.ts';
+export { checkFinding, isGood, type NameOf } from './check-findings.ts';
+export { CheckService, type CheckServiceOptions } from './check-service.ts';
+export { type CheckerOptions, ConsistencyChecker } from './checks.ts';
+export { Scrubber, type ScrubberOptions } from './scrubber.ts';
+export { type CheckControl, type CoordinatorOptions, type ShardChecker, TaskCoordinator } from './coordinator.ts';
 export { type PlannedTask, planTask, type TaskWish } from './planner.ts';
 export { type LocalShards, type ShardObservation, type ShardRequest, ShardService } from './shard-service.ts';

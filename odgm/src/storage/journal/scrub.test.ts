@@ -108,7 +108,7 @@ describe('a damaged segment', () => {
     disk.flipBit(segment(1), 150);
     expect(() => engine.log(1).entries(1, 2, Infinity)).toThrow('log entries of group 1');
     expect(corruptions).toMatchObject([
-      { details: { file: `/simulated/${segment(1)}`, offset: expect.any(Number), group: 1 } },
+      { details: { file: `/simulated/${segment(1)}`, offset: expect.any(Number) as number, group: 1 } },
     ]);
     await engine.dropGroup(1);
     await eventually(async () => {

@@ -275,8 +275,11 @@ export interface Finding {
   message: string;
   evidence: string;
   remedy: string;
+  /** Part of a report that it belongs to, such as consensus_health; empty outside of one. */
+  area: string;
 }
 
+/** What is known of the grid, area by area. Each area has at least one finding: info when all is well. */
 export interface Diagnostics {
   cluster: Finding[];
   shards: Finding[];
@@ -3316,7 +3319,7 @@ export const ListTasksResponse: MessageFns<ListTasksResponse> = {
 };
 
 function createBaseFinding(): Finding {
-  return { severity: "", code: "", message: "", evidence: "", remedy: "" };
+  return { severity: "", code: "", message: "", evidence: "", remedy: "", area: "" };
 }
 
 export const Finding: MessageFns<Finding> = {
@@ -3335,6 +3338,9 @@ export const Finding: MessageFns<Finding> = {
     }
     if (message.remedy !== "") {
       writer.uint32(42).string(message.remedy);
+    }
+    if (message.area !== "") {
+      writer.uint32(50).string(message.area);
     }
     return writer;
   },
@@ -3392,6 +3398,14 @@ export const Finding: MessageFns<Finding> = {
             message.remedy = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.area = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3414,6 +3428,7 @@ export const Finding: MessageFns<Finding> = {
     message.message = object.message ?? "";
     message.evidence = object.evidence ?? "";
     message.remedy = object.remedy ?? "";
+    message.area = object.area ?? "";
     return message;
   },
 };

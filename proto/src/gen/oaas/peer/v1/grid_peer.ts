@@ -75,6 +75,35 @@ export interface NodeReport {
     | undefined;
   /** Members that the node has a link to. */
   links: number[];
+  resources:
+    | ResourceReport
+    | undefined;
+  /** Damage of the node's storage that is not of one replica, the newest last. */
+  storageProblems: StorageProblem[];
+}
+
+/** What the node uses. Counters are since its start. */
+export interface ResourceReport {
+  /** Of one core, over the last seconds. */
+  cpuPercent: number;
+  /** 99th percentile of how late timers are, over the last seconds. */
+  eventLoopDelayMs: number;
+  memoryLimitBytes: number;
+  storageBytes: number;
+  journalBytes: number;
+  /** Changes that are in the journal and not yet in the base. */
+  unflushedBytes: number;
+  /** Of the file system with the data directory; both 0 when not known. */
+  diskFreeBytes: number;
+  diskTotalBytes: number;
+  /** Function calls in flight. */
+  functionCalls: number;
+}
+
+export interface StorageProblem {
+  /** Milliseconds since the epoch. */
+  at: number;
+  message: string;
 }
 
 /** A consensus group as one of its replicas sees it. */
@@ -92,6 +121,8 @@ export interface GroupReport {
   progress: ReplicaProgress[];
   /** Elections that this replica has seen since its start. */
   elections: number;
+  /** Those of the last ten minutes, at most 32. */
+  recentElections: number;
 }
 
 export interface ReplicaProgress {
@@ -674,6 +705,8 @@ function createBaseNodeReport(): NodeReport {
     member: 0,
     meta: undefined,
     links: [],
+    resources: undefined,
+    storageProblems: [],
   };
 }
 
@@ -715,6 +748,12 @@ export const NodeReport: MessageFns<NodeReport> = {
         writer.uint64(v);
       }
       writer.join();
+    }
+    if (message.resources !== undefined) {
+      ResourceReport.encode(message.resources, writer.uint32(98).fork()).join();
+    }
+    for (const v of message.storageProblems) {
+      StorageProblem.encode(v!, writer.uint32(106).fork()).join();
     }
     return writer;
   },
@@ -830,6 +869,22 @@ export const NodeReport: MessageFns<NodeReport> = {
 
             break;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.resources = ResourceReport.decode(reader, reader.uint32());
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.storageProblems.push(StorageProblem.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -860,12 +915,255 @@ export const NodeReport: MessageFns<NodeReport> = {
       ? GroupReport.fromPartial(object.meta)
       : undefined;
     message.links = object.links?.map((e) => e) || [];
+    message.resources = (object.resources !== undefined && object.resources !== null)
+      ? ResourceReport.fromPartial(object.resources)
+      : undefined;
+    message.storageProblems = object.storageProblems?.map((e) => StorageProblem.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseResourceReport(): ResourceReport {
+  return {
+    cpuPercent: 0,
+    eventLoopDelayMs: 0,
+    memoryLimitBytes: 0,
+    storageBytes: 0,
+    journalBytes: 0,
+    unflushedBytes: 0,
+    diskFreeBytes: 0,
+    diskTotalBytes: 0,
+    functionCalls: 0,
+  };
+}
+
+export const ResourceReport: MessageFns<ResourceReport> = {
+  encode(message: ResourceReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cpuPercent !== 0) {
+      writer.uint32(9).double(message.cpuPercent);
+    }
+    if (message.eventLoopDelayMs !== 0) {
+      writer.uint32(17).double(message.eventLoopDelayMs);
+    }
+    if (message.memoryLimitBytes !== 0) {
+      writer.uint32(24).uint64(message.memoryLimitBytes);
+    }
+    if (message.storageBytes !== 0) {
+      writer.uint32(32).uint64(message.storageBytes);
+    }
+    if (message.journalBytes !== 0) {
+      writer.uint32(40).uint64(message.journalBytes);
+    }
+    if (message.unflushedBytes !== 0) {
+      writer.uint32(48).uint64(message.unflushedBytes);
+    }
+    if (message.diskFreeBytes !== 0) {
+      writer.uint32(56).uint64(message.diskFreeBytes);
+    }
+    if (message.diskTotalBytes !== 0) {
+      writer.uint32(64).uint64(message.diskTotalBytes);
+    }
+    if (message.functionCalls !== 0) {
+      writer.uint32(72).uint32(message.functionCalls);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResourceReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResourceReport();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.cpuPercent = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.eventLoopDelayMs = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.memoryLimitBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.storageBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.journalBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.unflushedBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.diskFreeBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.diskTotalBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.functionCalls = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResourceReport>): ResourceReport {
+    return ResourceReport.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResourceReport>): ResourceReport {
+    const message = createBaseResourceReport();
+    message.cpuPercent = object.cpuPercent ?? 0;
+    message.eventLoopDelayMs = object.eventLoopDelayMs ?? 0;
+    message.memoryLimitBytes = object.memoryLimitBytes ?? 0;
+    message.storageBytes = object.storageBytes ?? 0;
+    message.journalBytes = object.journalBytes ?? 0;
+    message.unflushedBytes = object.unflushedBytes ?? 0;
+    message.diskFreeBytes = object.diskFreeBytes ?? 0;
+    message.diskTotalBytes = object.diskTotalBytes ?? 0;
+    message.functionCalls = object.functionCalls ?? 0;
+    return message;
+  },
+};
+
+function createBaseStorageProblem(): StorageProblem {
+  return { at: 0, message: "" };
+}
+
+export const StorageProblem: MessageFns<StorageProblem> = {
+  encode(message: StorageProblem, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.at !== 0) {
+      writer.uint32(8).uint64(message.at);
+    }
+    if (message.message !== "") {
+      writer.uint32(18).string(message.message);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StorageProblem {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStorageProblem();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.at = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StorageProblem>): StorageProblem {
+    return StorageProblem.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StorageProblem>): StorageProblem {
+    const message = createBaseStorageProblem();
+    message.at = object.at ?? 0;
+    message.message = object.message ?? "";
     return message;
   },
 };
 
 function createBaseGroupReport(): GroupReport {
-  return { role: "", leader: 0, term: 0, commit: 0, applied: 0, voters: [], learners: [], progress: [], elections: 0 };
+  return {
+    role: "",
+    leader: 0,
+    term: 0,
+    commit: 0,
+    applied: 0,
+    voters: [],
+    learners: [],
+    progress: [],
+    elections: 0,
+    recentElections: 0,
+  };
 }
 
 export const GroupReport: MessageFns<GroupReport> = {
@@ -904,6 +1202,9 @@ export const GroupReport: MessageFns<GroupReport> = {
     }
     if (message.elections !== 0) {
       writer.uint32(72).uint64(message.elections);
+    }
+    if (message.recentElections !== 0) {
+      writer.uint32(80).uint64(message.recentElections);
     }
     return writer;
   },
@@ -1013,6 +1314,14 @@ export const GroupReport: MessageFns<GroupReport> = {
             message.elections = longToNumber(reader.uint64());
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.recentElections = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1039,6 +1348,7 @@ export const GroupReport: MessageFns<GroupReport> = {
     message.learners = object.learners?.map((e) => e) || [];
     message.progress = object.progress?.map((e) => ReplicaProgress.fromPartial(e)) || [];
     message.elections = object.elections ?? 0;
+    message.recentElections = object.recentElections ?? 0;
     return message;
   },
 };

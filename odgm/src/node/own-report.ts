@@ -1,0 +1,94 @@
+import type { peer } from '@oaas/proto';
+import type { ShardRecord } from '../meta/index.ts';
+import type { GroupStatus } from '../replication/index.ts';
+import type { ShardHandle } from '../shard/index.ts';
+import type { Elections } from './elections.ts';
+import type { HostedCollection } from './hosted.ts';
+
+/** A replica that should be here, as this node has it. */
+export interface OwnReplica {
+  readonly shard: ShardRecord;
+  /** Undefined: it is not open. */
+  readonly handle: ShardHandle | undefined;
+  /** Why it is not open, or does not serve. */
+  readonly problem: string | undefined;
+}
+
+export function collectionReport(
+  collection: HostedCollection,
+  replicas: readonly OwnReplica[],
+  elections: Elections,
+  reason: string,
+): peer.CollectionReport {
+  const reads = collection.reads.read();
+  const writes = collection.writes.read();
+  return {
+    name: collection.spec.name,
+    partitionCount: collection.partitionCount,
+    reason,
+    shards: replicas.map((replica) => shardReport(replica, elections)),
+    performanceStats: {
+      readsPerSecond: reads.perSecond,
+      writesPerSecond: writes.perSecond,
+      readP99Ms: reads.p99Ms,
+      writeP99Ms: writes.p99Ms,
+    },
+  };
+}
+
+function shardReport({ shard, handle, problem }: OwnReplica, elections: Elections): peer.ShardReport {
+  if (handle === undefined) {
+    return {
+      ...{ partition: shard.partition, shardId: shard.id, objects: 0, entries: 0, bytes: 0 },
+      state: problem === undefined ? 'recovering' : 'unavailable',
+      group: undefined,
+      reason: problem ?? '',
+    };
+  }
+  const status = handle.status();
+  const isServing = status.state === 'serving' && problem === undefined;
+  const { count, recent } = elections.of(shard.id);
+  return {
+    partition: shard.partition,
+    ...handle.counters,
+    state: !isServing ? 'unavailable' : status.leader === 0 ? 'recovering' : 'ready',
+    shardId: shard.id,
+    group: {
+      role: status.role,
+      leader: status.leader,
+      term: status.term,
+      commit: status.commit,
+      applied: status.applied,
+      voters: status.replicas.filter(({ role }) => role !== 'learner').map(({ member }) => member),
+      learners: status.replicas.filter(({ role }) => role === 'learner').map(({ member }) => member),
+      progress:
+        status.role === 'leader'
+          ? status.replicas.map(({ member, match, state, isActive }) => ({ member, match, state, active: isActive }))
+          : [],
+      elections: count,
+      recentElections: recent,
+    },
+    reason: problem ?? status.problem ?? '',
+  };
+}
+
+export function groupReport(status: GroupStatus, elections: Elections): peer.GroupReport {
+  const { count, recent } = elections.of(status.group);
+  return {
+    role: status.role,
+    leader: status.leader,
+    term: status.term,
+    commit: status.commit,
+    applied: status.applied,
+    voters: [...status.confState.voters],
+    learners: [...status.confState.learners],
+    progress: status.progress.map(({ member, match, state, recentActive }) => ({
+      member,
+      match,
+      state,
+      active: recentActive,
+    })),
+    elections: count,
+    recentElections: recent,
+  };
+}
