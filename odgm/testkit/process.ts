@@ -17,14 +17,21 @@ export interface NodeProcess {
 
 /** Starts the node's program as a process of its own. */
 export async function spawnNode(options: {
+  /** Default: n1. */
+  readonly id?: string;
   readonly dataDir: string;
   readonly collections: readonly object[];
+  /** As in ODGM_MEMBERS. Default: this node alone. */
+  readonly members?: readonly string[];
+  /** Default: ports that are free now. */
+  readonly ports?: readonly [grpc: number, admin: number];
   readonly env?: Readonly<Record<string, string>>;
 }): Promise<NodeProcess> {
-  const [grpcPort, adminPort] = await freePorts(2);
+  const [grpcPort, adminPort] = options.ports ?? (await freePorts(2));
   const env = {
     PATH: process.env['PATH'] ?? '',
-    ODGM_NODE_ID: 'n1',
+    ODGM_NODE_ID: options.id ?? 'n1',
+    ODGM_MEMBERS: (options.members ?? []).join(','),
     ODGM_BIND_HOST: '127.0.0.1',
     ODGM_HTTP_PORT: String(grpcPort),
     ODGM_ADMIN_PORT: String(adminPort),

@@ -236,3 +236,60 @@ describe('a replacement in an eventual shard', () => {
     expect(ask(two, { move: { kind: 'replica', from: 2 } }).step).toMatchObject({ replicas: [voter(1)] });
   });
 });
+
+describe('the steps of making a replica anew where it is', () => {
+  const move = { kind: 'replica', from: 3, to: 3, epoch: 4 } as const;
+  const at = (member: number, epoch: number, role: 'voter' | 'learner' = 'voter') => ({ member, role, epoch });
+  const old = [at(1, 1), at(2, 1), at(3, 2)];
+  const anew = [at(1, 1), at(2, 1), at(3, 5, 'learner')];
+  const ask3 = (given: ObservedShard, rest: Partial<StepInput> = {}) => ask(given, { move, ...rest }).step;
+
+  it('take it out of the group, then record the next epoch, then bring it in as a replica that is new', () => {
+    const before = shard({ recorded: old });
+    expect(ask3(before)).toMatchObject({ do: 'change', change: { remove: [3], addLearners: [], joint: false } });
+    const out = shard({ recorded: old, voters: [1, 2] });
+    expect(ask3(out)).toEqual({ do: 'record', replicas: [voter(1), voter(2), learner(3)], renew: 3 });
+    const renewed = shard({ recorded: anew, voters: [1, 2] });
+    expect(ask3(renewed)).toMatchObject({ do: 'change', change: { addLearners: [3] } });
+    const joined = shard({ recorded: anew, voters: [1, 2], learners: [3] });
+    expect(ask3(joined)).toEqual({ do: 'wait', for: 'catch-up' });
+    expect(ask3(joined, { memory: caughtUp })).toMatchObject({ do: 'change', change: { promote: [3], demote: [] } });
+    expect(ask3(shard({ recorded: anew }))).toEqual({ do: 'record', replicas: [1, 2, 3].map(voter) });
+    const done = shard({ recorded: [at(1, 1), at(2, 1), at(3, 5)] });
+    expect(ask3(done)).toMatchObject({ do: 'end', outcome: 'done' });
+  });
+
+  it('wait for a majority of the others before anything is taken away', () => {
+    const silent = shard({ recorded: old }, { 2: { active: false } });
+    expect(ask3(silent)).toEqual({ do: 'wait', for: 'quorum' });
+    expect(ask3(shard({ recorded: old }), { cancelling: true })).toMatchObject({ do: 'end', outcome: 'cancelled' });
+    expect(ask3(shard({ recorded: [at(3, 2)], voters: [3], leader: 3 }))).toMatchObject({
+      do: 'end',
+      outcome: 'failed',
+    });
+  });
+
+  it('hand leadership to a replica without an alarm first, whichever has it', () => {
+    const own = shard({ recorded: old, leader: 3, suspects: new Set([3]) });
+    expect(ask3(own)).toEqual({ do: 'transferLeader', to: 1 });
+    const other = shard({ recorded: old, leader: 1, suspects: new Set([1, 3]) });
+    expect(ask3(other)).toEqual({ do: 'transferLeader', to: 2 });
+    const nobody = shard({ recorded: old, suspects: new Set([1, 2, 3]) });
+    expect(ask3(nobody)).toEqual({ do: 'wait', for: 'quorum' });
+  });
+
+  it('go from two voters to one jointly', () => {
+    const two = shard({ recorded: [at(1, 1), at(3, 2)], voters: [1, 3], wanted: 2 });
+    expect(ask3(two)).toMatchObject({ do: 'change', change: { demote: [3], joint: true } });
+  });
+
+  it('are one record for a shard without a log, and a wait', () => {
+    const eventual = { type: 'mst', leader: undefined } as const;
+    expect(ask3(shard({ ...eventual, recorded: old }))).toMatchObject({ do: 'record', renew: 3 });
+    expect(ask3(shard({ ...eventual, recorded: anew }))).toEqual({ do: 'wait', for: 'catch-up' });
+    expect(ask3(shard({ ...eventual, recorded: anew }), { memory: caughtUp })).toMatchObject({
+      do: 'record',
+      replicas: expect.arrayContaining([voter(3)]) as unknown,
+    });
+  });
+});

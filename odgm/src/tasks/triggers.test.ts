@@ -51,6 +51,19 @@ describe('repair', () => {
     run({ type: 'setAlarm', alarm: { ...alarm, shard: 2 } });
     run({ type: 'setAlarm', alarm: { shard: 2, kind: 'no-majority', since: now, evidence: '' } });
     expect(wishes()).toMatchObject([{ kind: 'repair', collection: 'c', member: 2, mode: 'start' }]);
+    const id = run({
+      ...{ type: 'createTask', kind: 'repair', collection: 'c', member: 2, actor: 'grid', moves: [], options: {} },
+      ...{ topologyEpoch: state.cluster?.epoch ?? 0, message: '', start: true },
+    });
+    expect(wishes()).toEqual([]);
+    run({ type: 'claimTask', task: id, member: 1, term: 1 });
+    run({ type: 'finishTask', task: id, term: 1, state: 'failed', message: '', findings: [] });
+    expect(wishes()).toEqual([]);
+    // What was found since need not wait for what did not help before.
+    now += 1;
+    run({ type: 'clearAlarm', shard: 1, member: 2 });
+    run({ type: 'setAlarm', alarm: { ...alarm, shard: 1, since: now } });
+    expect(wishes()).toMatchObject([{ kind: 'repair', collection: 'c', member: 2 }]);
     run({ type: 'setMemberState', member: 2, state: 'down' });
     expect(wishes()).toEqual([]);
   });

@@ -33,8 +33,8 @@ export function decideTriggers(
   now: number,
 ): { readonly wishes: readonly Wish[]; readonly memory: TriggerMemory } {
   const wishes: Wish[] = [];
-  const wish = (given: Wish): void => {
-    if (!existsOrPauses(state, given, now)) wishes.push(given);
+  const wish = (given: Wish, since = 0): void => {
+    if (!existsOrPauses(state, given, now, since)) wishes.push(given);
   };
   const held = replicasByMember(state);
   let isWhole = true;
@@ -52,7 +52,7 @@ export function decideTriggers(
       wish({ kind: 'drain', collection: '', member: number, mode: 'start', why: `${id} is draining` });
     }
   }
-  for (const { member, shard } of state.alarms) {
+  for (const { member, shard, since } of state.alarms) {
     const record = member === undefined ? undefined : state.members.get(member);
     const collection = state.shards.get(shard)?.collection;
     // Without another replica there is nothing to make it from.
@@ -61,7 +61,7 @@ export function decideTriggers(
     isWhole = false;
     const why = `a replica of ${collection} on ${record.id} has an alarm`;
     if (wishes.some((one) => one.kind === 'repair' && one.collection === collection && one.member === member)) continue;
-    wish({ kind: 'repair', collection, member, mode: 'start', why });
+    wish({ kind: 'repair', collection, member, mode: 'start', why }, since);
   }
   for (const { spec, status, shards } of state.collections.values()) {
     const isOff = shards.some((id) => hasOtherCount(state, id));
@@ -116,10 +116,12 @@ function isMoving(task: TaskRecord): boolean {
   return !isFinished(task) && task.kind !== 'consistency-check';
 }
 
-function existsOrPauses(state: MetaState, wish: Wish, now: number): boolean {
+/** `since`: when what is wished for became necessary. A task that ended before that is no reason to wait. */
+function existsOrPauses(state: MetaState, wish: Wish, now: number, since: number): boolean {
   for (const task of state.tasks.values()) {
     if (task.kind !== wish.kind || task.collection !== wish.collection || task.member !== wish.member) continue;
-    if (!isFinished(task) || now - (task.finishedAt ?? 0) < pauseMs) return true;
+    const endedAt = task.finishedAt ?? 0;
+    if (!isFinished(task) || (now - endedAt < pauseMs && since <= endedAt)) return true;
   }
   return false;
 }
