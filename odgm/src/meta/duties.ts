@@ -21,7 +21,7 @@ export interface DutiesOptions {
   readonly loads: () => ReadonlyMap<number, ShardLoad>;
   /** Default 3,000 ms. */
   readonly silenceMs?: number | undefined;
-  /** Default 5,000 ms. */
+  /** Default 10,000 ms. */
   readonly settleMs?: number | undefined;
 }
 
@@ -50,7 +50,7 @@ export class MetaDuties {
   constructor(options: DutiesOptions) {
     this.#options = options;
     this.#silenceMs = options.silenceMs ?? 3000;
-    this.#settleMs = options.settleMs ?? 5000;
+    this.#settleMs = options.settleMs ?? 10_000;
     this.#timer = options.timers.every(lookMs, () => void this.#look());
     this.#unsubscribe = options.meta.onChange(() => void this.#look());
   }
