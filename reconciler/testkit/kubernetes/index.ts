@@ -9,8 +9,7 @@
  *
  * What is not there: workload controllers, scheduler, kubelet (who wants pods run brings a process runner); admission
  * webhooks; authorization (one token may do everything, RBAC kinds are stored only); CEL rules; conversion webhooks;
- * protobuf (so `kubectl create configmap`, `auth can-i` and others that send typed objects do not work, while whatever
- * sends manifests or patches does); the finalizers that protect volumes and the taint of new nodes, which only controllers
+ * answers in protobuf (bodies are read, as `kubectl create configmap` and others send them); the finalizers that protect volumes and the taint of new nodes, which only controllers
  * would take away; exec, attach and port-forward; duplicate keys in a body are not reported by strict validation; ServiceAccount
  * tokens, default ServiceAccounts and `kube-root-ca.crt`; pages of a list show the present, not the first page's revision.
  */

@@ -61,6 +61,35 @@ export function kubectlBehaviours(scene: Scene): void {
     expect(await ok(['diff', ...inNamespace, '-f', '-'], deployment('web', { replicas: 3 }))).toBe('');
   });
 
+  test('create makes typed objects, which kubectl sends as protobuf', async () => {
+    const namespace = scene.unique('typed');
+    await ok(['create', 'namespace', namespace]);
+    const inNamespace = ['-n', namespace];
+    const made: readonly (readonly [create: string, path: string, expected: string])[] = [
+      ['configmap c --from-literal=a=1', '{.data}', '{"a":"1"}'],
+      ['secret generic s --from-literal=a=b', '{.data.a} {.type}', 'Yg== Opaque'],
+      ['deployment d --image=x:1 --replicas=0 --port=80', '{.spec.replicas} {..ports[0].containerPort}', '0 80'],
+      ['job j --image=x:1 -- sleep 1', '{..containers[0].command}', '["sleep","1"]'],
+      ['cronjob k --image=x:1 --schedule=@daily', '{.spec.schedule} {.spec.suspend}', '@daily false'],
+      ['service clusterip v --tcp=80:8080', '{.spec.ports[0].port} {.spec.ports[0].targetPort}', '80 8080'],
+      ['serviceaccount a', '{.metadata.name}', 'a'],
+      ['role r --verb=get --resource=pods', '{.rules[0].resources}', '["pods"]'],
+      ['rolebinding b --role=r --user=u', '{.subjects[0].name} {.roleRef.name}', 'u r'],
+      ['ingress i --rule=h/p=v:80', '{.spec.rules[0].http.paths[0].backend.service.name}', 'v'],
+      ['poddisruptionbudget p --selector=a=b --min-available=50%', '{.spec.minAvailable}', '50%'],
+      ['quota q --hard=cpu=1500m,pods=3', '{.spec.hard.cpu} {.spec.hard.pods}', '1500m 3'],
+    ];
+    for (const [create, path, expected] of made) {
+      await ok(['create', ...inNamespace, ...create.split(' ')]);
+      const [kind = '', ...rest] = create.split(' ');
+      const name = kind === 'secret' || kind === 'service' ? rest[1] : rest[0];
+      expect(await ok(['get', ...inNamespace, kind, name ?? '', '-o', `jsonpath=${path}`]), create).toBe(expected);
+    }
+    await ok(['expose', ...inNamespace, 'deployment', 'd', '--port=80', '--name=e']);
+    expect(await ok(['auth', 'can-i', ...inNamespace, 'delete', 'pods'])).toBe('yes\n');
+    await ok(['delete', 'namespace', namespace, '--wait=false']);
+  });
+
   test('apply removes what the manifest no longer says', async () => {
     const namespace = await scene.namespace();
     const config = (data: Record<string, string>) => ({

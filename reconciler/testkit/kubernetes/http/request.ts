@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { parse as parseYaml } from 'yaml';
+import { decodeProtobuf, protobufMediaType } from '../protobuf/decode.ts';
 import { errors } from '../status.ts';
 import { isJson } from '../types.ts';
 import type { DeleteOptions, ListOptions, WatchOptions, WriteOptions } from '../api/options.ts';
@@ -24,10 +25,17 @@ export function readBody(request: IncomingMessage): Promise<Buffer> {
   });
 }
 
-/** Parses a body as JSON, or as YAML where the media type says so. Throws a 400 on what is neither. */
+/** Parses a body as JSON, or as YAML or protobuf where the media type says so. Throws a 400 on what is none of them. */
 export function parseBody(body: Buffer, mediaType: string): unknown {
+  if (mediaType === protobufMediaType) {
+    try {
+      return decodeProtobuf(body);
+    } catch (error) {
+      throw errors.badRequest(`the object provided is not valid protobuf: ${(error as Error).message}`);
+    }
+  }
   if (mediaType !== '' && !/json|yaml|\*/.test(mediaType))
-    throw errors.unsupportedMediaType(['application/json', 'application/yaml']);
+    throw errors.unsupportedMediaType(['application/json', 'application/yaml', protobufMediaType]);
   const text = body.toString('utf8');
   try {
     return JSON.parse(text);
