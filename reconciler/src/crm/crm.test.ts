@@ -309,6 +309,40 @@ for (const target of targets) {
       }
     });
 
+    it('writes only the children that a commit changes, and leaves on the others the commit that they come from', async () => {
+      const unit = counterUnit('partly');
+      await client.deploy({ deploymentUnit: unit });
+      await untilReason(unit.id, 'Ready', 'PodsScheduling');
+      const before = await versions(unit.id);
+      const [first, ...others] = unit.functions;
+      const changed = {
+        ...unit,
+        functions: [{ ...first!, config: { GREETING: 'good day' } }, ...others],
+        source: { ...unit.source, commit: 'beef0011223344c0', digest: 'digest-partly' },
+      };
+      await client.deploy({ deploymentUnit: changed });
+      await eventually(async () => {
+        expect((await record(unit.id)).status).toMatchObject({ revision: 'beef0011', observedGeneration: 2 });
+      });
+      const after = await versions(unit.id);
+      // The record, the ConfigMap, two Deployments, three Services, the StatefulSet.
+      expect(after.map((version, index) => version !== before[index])).toEqual([
+        true,
+        false,
+        true,
+        false,
+        false,
+        false,
+        false,
+        false,
+      ]);
+      const names = childNames(unit.id);
+      const commitOf = async (type: ResourceType, name: string) =>
+        (await get(type, name)).metadata.annotations?.['oaas.io/git-commit'];
+      expect(await commitOf(kinds.deployment, names.workload('increment'))).toBe('beef0011223344c0');
+      expect(await commitOf(kinds.statefulSet, names.grid)).toBe('c0ffee0011223344');
+    });
+
     it('gives a grid the Service for its peers once it has peers', async () => {
       const unit = counterUnit('growing');
       await client.deploy({ deploymentUnit: unit });

@@ -1,5 +1,8 @@
+import { oaasError } from '@oaas/commons/errors';
 import { expect, it } from 'vitest';
-import { appliedEntries, createdEntries, type ManagedFieldsEntry } from './ownership.ts';
+import type { KubernetesApi } from './api.ts';
+import { appliedEntries, createdEntries, type ManagedFieldsEntry, ownByApply } from './ownership.ts';
+import { kinds, type KubeObject } from './types.ts';
 
 const time = '2026-01-01T00:00:00Z';
 const created: ManagedFieldsEntry = {
@@ -37,4 +40,24 @@ it('only what a manager wrote into the object itself without applying counts as 
   };
   expect(createdEntries(object, 'us')).toEqual([]);
   expect(createdEntries({ ...object, metadata: { name: 'a', managedFields: [created] } }, 'us')).toEqual([created]);
+});
+
+it('an object that changes between reading and writing is read again', async () => {
+  const patched: unknown[] = [];
+  let version = 1;
+  const api: Pick<KubernetesApi, 'get' | 'patch'> = {
+    get: () =>
+      Promise.resolve<KubeObject>({
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: { name: 'a', resourceVersion: String(version), managedFields: [created] },
+      }),
+    patch: (_type, _key, _kind, patch) => {
+      patched.push((patch as { value: unknown }[])[1]?.value);
+      version += 1;
+      return patched.length < 3 ? Promise.reject(oaasError('Conflict', 'changed')) : Promise.resolve({} as KubeObject);
+    },
+  };
+  await ownByApply(api, kinds.service, { name: 'a' }, 'us', new AbortController().signal);
+  expect(patched).toEqual(['1', '2', '3']);
 });

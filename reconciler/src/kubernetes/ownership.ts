@@ -1,3 +1,4 @@
+import { isOaasError } from '@oaas/commons/errors';
 import type { KubernetesApi } from './api.ts';
 import type { KubeObject, ObjectKey, ResourceType } from './types.ts';
 
@@ -9,6 +10,9 @@ export interface ManagedFieldsEntry {
   readonly fieldsV1?: FieldSet;
   readonly [field: string]: unknown;
 }
+
+/** Somebody who writes an object that often between two calls of ours is broken. */
+const attemptsMax = 5;
 
 interface FieldSet {
   readonly [path: string]: FieldSet;
@@ -25,8 +29,8 @@ export function createdEntries(object: KubeObject, manager: string): readonly Ma
 /**
  * Makes what `manager` created its own by apply, so that its next apply removes what it leaves out; the same as
  * `kubectl apply --server-side` does for what it once wrote without (client-go, csaupgrade). Creating and this later step exist because
- * a server spends a third less on creating an object than on applying one that is not there, and most objects never change.
- * Rejects with `Conflict` where the object changes meanwhile: then it is to be looked at again.
+ * a server spends a third less on creating an object than on applying one that is not there. An object that changes meanwhile, such as
+ * its status, is read again; rejects with `Conflict` where that does not end.
  */
 export async function ownByApply(
   api: Pick<KubernetesApi, 'get' | 'patch'>,
@@ -35,14 +39,21 @@ export async function ownByApply(
   manager: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const object = await api.get(type, key, { signal });
-  if (createdEntries(object, manager).length === 0) return;
-  const patch = [
-    { op: 'replace', path: '/metadata/managedFields', value: appliedEntries(entriesOf(object), manager) },
-    // The entries belong to this version of the object only.
-    { op: 'replace', path: '/metadata/resourceVersion', value: object.metadata.resourceVersion },
-  ];
-  await api.patch(type, key, 'json', patch, { fieldManager: manager, signal });
+  for (let attempt = 1; ; attempt += 1) {
+    const object = await api.get(type, key, { signal });
+    if (createdEntries(object, manager).length === 0) return;
+    const patch = [
+      { op: 'replace', path: '/metadata/managedFields', value: appliedEntries(entriesOf(object), manager) },
+      // The entries belong to this version of the object only.
+      { op: 'replace', path: '/metadata/resourceVersion', value: object.metadata.resourceVersion },
+    ];
+    try {
+      await api.patch(type, key, 'json', patch, { fieldManager: manager, signal });
+      return;
+    } catch (error) {
+      if (!isOaasError(error, 'Conflict') || attempt === attemptsMax) throw error;
+    }
+  }
 }
 
 /** The entries with all of the manager's own as one, of an apply. */

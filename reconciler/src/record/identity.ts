@@ -11,6 +11,7 @@ export const annotations = {
   /** `on`, `observe` or `off`. */
   enforcement: `${group}/enforcement`,
   correlationId: `${group}/correlation-id`,
+  /** Commit that a record comes from; on a child, the one that changed it last. */
   gitCommit: `${group}/git-commit`,
   /** `delete`: the grid's volumes go with the record. Anything else keeps them. */
   dataPolicy: `${group}/data-policy`,

@@ -40,9 +40,15 @@ export class ChildApplier {
     const key = keyOf(object);
     const cached = store.get(key);
     if (cached !== undefined) refuseIfNotOurs(cached, ownerUid);
-    const digest = digestOf(object);
-    const desired = withDigest(object, digest);
-    const known = cached?.metadata.annotations?.[annotations.renderedDigest] === digest;
+    const digest = digestOf(withAnnotations(object, { [annotations.gitCommit]: undefined }));
+    const marks = cached?.metadata.annotations;
+    const known = marks?.[annotations.renderedDigest] === digest;
+    // The commit on a child is the one that changed it last: a commit that changes one function writes one Deployment.
+    const changedBy = known ? marks[annotations.gitCommit] : undefined;
+    const desired = withAnnotations(object, {
+      [annotations.renderedDigest]: digest,
+      ...(changedBy === undefined ? {} : { [annotations.gitCommit]: changedBy }),
+    });
     const drift = cached !== undefined && known ? this.#drift(child, key, digest, desired, cached) : undefined;
     if (cached !== undefined && drift?.length === 0) return applied(cached, 'unchanged');
 
@@ -134,12 +140,11 @@ function refuseIfNotOurs(cached: KubeObject, ownerUid: string): void {
   });
 }
 
-function withDigest(object: KubeObject, digest: string): KubeObject {
+function withAnnotations(object: KubeObject, change: Readonly<Record<string, string | undefined>>): KubeObject {
   const { metadata } = object;
-  return {
-    ...object,
-    metadata: { ...metadata, annotations: { ...metadata.annotations, [annotations.renderedDigest]: digest } },
-  };
+  const all = Object.entries({ ...metadata.annotations, ...change });
+  const kept = all.filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return { ...object, metadata: { ...metadata, annotations: Object.fromEntries(kept) } };
 }
 
 function applied(object: KubeObject, action: AppliedChild['action']): AppliedChild {
