@@ -6,7 +6,7 @@ import type { Clock, Random, Timers } from '@oaas/commons/time';
 import { oaasError } from '@oaas/commons/errors';
 import { admin, invoke, peer } from '@oaas/proto';
 import { dataServiceDefinition } from '@oaas/commons/client';
-import { createAdminHttp, gridAdminService, shardDistribution, Tasks } from './admin/index.ts';
+import { Audit, createAdminHttp, gridAdminService, logAuditSink, Tasks } from './admin/index.ts';
 import type { OdgmConfig } from './config.ts';
 import { ClientPool, createFunctions, Invoker } from './invocation/index.ts';
 import { createNodeMetrics, GridNode, hostAndPort, type Member, parseMembers, withSelf } from './node/index.ts';
@@ -14,6 +14,7 @@ import { dialTcp } from './mesh/dial.ts';
 import { createTcpMesh } from './mesh/tcp-mesh.ts';
 import { meshPreface } from './mesh/handshake.ts';
 import { ResourceSampler } from './resources.ts';
+import { sampleOnScrape } from './sampling.ts';
 import { createPeers, dataService, functionService, peerService } from './rpc/index.ts';
 import { openDurableEngine } from './storage/durable.ts';
 import { createMemoryEngine } from './storage/memory.ts';
@@ -112,6 +113,9 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     joinTimeoutMs: config.joinTimeout,
     memoryBytes: dependencies.memoryBytes,
     resources: () => ({ ...resources.sample, functionCalls: invoker.inFlight }),
+    onMoved: (seconds) => {
+      nodeMetrics.migrationSeconds.observe({}, seconds);
+    },
   });
   health.register('liveness', 'storage', () => ({ ok: storageFailure === undefined, reason: storageFailure?.message }));
   health.register('readiness', 'node', () => ({ ok: node.isReady, reason: node.phase }));
@@ -147,6 +151,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
       },
     ],
   });
+  const audit = new Audit(logAuditSink(logger), clock);
   const tasks = new Tasks({ node, clock, timers });
   const clientOf = ({ address }: Member) => dataClients.client(address);
   grpc.add(dataServiceDefinition, dataService({ node, clientOf, metrics: nodeMetrics, clock }));
@@ -155,7 +160,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     functionService({ node, invoker, clock, newCorrelationId: () => newCorrelationId(random) }),
   );
   grpc.add(peer.GridPeerDefinition, peerService(node));
-  grpc.add(admin.GridAdminDefinition, gridAdminService({ node, tasks, metrics, clock }));
+  grpc.add(admin.GridAdminDefinition, gridAdminService({ node, tasks, metrics, audit, clock }));
 
   const status = () => ({
     program: 'odgm',
@@ -173,9 +178,11 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     metrics,
     ops: createOpsHandler({ health, metrics, status, logger }),
     token: config.adminToken,
+    audit,
+    clock,
     logger,
   });
-  sampleOnScrape(dependencies, node, invoker, nodeMetrics);
+  sampleOnScrape({ ...dependencies, node, invoker, resources, metrics: nodeMetrics, traffic: () => grpc.traffic() });
 
   const listening = { grpc: '', admin: '' };
   const group = new LifecycleGroup({ timers, logger })
@@ -238,35 +245,4 @@ function membersOf(
 function nameOf(status: invoke.ResponseStatus): string {
   const found = Object.entries(invoke.ResponseStatus).find(([, value]) => value === status);
   return found?.[0] ?? 'SYSTEM_ERROR';
-}
-
-/** Gauges that are read off the node's state when somebody looks at them. */
-function sampleOnScrape(
-  { clock, cpuMs, memoryBytes }: NodeDependencies,
-  node: GridNode,
-  invoker: Invoker,
-  metrics: ReturnType<typeof createNodeMetrics>,
-): void {
-  let last = { at: clock.monotonic(), cpu: cpuMs() };
-  metrics.onScrape(() => {
-    const now = { at: clock.monotonic(), cpu: cpuMs() };
-    metrics.cpu.set({}, now.at > last.at ? (100 * (now.cpu - last.cpu)) / (now.at - last.at) : 0);
-    last = now;
-    metrics.memory.set({}, memoryBytes());
-    metrics.concurrentCalls.set({}, invoker.inFlight);
-    metrics.nodes.set({}, node.members().filter(({ state }) => state === 'up').length);
-    metrics.balance.set({}, shardDistribution(node).balanceScore);
-    for (const collection of node.collections()) {
-      const shards = collection.handles();
-      const labels = { collection: collection.spec.name };
-      metrics.objects.set(
-        labels,
-        shards.reduce((sum, { counters }) => sum + counters.objects, 0),
-      );
-      metrics.bytes.set(
-        labels,
-        shards.reduce((sum, { counters }) => sum + counters.bytes, 0),
-      );
-    }
-  });
 }

@@ -25,6 +25,7 @@ export interface ResourceSample {
 
 const sampleMs = 5000;
 const resolutionMs = 20;
+const blockBytes = 512;
 
 /** What the process uses, sampled every five seconds. */
 export class ResourceSampler {
@@ -43,6 +44,12 @@ export class ResourceSampler {
     this.#delays = monitorEventLoopDelay({ resolution: resolutionMs });
     this.#delays.enable();
     this.#timer = options.timers.every(sampleMs, () => void this.#take());
+  }
+
+  /** Bytes read from and written to disks since the start. Systems count them in blocks of 512 bytes (getrusage). */
+  diskBytes(): { readonly read: number; readonly write: number } {
+    const { fsRead, fsWrite } = process.resourceUsage();
+    return { read: fsRead * blockBytes, write: fsWrite * blockBytes };
   }
 
   close(): void {

@@ -1,8 +1,11 @@
 import { type JsonValue, oaasError, toOaasError, toProblem } from '@oaas/commons/errors';
 import { parseBearer, secretsEqual } from '@oaas/commons/security';
 import { type Logger, type Metrics, type OpsHandler } from '@oaas/commons/telemetry';
+import { type Clock, toRfc3339 } from '@oaas/commons/time';
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { GridNode } from '../node/index.ts';
+import type { Audit, AuditedCall } from './audit.ts';
+import { diagnose, inputOf } from './diagnostics/index.ts';
 import { collectionJson, metricsJson, snakeCase } from './json.ts';
 import type { Tasks } from './tasks.ts';
 import { clusterStatus, collectionView, memberList, shardDistribution } from './view.ts';
@@ -15,6 +18,8 @@ export interface AdminHttpOptions {
   readonly ops: OpsHandler;
   /** Asked of every call under /admin when given. */
   readonly token?: string | undefined;
+  readonly audit: Audit;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
@@ -26,7 +31,7 @@ const bodyBytesMax = 16 * 1024;
  * Browsers of other origins get nothing: there are no CORS headers.
  */
 export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
-  const { node, tasks, logger } = options;
+  const { node, tasks, audit, clock, logger } = options;
   const app = fastify({ logger: false, bodyLimit: bodyBytesMax, requestTimeout: 10_000, keepAliveTimeout: 5000 });
 
   app.addHook('onRequest', async (request, reply) => {
@@ -35,6 +40,13 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
       return;
     }
     if (options.token !== undefined) authenticate(request, options.token);
+  });
+  // Every call that changes something leaves a record, whatever becomes of it; one that cannot be recorded fails.
+  app.addHook('onError', async (request, _reply, error) => {
+    if (isChanging(request)) await audit.failed(auditedCall(request), error);
+  });
+  app.addHook('onSend', async (request, reply) => {
+    if (isChanging(request) && reply.statusCode < 400) await audit.succeeded(auditedCall(request));
   });
   app.setErrorHandler((thrown, request, reply) => {
     const error = isClientError(thrown) ? oaasError('InvalidArgument', thrown.message) : toOaasError(thrown);
@@ -128,6 +140,9 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
     begin('repair', textsOf(request.query)['collection'] ?? '', request.params.id, request),
   );
   app.get('/admin/checks', () => asked(() => ({ checks: tasks.checks().map(snakeCase) })));
+  app.get('/admin/diagnostics', () =>
+    asked(() => ({ ...snakeCase(diagnose(inputOf(node, clock))), taken_at: toRfc3339(clock.now()) })),
+  );
   app.get('/admin/metrics', () => metricsJson(options.metrics));
   app.get('/admin/health', (_request, reply) =>
     asked(() => {
@@ -144,6 +159,27 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
     }),
   );
   return app;
+}
+
+/** A plan that is only looked at changes nothing. */
+function isChanging({ method, url, query }: FastifyRequest): boolean {
+  return method !== 'GET' && url.startsWith('/admin') && textsOf(query)['dry_run'] !== 'true';
+}
+
+/** From the path: `/admin/members/:id/drain` is `member.drain` of `member/<id>`. */
+function auditedCall(request: FastifyRequest): AuditedCall {
+  const [kind = '', name, verb] = (request.routeOptions.url ?? '').split('/').slice(2);
+  const [one] = Object.values(request.params as Record<string, string>);
+  const thing = kind.replace(/s$/, '');
+  const isNamed = name?.startsWith(':') === true && verb !== undefined && one !== undefined;
+  const path = request.url.split('?', 1)[0] ?? '';
+  return {
+    subject: actorOf(request),
+    action: isNamed ? `${thing}.${verb}` : name === undefined ? `grid.${kind}` : `${thing}.${name}`,
+    resource: isNamed ? `${thing}/${one}` : path,
+    from: { address: request.ip, via: 'rest' },
+    diff: textsOf(request.query),
+  };
 }
 
 /** Who asks, as far as the proxy in front says. */

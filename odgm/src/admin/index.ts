@@ -1,4 +1,5 @@
 /** Administration of the grid: what exists, where it lies, how it does. */
+export { Audit, logAuditSink } from './audit.ts';
 export { gridAdminService } from './grid-admin.ts';
 export { createAdminHttp } from './http.ts';
 export { shardDistribution } from './view.ts';

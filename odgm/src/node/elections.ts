@@ -1,4 +1,5 @@
 import type { Clock } from '@oaas/commons/time';
+import { metaShard } from '../meta/index.ts';
 
 /** Elections of this long ago still count as recent. */
 const recentMs = 10 * 60_000;
@@ -17,8 +18,8 @@ interface Seen {
 export class Elections {
   readonly #clock: Clock;
   readonly #groups = new Map<number, Seen>();
-  /** Of all groups, since the start; those of groups that are gone too. */
-  total = 0;
+  /** Since the start, those of groups that are gone among them. */
+  readonly totals = { meta: 0, shard: 0 };
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -33,7 +34,7 @@ export class Elections {
     seen.leader = leader;
     seen.term = term;
     seen.count += 1;
-    this.total += 1;
+    this.totals[group === metaShard ? 'meta' : 'shard'] += 1;
     seen.at.push(this.#clock.monotonic());
     if (seen.at.length > recentMax) seen.at.shift();
   }

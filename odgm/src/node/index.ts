@@ -2,6 +2,6 @@
 export { HostedCollection } from './hosted.ts';
 export type { JoinPort } from './join.ts';
 export { hostAndPort, type Member, parseMembers, withSelf } from './members.ts';
-export { createNodeMetrics, isWrite, type NodeMetrics, type Operation } from './metrics.ts';
+export { createNodeMetrics, isWrite, type NodeMetrics, type Operation, operations } from './metrics.ts';
 export { GridNode, type Located } from './node.ts';
 export type { MemberView, ReportPort } from './reports.ts';

@@ -46,6 +46,16 @@ export function createNodeMetrics(metrics: Metrics) {
         sample();
       },
     }),
+    elections: metrics.counter({
+      name: 'odgm_cluster_leader_elections_total',
+      help: 'Leaders that the replicas of this node have seen come: of the meta group, and of shards.',
+      labels: { group: ['meta', 'shard'] },
+    }),
+    term: metrics.gauge({ name: 'odgm_raft_term', help: 'Raft term of the meta group, as this node knows it.' }),
+    committedIndex: metrics.gauge({
+      name: 'odgm_raft_committed_index',
+      help: 'Last index of the meta group that this node knows to be committed.',
+    }),
     objects: metrics.gauge({
       name: 'odgm_collection_objects_total',
       help: 'Objects of a collection on this node.',
@@ -69,6 +79,42 @@ export function createNodeMetrics(metrics: Metrics) {
     balance: metrics.gauge({
       name: 'odgm_shard_distribution_balance',
       help: '1 when the shards lie evenly on the members, 0 when one member has all.',
+    }),
+    migrationSeconds: metrics.histogram({
+      name: 'odgm_shard_migration_duration_seconds',
+      help: 'From the beginning to the end of moves of replicas that ended as planned, counted by the member that drives them.',
+      buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200],
+    }),
+    replicationLag: metrics.histogram({
+      name: 'odgm_shard_replication_lag',
+      help: 'Log entries that other replicas of the shards that this node leads do not have yet, looked at with each scrape.',
+      buckets: [0, 1, 10, 100, 1000, 10_000, 100_000],
+    }),
+    eventTriggers: metrics.counter({
+      name: 'odgm_event_triggers_total',
+      help: 'Triggers of objects that committed changes and ended calls have set off.',
+    }),
+    eventSeconds: metrics.histogram({
+      name: 'odgm_event_processing_duration_seconds',
+      help: 'From a trigger that was set off to the end of the call that it leads to.',
+    }),
+    eventQueue: metrics.gauge({
+      name: 'odgm_event_queue_size',
+      help: 'Triggers that were set off and whose call has not ended.',
+    }),
+    eventErrors: metrics.counter({
+      name: 'odgm_event_processing_errors_total',
+      help: 'Calls of triggers that failed for good.',
+    }),
+    networkBytes: metrics.counter({
+      name: 'odgm_network_io_bytes_total',
+      help: 'Bytes of connections with clients and with other members.',
+      labels: { direction: ['received', 'sent'] },
+    }),
+    diskBytes: metrics.counter({
+      name: 'odgm_disk_io_bytes_total',
+      help: 'Bytes that this process read from and wrote to disks, as the operating system counts them.',
+      labels: { operation: ['read', 'write'] },
     }),
     memory: metrics.gauge({ name: 'odgm_memory_usage_bytes', help: 'Resident memory of this node.' }),
     cpu: metrics.gauge({

@@ -64,6 +64,8 @@ export interface NodeOptions {
   readonly tuning?: Partial<Tuning> | undefined;
   /** Resident memory in bytes. */
   readonly memoryBytes: () => number;
+  /** Told how long each move of a replica took that this node drove to its end. */
+  readonly onMoved?: ((seconds: number) => void) | undefined;
   /** What only the process knows of what it uses. */
   readonly resources: () => Omit<peer.ResourceReport, 'storageBytes' | 'journalBytes' | 'unflushedBytes'>;
 }
@@ -305,6 +307,15 @@ export class GridNode {
     return this.reports.members();
   }
 
+  /** Bytes of links with other members since this node joined. */
+  linkBytes(): { readonly received: number; readonly sent: number } {
+    const peers = this.#joined?.mesh.peers() ?? [];
+    return {
+      received: peers.reduce((sum, { receivedBytes }) => sum + receivedBytes, 0),
+      sent: peers.reduce((sum, { sentBytes }) => sum + sentBytes, 0),
+    };
+  }
+
   /** Who this node is, for one that looks for a cluster. */
   identify(): peer.NodeIdentity {
     const identity = this.#identity;
@@ -484,6 +495,7 @@ export class GridNode {
       shards: new ShardService(mesh, localShards(hosts, replicas)),
       checker: new ConsistencyChecker({ meta, checks, leaderOf, clock, timers, logger }),
       leaderOf,
+      onMoved: (seconds) => this.#options.onMoved?.(seconds),
       loads: async () => {
         await this.reports.refresh();
         return this.reports.loads();

@@ -3,6 +3,7 @@ import type { Clock } from '@oaas/commons/time';
 import type { peer } from '@oaas/proto';
 import type { PeerStatus } from '../mesh/index.ts';
 import type { MemberRecord, MetaState, ShardLoad } from '../meta/index.ts';
+import { byNaturalOrder } from '../placement/index.ts';
 import type { Member } from './members.ts';
 
 /** `suspect`: the link is lost, and nobody has said yet that the member is down. */
@@ -67,7 +68,7 @@ export class Reports {
     return this.#refreshing;
   }
 
-  /** All members as of the last {@link refresh}, in the order of their numbers; those that were replaced are left out. */
+  /** All members as of the last {@link refresh}, in the natural order of their ids; those that were replaced are left out. */
   members(): MemberView[] {
     const { clock, self, ownReport, links } = this.#options;
     const states = new Map(links().map((link) => [link.number, link.state]));
@@ -108,7 +109,7 @@ export class Reports {
 
   #records(): MemberRecord[] {
     const members = [...(this.#options.state()?.members.values() ?? [])];
-    return members.filter(({ replacedBy }) => replacedBy === undefined).sort((a, b) => a.number - b.number);
+    return members.filter(({ replacedBy }) => replacedBy === undefined).sort((a, b) => byNaturalOrder(a.id, b.id));
   }
 
   async #askAll(): Promise<void> {

@@ -41,6 +41,8 @@ export interface CoordinatorOptions {
   readonly leaderOf: (shard: number) => number;
   /** What the members said of their shards, asked anew. */
   readonly loads: () => Promise<ReadonlyMap<number, ShardLoad>>;
+  /** Told of each move of a replica that ended as planned. */
+  readonly onMoved: (seconds: number) => void;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -245,6 +247,8 @@ export class TaskCoordinator {
       const bytesDone = outcome === 'done' ? move.bytes : memory.received;
       const { reason } = step;
       await meta.propose({ type: 'endMove', task: task.id, term: this.#term, move: index, outcome, reason, bytesDone });
+      const seconds = (this.#options.clock.now() - (move.startedAt ?? this.#options.clock.now())) / 1000;
+      if (outcome === 'done' && move.kind === 'replica') this.#options.onMoved(Math.max(0, seconds));
       return;
     }
     await this.#carryOut(task, index, move, step, shard);

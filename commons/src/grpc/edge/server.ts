@@ -49,6 +49,8 @@ export interface EdgeServer extends GrpcServer {
   reloadTls(material: TlsMaterial): void;
   /** Connections and calls under way. */
   load(): { readonly connections: number; readonly calls: number };
+  /** Bytes of all connections since the start; those of other protocols up to where they were handed over. */
+  traffic(): { readonly received: number; readonly sent: number };
 }
 
 const handshakeDefaultMs = 10_000;
@@ -85,6 +87,12 @@ export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
   let sweep: Timer | undefined;
   /** The TCP sockets of this server, also during their TLS handshake. */
   const sockets = new Map<string, Socket>();
+  const past = { received: 0, sent: 0 };
+  const forget = (endpoints: string, socket: Socket): void => {
+    past.received += socket.bytesRead;
+    past.sent += socket.bytesWritten;
+    sockets.delete(endpoints);
+  };
 
   const accept = (socket: Socket, head?: Uint8Array): void => {
     const connection = new ServerConnection(socket, setting, head, () => {
@@ -98,7 +106,10 @@ export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
   if (problem !== undefined) throw oaasError('InvalidArgument', problem);
   const sorter = new PrefaceSorter({
     ...{ protocols, clock, waitMs: setting.handshakeMs, http2: accept },
-    handedOver: (socket) => sockets.delete(endpointsOf(socket)),
+    handedOver: (socket) => {
+      const own = sockets.get(endpointsOf(socket));
+      if (own !== undefined) forget(endpointsOf(socket), own);
+    },
   });
   const listener = listenerOf(options, (socket, mayBeHttp2) => {
     if (protocols.length > 0) sorter.sort(socket, mayBeHttp2);
@@ -109,7 +120,7 @@ export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
     const endpoints = endpointsOf(socket);
     sockets.set(endpoints, socket);
     socket.on('close', () => {
-      if (sockets.get(endpoints) === socket) sockets.delete(endpoints);
+      if (sockets.get(endpoints) === socket) forget(endpoints, socket);
     });
   });
 
@@ -192,6 +203,14 @@ export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
       let calls = 0;
       for (const connection of connections) calls += connection.calls;
       return { connections: connections.size, calls };
+    },
+    traffic: () => {
+      let { received, sent } = past;
+      for (const { bytesRead, bytesWritten } of sockets.values()) {
+        received += bytesRead;
+        sent += bytesWritten;
+      }
+      return { received, sent };
     },
   };
 }

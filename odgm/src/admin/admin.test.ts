@@ -1,0 +1,206 @@
+import { createGridAdminClient } from '@oaas/commons/client';
+import type { AuditRecord, AuditSink } from '@oaas/commons/security';
+import { createLogger, createMetrics } from '@oaas/commons/telemetry';
+import { systemClock, systemTimers } from '@oaas/commons/time/system';
+import { eventually, simulatedTime, tempDir, type TempDir } from '@oaas/commons/testkit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type RunningNode, startNode } from '../../testkit/index.ts';
+import { Audit } from './audit.ts';
+import { createAdminHttp } from './http.ts';
+import { Tasks } from './tasks.ts';
+
+let directory: TempDir;
+let node: RunningNode;
+
+beforeEach(async () => {
+  directory = await tempDir();
+  const collections = [{ name: 'c', partitionCount: 2 }];
+  node = await startNode({ dataDir: directory.path, collections });
+});
+afterEach(async () => {
+  await node.stop();
+  await directory.remove();
+});
+
+async function get<T>(path: string): Promise<T> {
+  return (await (await fetch(node.admin + path)).json()) as T;
+}
+
+interface Finding {
+  readonly severity: string;
+  readonly code: string;
+  readonly message: string;
+  readonly evidence: string;
+  readonly remedy: string;
+}
+
+describe('diagnostics', () => {
+  it('have the areas that the contract lists, each with findings, over HTTP and over gRPC', async () => {
+    type Areas = Record<string, readonly Finding[]>;
+    const report = await get<{ cluster: Areas; shards: Areas; events: Finding[] } & Areas>('/admin/diagnostics');
+    expect(Object.keys(report)).toEqual(['cluster', 'shards', 'events', 'performance', 'resources', 'taken_at']);
+    expect(Object.keys(report.cluster)).toEqual([
+      'consensus_health',
+      'network_partitions',
+      'leader_stability',
+      'member_health',
+    ]);
+    expect(Object.keys(report.shards)).toEqual([
+      'distribution_balance',
+      'replication_health',
+      'migration_status',
+      'consistency_issues',
+    ]);
+    const all = [...Object.values(report.cluster), ...Object.values(report.shards)];
+    for (const findings of [...all, report.events, report['performance'] ?? [], report['resources'] ?? []]) {
+      expect(findings.length).toBeGreaterThan(0);
+      for (const finding of findings) {
+        expect(Object.keys(finding).sort()).toEqual(['code', 'evidence', 'message', 'remedy', 'severity']);
+      }
+    }
+    expect(report.shards['consistency_issues']).toMatchObject([{ code: 'consistency.unchecked' }]);
+    const flat = await createGridAdminClient(node.channel).getDiagnostics({});
+    expect(flat.cluster.map(({ area }) => area)).toContain('leader_stability');
+    expect(flat.shards.find(({ area }) => area === 'consistency_issues')?.code).toBe('consistency.unchecked');
+  });
+});
+
+describe('the metrics of the specification', () => {
+  const names = [
+    'odgm_cluster_nodes_total',
+    'odgm_cluster_leader_elections_total',
+    'odgm_raft_term',
+    'odgm_raft_committed_index',
+    'odgm_collection_objects_total',
+    'odgm_collection_operations_total',
+    'odgm_collection_operation_duration_seconds',
+    'odgm_collection_size_bytes',
+    'odgm_shard_distribution_balance',
+    'odgm_shard_migration_duration_seconds',
+    'odgm_shard_replication_lag',
+    'odgm_event_triggers_total',
+    'odgm_event_processing_duration_seconds',
+    'odgm_event_queue_size',
+    'odgm_event_processing_errors_total',
+    'odgm_memory_usage_bytes',
+    'odgm_cpu_usage_percent',
+    'odgm_network_io_bytes_total',
+    'odgm_disk_io_bytes_total',
+    'odgm_function_calls_total',
+    'odgm_function_call_duration_seconds',
+    'odgm_function_errors_total',
+    'odgm_concurrent_functions',
+  ];
+  const text = async (): Promise<string> => (await fetch(`${node.admin}/metrics`)).text();
+
+  it('are all there from the start, and those of events at zero', async () => {
+    const body = await text();
+    for (const name of names) expect(body).toContain(`# TYPE ${name} `);
+    for (const series of [
+      'odgm_event_triggers_total{service="odgm"} 0',
+      'odgm_event_queue_size{service="odgm"} 0',
+      'odgm_event_processing_errors_total{service="odgm"} 0',
+      'odgm_event_processing_duration_seconds_count{service="odgm"} 0',
+      'odgm_shard_migration_duration_seconds_count{service="odgm"} 0',
+      'odgm_collection_operations_total{collection="c",operation="set",result="ok",service="odgm"} 0',
+    ]) {
+      expect(body).toContain(series);
+    }
+  });
+
+  it('move with what they count', async () => {
+    type Values = Record<string, number>;
+    const values = async (): Promise<Values> => (await get<{ metrics: Values }>('/admin/metrics')).metrics;
+    const before = await values();
+    const moving = [
+      'odgm_raft_committed_index{service="odgm"}',
+      'odgm_network_io_bytes_total{direction="received",service="odgm"}',
+      'odgm_network_io_bytes_total{direction="sent",service="odgm"}',
+      'odgm_collection_operations_total{collection="c",operation="set",result="ok",service="odgm"}',
+    ];
+    expect(before['odgm_raft_term{service="odgm"}']).toBeGreaterThan(0);
+    expect(before['odgm_cluster_leader_elections_total{group="meta",service="odgm"}']).toBe(1);
+    expect(before['odgm_cluster_leader_elections_total{group="shard",service="odgm"}']).toBe(2);
+    const entries = { k: { data: Buffer.from('v') } };
+    await node.data.set({ clsId: 'c', objectId: 'o', object: { entries } });
+    await fetch(`${node.admin}/admin/collections/c/consistency-check`, { method: 'POST' });
+    await eventually(async () => {
+      const after = await values();
+      for (const name of moving) expect(after[name], name).toBeGreaterThan(before[name] ?? 0);
+    });
+  });
+});
+
+describe('a call that changes something', () => {
+  let records: AuditRecord[];
+  const { clock } = simulatedTime(77);
+  const sink: AuditSink = {
+    record: (record) => {
+      records.push(record);
+      return Promise.resolve();
+    },
+  };
+  const call = {
+    ...{ subject: 'ann', action: 'task.cancel', resource: 'task/1' },
+    from: { address: '10.0.0.1', via: 'grpc' },
+  } as const;
+  beforeEach(() => {
+    records = [];
+  });
+
+  it('leaves a record of who did what, from where, and how it ended', async () => {
+    const audit = new Audit(sink, clock);
+    await expect(audit.around(call, () => Promise.resolve(5))).resolves.toBe(5);
+    await expect(audit.around(call, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    expect(records).toMatchObject([
+      { ...call, at: 77, result: 'succeeded' },
+      { ...call, at: 77, result: 'failed', reason: 'no' },
+    ]);
+  });
+
+  it('fails when it cannot be recorded', async () => {
+    const full = { record: () => Promise.reject(new Error('the audit is full')) };
+    await expect(new Audit(full, clock).around(call, () => Promise.resolve(5))).rejects.toThrow('the audit is full');
+  });
+
+  it('is recorded over HTTP as well: done, failed and refused; what only looks is not', async () => {
+    const { node: grid } = node.program;
+    const metrics = createMetrics({ service: 'odgm' });
+    const app = createAdminHttp({
+      ...{ node: grid, metrics, clock: systemClock, audit: new Audit(sink, clock), token: 'a-token-of-some-length' },
+      tasks: new Tasks({ node: grid, clock: systemClock, timers: systemTimers }),
+      ops: () => Promise.resolve(false),
+      logger: createLogger({ service: 'test', level: 'silent' }),
+    });
+    const authorization = 'Bearer a-token-of-some-length';
+    const ask = async (method: 'GET' | 'POST', url: string, headers: Record<string, string> = { authorization }) =>
+      (await app.inject({ method, url, headers })).statusCode;
+    expect(await ask('GET', '/admin/tasks')).toBe(200);
+    expect(await ask('POST', '/admin/collections/c/rebalance?dry_run=true')).toBe(200);
+    const actor = { authorization, 'x-oaas-actor': 'ann' };
+    expect(await ask('POST', '/admin/collections/c/consistency-check?mode=deep', actor)).toBe(200);
+    expect(await ask('POST', '/admin/tasks/99/cancel')).toBe(404);
+    expect(await ask('POST', '/admin/members/n1/drain', {})).toBe(401);
+    expect(await ask('POST', '/admin/nothing')).toBe(404);
+    expect(records).toMatchObject([
+      {
+        subject: 'ann',
+        action: 'collection.consistency-check',
+        resource: 'collection/c',
+        result: 'succeeded',
+        diff: { mode: 'deep' },
+      },
+      {
+        subject: 'admin',
+        action: 'task.cancel',
+        resource: 'task/99',
+        result: 'failed',
+        reason: 'there is no task "99"',
+      },
+      { action: 'member.drain', resource: 'member/n1', result: 'denied' },
+      { resource: '/admin/nothing', result: 'failed' },
+    ]);
+    expect(records[0]?.from).toEqual({ address: '127.0.0.1', via: 'rest' });
+    await app.close();
+  });
+});

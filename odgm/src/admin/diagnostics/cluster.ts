@@ -1,0 +1,248 @@
+import { type Finding, metaShard } from '../../meta/index.ts';
+import type { MemberView } from '../../node/index.ts';
+import { error, info, isAnswering, nameOf, orWell, seconds, some, warning } from './types.ts';
+import type { DiagnosticsInput } from './types.ts';
+
+/** Entries of the meta group that a member may lack. */
+const metaLagMax = 1000;
+/** Elections of one group within ten minutes that are too many: one is a start or a failure. */
+const electionsMax = 3;
+const restartedMs = 10 * 60_000;
+
+/** Whether the meta group and the groups of shards can decide. */
+export function consensusHealth(input: DiagnosticsInput): Finding[] {
+  const { state, members, metaLeader } = input;
+  const findings: Finding[] = [];
+  const record = state.shards.get(metaShard);
+  const voters = (record?.replicas ?? []).map(({ member }) => member);
+  const up = voters.filter((voter) => members.some((view) => view.record.number === voter && isAnswering(view)));
+  const evidence = `voters ${some(voters.map((voter) => nameOf(input, voter)))}; ${String(up.length)} of ${String(voters.length)} answer`;
+  if (up.length * 2 <= voters.length) {
+    const remedy =
+      'Bring voters of the meta group back: until then no member, collection, placement or task can change.';
+    findings.push(error('consensus.no-quorum', 'the meta group has no majority', evidence, remedy));
+  } else if (metaLeader === 0) {
+    const remedy = 'Wait for an election; if none succeeds, look at the links between the voters.';
+    findings.push(error('consensus.no-leader', 'the meta group has no leader', evidence, remedy));
+  }
+  if (record !== undefined && voters.length < record.wanted && state.members.size >= record.wanted) {
+    const message = `the meta group has ${String(voters.length)} voters, ${String(record.wanted)} are wanted`;
+    findings.push(
+      warning('consensus.few-voters', message, evidence, 'Bring members up: they become voters by themselves.'),
+    );
+  }
+  const commit = Math.max(0, ...members.map(({ report }) => report?.meta?.commit ?? 0));
+  for (const view of members.filter(isAnswering)) {
+    const applied = view.report?.meta?.applied ?? 0;
+    if (commit - applied <= metaLagMax) continue;
+    const message = `${view.record.id} is behind with the state of the cluster`;
+    const lag = `applied ${String(applied)} of ${String(commit)}`;
+    findings.push(
+      warning('consensus.member-behind', message, lag, 'See whether the member is overloaded or its disk slow.'),
+    );
+  }
+  findings.push(...leaderless(input));
+  const leader = metaLeader === 0 ? 'nobody' : nameOf(input, metaLeader);
+  return orWell(
+    findings,
+    info('consensus.ok', 'all groups have a leader and a majority', `${evidence}; led by ${leader}`),
+  );
+}
+
+/** Shards that no replica says has a leader. */
+function leaderless({ state, members }: DiagnosticsInput): Finding[] {
+  const led = new Set<number>();
+  for (const view of members.filter(isAnswering)) {
+    for (const { shards } of view.report?.collections ?? []) {
+      for (const { shardId, group } of shards) if ((group?.leader ?? 0) !== 0) led.add(shardId);
+    }
+  }
+  const without = [...state.shards.values()].filter(
+    ({ id, type, replicas }) => id !== metaShard && type !== 'mst' && replicas.length > 0 && !led.has(id),
+  );
+  if (without.length === 0) return [];
+  const names = without.map(({ collection, partition }) => `${collection}/${String(partition)}`);
+  const message = `${String(names.length)} shards have no leader: they take no writes`;
+  const remedy = 'Bring members with their replicas back; a majority of the replicas of each must answer.';
+  return [error('consensus.shards-without-leader', message, some(names), remedy)];
+}
+
+/** Who sees whom, as the members that answer say of their links. */
+export function networkPartitions(input: DiagnosticsInput): Finding[] {
+  const views = input.members.filter(isAnswering);
+  const sees = (a: MemberView, b: MemberView): boolean => a.report?.links.includes(b.record.number) === true;
+  const parts = partsOf(views, (a, b) => sees(a, b) || sees(b, a));
+  const findings: Finding[] = [];
+  if (parts.length > 1) {
+    const evidence = parts.map((part) => `[${part.map(({ record }) => record.id).join(', ')}]`).join(' and ');
+    const remedy = 'Look at the network between the parts. Shards go on where a majority of their replicas is.';
+    findings.push(
+      error(
+        'network.split',
+        `the members fall into ${String(parts.length)} parts that do not reach each other`,
+        evidence,
+        remedy,
+      ),
+    );
+  }
+  for (const part of parts) {
+    for (const [i, a] of part.entries()) {
+      for (const b of part.slice(i + 1)) {
+        const [there, back] = [sees(a, b), sees(b, a)];
+        if (there && back) continue;
+        const [one, other] = [a.record.id, b.record.id];
+        const remedy = 'Look at addresses, firewalls and policies between the two.';
+        if (!there && !back) {
+          findings.push(
+            warning(
+              'network.no-link',
+              `${one} and ${other} do not reach each other, others reach both`,
+              `neither has a link to the other`,
+              remedy,
+            ),
+          );
+        } else {
+          const evidence = there
+            ? `${one} has a link to ${other}, which does not know`
+            : `${other} has a link to ${one}, which does not know`;
+          findings.push(
+            warning(
+              'network.one-sided',
+              `${one} and ${other} do not agree on their link`,
+              evidence,
+              'Look again: a link that has just changed is seen like this for a moment.',
+            ),
+          );
+        }
+      }
+    }
+  }
+  const names = views.map(({ record }) => record.id);
+  const silent = input.members.length - views.length;
+  const note = silent === 0 ? '' : `; ${String(silent)} members do not answer and are not looked at`;
+  return orWell(
+    findings,
+    info('network.ok', 'all members that answer have links to each other', `${some(names, 10)}${note}`),
+  );
+}
+
+/** Sets of members that reach each other, if only through others. */
+function partsOf(views: readonly MemberView[], isLinked: (a: MemberView, b: MemberView) => boolean): MemberView[][] {
+  const parts: MemberView[][] = [];
+  const left = new Set(views);
+  for (const view of views) {
+    if (!left.delete(view)) continue;
+    const part = [view];
+    for (const member of part) {
+      for (const other of [...left]) {
+        if (!isLinked(member, other)) continue;
+        left.delete(other);
+        part.push(other);
+      }
+    }
+    parts.push(part);
+  }
+  return parts;
+}
+
+/** How often leaders changed within the last ten minutes. */
+export function leaderStability({ members, state }: DiagnosticsInput): Finding[] {
+  const findings: Finding[] = [];
+  const remedy =
+    'Look at the load, the pauses and the links of the members that led; raise the election timeout if they are only slow.';
+  const views = members.filter(isAnswering);
+  const meta = Math.max(0, ...views.map(({ report }) => report?.meta?.recentElections ?? 0));
+  if (meta > electionsMax) {
+    findings.push(
+      warning(
+        'leadership.meta-unstable',
+        'the meta group changes its leader often',
+        `${String(meta)} elections in the last 10 minutes`,
+        remedy,
+      ),
+    );
+  }
+  const recent = new Map<number, number>();
+  for (const { report } of views) {
+    for (const { shards } of report?.collections ?? []) {
+      for (const { shardId, group } of shards) {
+        recent.set(shardId, Math.max(recent.get(shardId) ?? 0, group?.recentElections ?? 0));
+      }
+    }
+  }
+  const unstable = [...recent].filter(([, count]) => count > electionsMax).sort(([, a], [, b]) => b - a);
+  if (unstable.length > 0) {
+    const names = unstable.map(([id, count]) => {
+      const shard = state.shards.get(id);
+      return `${shard?.collection ?? '?'}/${String(shard?.partition ?? id)}: ${String(count)}`;
+    });
+    const message = `${String(unstable.length)} shards change their leader often`;
+    findings.push(
+      warning('leadership.shards-unstable', message, `elections in the last 10 minutes: ${some(names)}`, remedy),
+    );
+  }
+  const most = Math.max(0, ...recent.values());
+  const evidence = `in the last 10 minutes ${String(meta)} elections of the meta group, at most ${String(most)} of a shard`;
+  return orWell(findings, info('leadership.ok', 'leaders stay', evidence));
+}
+
+/** What members are, and what is wrong with them. */
+export function memberHealth({ members, now }: DiagnosticsInput): Finding[] {
+  const findings: Finding[] = [];
+  for (const view of members) {
+    const { record, state, report, problem, lastSeen } = view;
+    const seen = lastSeen === undefined ? 'never heard from' : `last heard from ${seconds(now - lastSeen)} ago`;
+    const why = problem === undefined ? '' : `; ${problem}`;
+    if (state === 'down') {
+      const remedy =
+        'Bring it back, or wait: its replicas are made anew on other members when it is down for too long.';
+      findings.push(error('member.down', `${record.id} is down`, `${seen}${why}`, remedy));
+    } else if (state === 'suspect') {
+      findings.push(
+        warning(
+          'member.suspect',
+          `${record.id} cannot be reached from here`,
+          `${seen}${why}`,
+          'Wait a moment; then look at the member and at the network.',
+        ),
+      );
+    } else if (state === 'draining') {
+      findings.push(
+        info('member.draining', `${record.id} is being drained`, seen, 'Remove it when it holds no replicas any more.'),
+      );
+    } else if (report?.ready === false) {
+      findings.push(
+        warning(
+          'member.not-ready',
+          `${record.id} does not take calls yet`,
+          seen,
+          'See /ready and the log of the member.',
+        ),
+      );
+    }
+    for (const { message } of report?.storageProblems ?? []) {
+      const remedy = 'Stop the member, move its data directory away, and start it again: it is filled from the others.';
+      findings.push(error('member.storage-damaged', `${record.id} has damaged data of its own`, message, remedy));
+    }
+    if (isAnswering(view) && (report?.uptimeSeconds ?? 0) * 1000 < restartedMs) {
+      const evidence = `up for ${String(report?.uptimeSeconds ?? 0)} s`;
+      findings.push(info('member.restarted', `${record.id} was started a short while ago`, evidence));
+    }
+  }
+  const versions = [...new Set(members.flatMap(({ report }) => (report === undefined ? [] : [report.version])))];
+  if (versions.length > 1) {
+    const message = 'members run different versions';
+    findings.push(info('member.versions-differ', message, versions.join(', '), 'Finish the update.'));
+  }
+  return orWell(
+    findings,
+    info(
+      'member.ok',
+      'all members are up',
+      some(
+        members.map(({ record }) => record.id),
+        10,
+      ),
+    ),
+  );
+}

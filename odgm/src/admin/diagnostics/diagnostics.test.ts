@@ -1,0 +1,312 @@
+import type { peer } from '@oaas/proto';
+import { beforeEach, describe, expect, it } from 'vitest';
+import {
+  apply,
+  type CheckRecord,
+  type Command,
+  createMetaState,
+  type MetaState,
+  type NewCommand,
+} from '../../meta/index.ts';
+import type { MemberView } from '../../node/index.ts';
+import type { PlannedTask } from '../../tasks/index.ts';
+import { diagnose, type DiagnosticsInput, flatDiagnostics } from './index.ts';
+
+let state: MetaState;
+let now: number;
+
+function run(command: NewCommand): number {
+  const result = apply(state, { known: true, version: 1, command: { ...command, at: now } as Command });
+  expect(result).toMatchObject({ ok: true });
+  return result.ok ? (result.id ?? 0) : 0;
+}
+
+beforeEach(() => {
+  state = createMetaState();
+  now = 1_000_000;
+  const member = (id: string) => ({ id, address: '', admin: '', zone: '', incarnation: '1', commandVersion: 1 });
+  run({ type: 'bootstrap', clusterId: 'c', members: ['a', 'b', 'c'].map(member) });
+  const invocations = { fnRoutes: {}, disabledFn: [] };
+  const names = { name: 'c', classIds: [], options: {}, invocations };
+  const spec = { ...names, partitionCount: 2, replicaCount: 3, shardType: 'raft', durability: 'persistent' } as const;
+  run({ type: 'putCollection', spec });
+  run({ type: 'assignShards', assignments: [1, 2].map((shard) => ({ shard, replicas: [1, 2, 3] })) });
+  for (const shard of [1, 2]) run({ type: 'recordCheck', check: check({ shard, partition: shard - 1 }) });
+});
+
+const check = (rest: Partial<CheckRecord>): CheckRecord => ({
+  ...{ shard: 1, collection: 'c', partition: 0, at: now, task: 1, mode: 'fast', verdict: 'consistent' },
+  ...{ replicas: [], minority: [], differing: [], reason: '' },
+  ...rest,
+});
+
+const group = (rest: Partial<peer.GroupReport> = {}): peer.GroupReport => ({
+  ...{ role: 'follower', leader: 1, term: 3, commit: 50, applied: 50, voters: [1, 2, 3], learners: [], progress: [] },
+  ...{ elections: 1, recentElections: 1 },
+  ...rest,
+});
+
+const shardReport = (shardId: number, rest: Partial<peer.ShardReport> = {}): peer.ShardReport => ({
+  ...{
+    shardId,
+    partition: shardId - 1,
+    objects: 5,
+    entries: 5,
+    bytes: 500,
+    state: 'ready',
+    reason: '',
+    group: group(),
+  },
+  ...rest,
+});
+
+function report(number: number, rest: Partial<peer.NodeReport> = {}): peer.NodeReport {
+  return {
+    ...{ clusterId: 'c', nodeId: 'abc'[number - 1] ?? '', version: '1', uptimeSeconds: 5000, memoryBytes: 100 },
+    ...{
+      ready: true,
+      draining: false,
+      member: number,
+      meta: group(),
+      links: [1, 2, 3].filter((one) => one !== number),
+    },
+    collections: [
+      {
+        ...{ name: 'c', partitionCount: 2, reason: '', shards: [shardReport(1), shardReport(2)] },
+        performanceStats: { readsPerSecond: 10, writesPerSecond: 5, readP99Ms: 1, writeP99Ms: 2 },
+      },
+    ],
+    resources: {
+      ...{ cpuPercent: 20, eventLoopDelayMs: 2, memoryLimitBytes: 1000, storageBytes: 0, journalBytes: 0 },
+      ...{ unflushedBytes: 0, diskFreeBytes: 800, diskTotalBytes: 1000, functionCalls: 0 },
+    },
+    storageProblems: [],
+    ...rest,
+  };
+}
+
+function view(number: number, rest: Partial<MemberView> = {}, of: Partial<peer.NodeReport> = {}): MemberView {
+  const record = state.members.get(number);
+  if (record === undefined) throw new Error('no such member');
+  return { record, state: 'up', lastSeen: now, report: report(number, of), ...rest };
+}
+
+function input(rest: Partial<DiagnosticsInput> = {}): DiagnosticsInput {
+  const members = [1, 2, 3].map((number) => view(number));
+  return { now, state, members, metaLeader: 1, suggestions: [], rebalance: undefined, unplaced: [], ...rest };
+}
+
+const codes = (findings: readonly { readonly code: string }[]): string[] => findings.map(({ code }) => code);
+
+describe('a grid that is well', () => {
+  it('has one finding in each area, that says what it was made from', () => {
+    const { cluster, shards, events, performance, resources } = diagnose(input());
+    const all = [...Object.values(cluster), ...Object.values(shards), performance, resources];
+    expect(all.map(codes)).toEqual([
+      ['consensus.ok'],
+      ['network.ok'],
+      ['leadership.ok'],
+      ['member.ok'],
+      ['balance.ok'],
+      ['replication.ok'],
+      ['migration.none'],
+      ['consistency.ok'],
+      ['performance.ok'],
+      ['resources.ok'],
+    ]);
+    for (const finding of [...all.flat(), ...events]) {
+      expect(finding.severity).toBe('info');
+      expect(finding.evidence).not.toBe('');
+    }
+  });
+
+  it('is the same on the wire, with the area of each finding', () => {
+    const flat = flatDiagnostics(diagnose(input()), 'now');
+    expect(flat.cluster.map(({ area, code }) => [area, code])).toContainEqual(['network_partitions', 'network.ok']);
+    expect(flat.shards).toHaveLength(4);
+    expect(flat.takenAt).toBe('now');
+  });
+});
+
+describe('the cluster', () => {
+  it('that has lost its majority says so, and which shards have no leader', () => {
+    const down = { state: 'down', report: undefined, lastSeen: now - 9000, problem: 'no link' } as const;
+    const alone = view(
+      1,
+      {},
+      { collections: [{ ...report(1).collections[0]!, shards: [shardReport(1, { group: group({ leader: 0 }) })] }] },
+    );
+    const { cluster, shards } = diagnose(input({ members: [alone, view(2, down), view(3, down)], metaLeader: 0 }));
+    expect(codes(cluster.consensusHealth)).toEqual(['consensus.no-quorum', 'consensus.shards-without-leader']);
+    expect(cluster.consensusHealth[1]).toMatchObject({ severity: 'error', evidence: 'c/0, c/1' });
+    expect(cluster.memberHealth[0]).toMatchObject({
+      code: 'member.down',
+      message: 'b is down',
+      evidence: 'last heard from 9 s ago; no link',
+    });
+    expect(codes(shards.replicationHealth)).toEqual(['replication.no-majority', 'replication.no-majority']);
+  });
+
+  it('without a leader, or with a member that is far behind, says so', () => {
+    const behind = view(3, {}, { meta: group({ applied: 50, commit: 50 }) });
+    const ahead = [1, 2].map((number) => view(number, {}, { meta: group({ commit: 5000, applied: 5000 }) }));
+    const { cluster } = diagnose(input({ metaLeader: 0, members: [...ahead, behind] }));
+    expect(codes(cluster.consensusHealth)).toEqual(['consensus.no-leader', 'consensus.member-behind']);
+  });
+
+  it('tells a network that is split from a link that is missing, and from one that only one end knows', () => {
+    const linked = (links: readonly number[][]) =>
+      diagnose(input({ members: links.map((own, i) => view(i + 1, {}, { links: own })) })).cluster.networkPartitions;
+    expect(linked([[2], [1], []])).toMatchObject([
+      { severity: 'error', code: 'network.split', evidence: '[a, b] and [c]' },
+    ]);
+    expect(linked([[2, 3], [1], [1]])).toMatchObject([{ severity: 'warning', code: 'network.no-link' }]);
+    expect(linked([[2, 3], [1], [1, 2]])).toMatchObject([
+      { code: 'network.one-sided', evidence: 'c has a link to b, which does not know' },
+    ]);
+  });
+
+  it('does not judge links of members that do not answer', () => {
+    const members = [view(1, {}, { links: [2] }), view(2, {}, { links: [1] }), view(3, { state: 'down' })];
+    const [finding] = diagnose(input({ members })).cluster.networkPartitions;
+    expect(finding).toMatchObject({
+      code: 'network.ok',
+      evidence: 'a, b; 1 members do not answer and are not looked at',
+    });
+  });
+
+  it('names groups whose leaders do not stay', () => {
+    const restless = shardReport(2, { group: group({ recentElections: 9 }) });
+    const one = view(
+      1,
+      {},
+      {
+        meta: group({ recentElections: 4 }),
+        collections: [{ ...report(1).collections[0]!, shards: [shardReport(1), restless] }],
+      },
+    );
+    const { leaderStability } = diagnose(input({ members: [one, view(2), view(3)] })).cluster;
+    expect(leaderStability).toMatchObject([
+      { code: 'leadership.meta-unstable', evidence: '4 elections in the last 10 minutes' },
+      { code: 'leadership.shards-unstable', evidence: 'elections in the last 10 minutes: c/1: 9' },
+    ]);
+  });
+
+  it('shows members that are not well, were restarted, or have damaged data of their own', () => {
+    const members = [
+      view(1, {}, { uptimeSeconds: 30, storageProblems: [{ at: 1, message: 'the record of a group is damaged' }] }),
+      view(2, { state: 'suspect', problem: 'the link broke' }),
+      view(3, {}, { ready: false, version: '2' }),
+    ];
+    expect(codes(diagnose(input({ members })).cluster.memberHealth)).toEqual([
+      'member.storage-damaged',
+      'member.suspect',
+      'member.not-ready',
+      'member.restarted',
+      'member.versions-differ',
+    ]);
+  });
+});
+
+describe('the shards', () => {
+  it('show what is suggested, and the planner’s reasons for what cannot move', () => {
+    const blocked = [{ shard: 1, collection: 'c', partition: 0, why: 'zone', reason: 'no-member-to-move-to' }] as const;
+    const rebalance: PlannedTask = {
+      ...{ wish: { kind: 'rebalance', collection: '' }, moves: [], bytesTotal: 0, before: 0.5, after: 0.5 },
+      ...{ topologyEpoch: 1, reason: 'capacity', blocked },
+    };
+    const wish = { kind: 'rebalance', collection: '', mode: 'suggest', why: 'the balance is 0.50' } as const;
+    const { distributionBalance } = diagnose(input({ rebalance, suggestions: [wish] })).shards;
+    expect(codes(distributionBalance)).toEqual(['balance.suggested', 'balance.blocked']);
+    expect(distributionBalance[1]).toMatchObject({
+      evidence: 'zone: no-member-to-move-to',
+      remedy: expect.stringContaining('Add members') as string,
+    });
+    const [uneven] = diagnose(input({ rebalance: { ...rebalance, blocked: [] } })).shards.distributionBalance;
+    expect(uneven).toMatchObject({ code: 'balance.uneven', evidence: expect.stringContaining('capacity') as string });
+  });
+
+  it('show replicas that are not well with the reason, and followers that are behind', () => {
+    const apart = shardReport(1, { state: 'unavailable', reason: 'set apart: a value is damaged' });
+    const progress = [
+      { member: 1, match: 5000, state: 'leader', active: true },
+      { member: 2, match: 10, state: 'replicate', active: true },
+      { member: 3, match: 0, state: 'snapshot', active: true },
+    ];
+    const leading = shardReport(2, { group: group({ role: 'leader', progress }) });
+    const members = [
+      view(1, {}, { collections: [{ ...report(1).collections[0]!, shards: [shardReport(1), leading] }] }),
+      view(2, {}, { collections: [{ ...report(2).collections[0]!, shards: [apart, shardReport(2)] }] }),
+      view(3),
+    ];
+    const { replicationHealth } = diagnose(input({ members })).shards;
+    expect(replicationHealth).toMatchObject([
+      {
+        code: 'replication.degraded',
+        message: 'c/0 has 2 of 3 replicas that are well',
+        evidence: 'b: set apart: a value is damaged',
+      },
+      { code: 'replication.lag', message: 'b is behind with c/1', evidence: 'replicate, 4990 entries behind' },
+      { code: 'replication.snapshot' },
+    ]);
+  });
+
+  it('show tasks under way, steps that do not get on, and what failed', () => {
+    const moves = [
+      { shard: 1, collection: 'c', partition: 0, kind: 'replica', from: 1, to: 2, bytes: 9, why: 'zone' },
+    ] as const;
+    const task = (kind: 'rebalance' | 'drain') =>
+      run({
+        ...{ type: 'createTask', kind, collection: '', actor: 'x', moves, options: {}, start: true, message: 'm' },
+        topologyEpoch: state.cluster?.epoch ?? 0,
+      });
+    const [first, second] = [task('rebalance'), task('drain')];
+    run({ type: 'claimTask', task: first, member: 1, term: 1 });
+    run({ type: 'beginMove', task: first, move: 0, term: 1 });
+    run({ type: 'claimTask', task: second, member: 1, term: 1 });
+    run({ type: 'finishTask', task: second, term: 1, state: 'failed', message: 'no', findings: [] });
+    now += 70_000;
+    expect(codes(diagnose(input({ now })).shards.migrationStatus)).toEqual([
+      'migration.slow',
+      'migration.failed',
+      'migration.running',
+    ]);
+  });
+
+  it('show alarms, and what the last check of each shard found', () => {
+    run({ type: 'setAlarm', alarm: { shard: 1, member: 2, kind: 'corrupt-replica', since: now, evidence: 'root x' } });
+    run({ type: 'setAlarm', alarm: { shard: 2, kind: 'no-majority', since: now, evidence: 'x, y, z' } });
+    run({ type: 'recordCheck', check: check({ verdict: 'indeterminate', reason: 'no answer from member 3' }) });
+    const issues = diagnose(input()).shards.consistencyIssues;
+    expect(codes(issues)).toEqual(['consistency.set-apart', 'consistency.frozen', 'check.indeterminate']);
+    expect(issues[1]?.remedy).toContain('/admin/members/<id>/repair?collection=c&partition=1');
+    const replicas = [1, 2, 3].map((member) => ({ member, role: 'voter' as const }));
+    run({ type: 'updateShardReplicas', shard: 1, expectedEpoch: 1, replicas, renew: [2] });
+    expect(codes(diagnose(input()).shards.consistencyIssues)).toContain('consistency.unverified');
+  });
+
+  it('list so many findings and say how many more there are', () => {
+    const unplaced = Array.from({ length: 50 }, (_, partition) => ({
+      ...{ shard: partition, collection: 'c', partition, why: 'initial', reason: 'capacity' },
+    })) as unknown as DiagnosticsInput['unplaced'];
+    const found = diagnose(input({ unplaced })).shards.distributionBalance;
+    expect(found).toHaveLength(21);
+    expect(found.at(-1)?.message).toBe('30 more findings of this area are not listed');
+  });
+});
+
+it('load shows operations that are slow, and members with little left', () => {
+  const slow = report(1);
+  slow.collections[0]!.performanceStats = { readsPerSecond: 1, writesPerSecond: 1, readP99Ms: 300, writeP99Ms: 2 };
+  const resources = {
+    ...slow.resources!,
+    ...{ eventLoopDelayMs: 400, unflushedBytes: 60 * 1024 * 1024, diskFreeBytes: 40 },
+  };
+  const members = [view(1, { report: { ...slow, resources, memoryBytes: 950 } }), view(2), view(3)];
+  const { performance, resources: left } = diagnose(input({ members }));
+  expect(codes(performance)).toEqual(['performance.slow', 'performance.event-loop', 'performance.disk']);
+  expect(left.map(({ code, severity }) => [code, severity])).toEqual([
+    ['resources.disk', 'error'],
+    ['resources.memory', 'warning'],
+  ]);
+});

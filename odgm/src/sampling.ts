@@ -1,0 +1,101 @@
+import type { Clock } from '@oaas/commons/time';
+import { shardDistribution } from './admin/index.ts';
+import type { Invoker } from './invocation/index.ts';
+import { type GridNode, type HostedCollection, type NodeMetrics, operations } from './node/index.ts';
+import type { ResourceSampler } from './resources.ts';
+
+export interface Sampled {
+  readonly clock: Clock;
+  readonly memoryBytes: () => number;
+  /** Processor time used so far, in milliseconds. */
+  readonly cpuMs: () => number;
+  readonly node: GridNode;
+  readonly invoker: Invoker;
+  readonly resources: ResourceSampler;
+  readonly metrics: NodeMetrics;
+  /** Bytes of connections with clients since the start. */
+  readonly traffic: () => { readonly received: number; readonly sent: number };
+}
+
+/** Sets what is read off the node's state when somebody looks at it. */
+export function sampleOnScrape(sampled: Sampled): void {
+  const { clock, cpuMs, memoryBytes, node, invoker, resources, metrics, traffic } = sampled;
+  let last = { at: clock.monotonic(), cpu: cpuMs() };
+  const counted = new Counted();
+  const known = new Set<string>();
+  metrics.onScrape(() => {
+    const now = { at: clock.monotonic(), cpu: cpuMs() };
+    metrics.cpu.set({}, now.at > last.at ? (100 * (now.cpu - last.cpu)) / (now.at - last.at) : 0);
+    last = now;
+    metrics.memory.set({}, memoryBytes());
+    metrics.concurrentCalls.set({}, invoker.inFlight);
+    sampleCluster(node, metrics, counted);
+    for (const collection of node.collections()) {
+      const { name } = collection.spec;
+      if (!known.has(name)) beginAtZero(collection, metrics);
+      known.add(name);
+      sampleCollection(collection, metrics);
+    }
+    const [edge, links] = [traffic(), node.linkBytes()];
+    for (const direction of ['received', 'sent'] as const) {
+      const bytes = edge[direction] + links[direction];
+      metrics.networkBytes.inc({ direction }, counted.more(`network ${direction}`, bytes));
+    }
+    const disk = resources.diskBytes();
+    for (const operation of ['read', 'write'] as const) {
+      metrics.diskBytes.inc({ operation }, counted.more(`disk ${operation}`, disk[operation]));
+    }
+  });
+}
+
+function sampleCluster(node: GridNode, metrics: NodeMetrics, counted: Counted): void {
+  const status = node.meta?.group.status();
+  metrics.term.set({}, status?.term ?? 0);
+  metrics.committedIndex.set({}, status?.commit ?? 0);
+  metrics.nodes.set({}, node.members().filter(({ state }) => state === 'up').length);
+  metrics.balance.set({}, shardDistribution(node).balanceScore);
+  for (const group of ['meta', 'shard'] as const) {
+    metrics.elections.inc({ group }, counted.more(`elections ${group}`, node.elections.totals[group]));
+  }
+}
+
+function sampleCollection(collection: HostedCollection, metrics: NodeMetrics): void {
+  const labels = { collection: collection.spec.name };
+  let [objects, bytes] = [0, 0];
+  for (const handle of collection.handles()) {
+    objects += handle.counters.objects;
+    bytes += handle.counters.bytes;
+    if (!handle.isPrimary) continue;
+    for (const { state, lag } of handle.status().replicas) {
+      if (state !== 'leader') metrics.replicationLag.observe({}, lag);
+    }
+  }
+  metrics.objects.set(labels, objects);
+  metrics.bytes.set(labels, bytes);
+}
+
+/** Series that are there from the beginning tell a rate from the first event on. */
+function beginAtZero({ spec }: HostedCollection, metrics: NodeMetrics): void {
+  const collection = spec.name;
+  for (const operation of operations) {
+    for (const result of ['ok', 'error']) metrics.operations.inc({ collection, operation, result }, 0);
+  }
+  for (const name of Object.keys(spec.invocations.fnRoutes)) {
+    metrics.calls.inc({ collection, function: name }, 0);
+    for (const status of ['INVALID_REQUEST', 'APP_ERROR', 'SYSTEM_ERROR']) {
+      metrics.callErrors.inc({ collection, function: name, status }, 0);
+    }
+  }
+}
+
+/** Totals that are kept elsewhere, as what a counter has to grow by. */
+class Counted {
+  readonly #seen = new Map<string, number>();
+
+  /** 0 where the total is smaller than before: something that was counted is gone. */
+  more(name: string, total: number): number {
+    const before = this.#seen.get(name) ?? 0;
+    this.#seen.set(name, total);
+    return Math.max(0, total - before);
+  }
+}
