@@ -494,7 +494,13 @@ for (const target of targets) {
           classIds: ['counter.Counter'],
         });
         expect(collections[0]?.shards[0]).toMatchObject({ leader: 'n0', shardId: 7 });
-        await expect(admin.getDiagnostics({ deploymentId: unit.id })).rejects.toMatchObject({ code: 'Unimplemented' });
+        expect(await admin.getDiagnostics({ deploymentId: unit.id })).toMatchObject({
+          cluster: [{ area: 'consensus_health', code: 'consensus.ok', severity: 'info' }],
+          shards: [{ area: 'consistency_issues', code: 'consistency.frozen' }],
+          events: [{ area: 'events', code: 'events.off' }],
+          performance: [],
+          takenAt: '2026-01-01T00:00:00Z',
+        });
         await expect(admin.planTask({ deploymentId: unit.id, kind: 'rebalance' })).rejects.toMatchObject({
           code: 'Unimplemented',
         });

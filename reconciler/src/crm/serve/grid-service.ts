@@ -19,7 +19,7 @@ export function gridService({
   caches,
   namespace,
 }: GridServiceOptions): ServiceHandlers<typeof admin.GridAdminDefinition> {
-  async function ask(deploymentId: string, path: string, signal: AbortSignal): Promise<Json> {
+  async function answerOf(deploymentId: string, path: string, signal: AbortSignal): Promise<Json> {
     if (deploymentId === '') {
       throw oaasError('InvalidArgument', 'deployment_id: is missing', {
         remedy: 'Name the deployment whose grid is meant.',
@@ -28,7 +28,10 @@ export function gridService({
     if (caches.records.get(`${namespace}/${deploymentId}`) === undefined) {
       throw oaasError('NotFound', `there is no deployment "${deploymentId}"`);
     }
-    return camelCase(await http.get(deploymentId, path, signal)) as Json;
+    return (await http.get(deploymentId, path, signal)) as Json;
+  }
+  async function ask(deploymentId: string, path: string, signal: AbortSignal): Promise<Json> {
+    return camelCase(await answerOf(deploymentId, path, signal)) as Json;
   }
 
   return {
@@ -53,7 +56,7 @@ export function gridService({
       };
     },
     getDiagnostics: async ({ deploymentId }, { signal }) =>
-      admin.Diagnostics.fromPartial(await ask(deploymentId, '/admin/diagnostics', signal)),
+      diagnostics(await answerOf(deploymentId, '/admin/diagnostics', signal)),
     getMetricsSnapshot: async ({ deploymentId }, { signal }) => {
       const { metrics } = (await http.get(deploymentId, '/admin/metrics', signal)) as {
         readonly metrics?: Readonly<Record<string, number>>;
@@ -67,6 +70,26 @@ type Json = Readonly<Record<string, unknown>>;
 
 function collection({ shardDistribution, ...rest }: Json): admin.Collection {
   return admin.Collection.fromPartial({ ...rest, shards: (shardDistribution ?? []) as admin.Shard[] });
+}
+
+/** The admin API has the findings of the cluster and of shards area by area; a message has them in one list each. */
+function diagnostics(report: Json): admin.Diagnostics {
+  const within = (name: string): admin.Finding[] => {
+    const part = report[name];
+    const areas = Array.isArray(part) ? { [name]: part } : ((part ?? {}) as Json);
+    return Object.entries(areas).flatMap(([area, findings]) =>
+      (findings as readonly Partial<admin.Finding>[]).map((finding) => admin.Finding.fromPartial({ ...finding, area })),
+    );
+  };
+  const takenAt = report['taken_at'];
+  return {
+    cluster: within('cluster'),
+    shards: within('shards'),
+    events: within('events'),
+    performance: within('performance'),
+    resources: within('resources'),
+    takenAt: typeof takenAt === 'string' ? takenAt : '',
+  };
 }
 
 /** The admin API says null where a message has an empty text. */

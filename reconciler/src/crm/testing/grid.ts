@@ -50,6 +50,12 @@ export async function startHandGrid(): Promise<HandGrid> {
         },
       ],
     }),
+    '/admin/diagnostics': () => ({
+      cluster: { consensus_health: [{ severity: 'info', code: 'consensus.ok', message: 'well' }], member_health: [] },
+      shards: { consistency_issues: [{ severity: 'error', code: 'consistency.frozen', message: 'frozen' }] },
+      events: [{ severity: 'info', code: 'events.off', message: 'off' }],
+      taken_at: '2026-01-01T00:00:00Z',
+    }),
   };
   const server = createServer((request, response) => {
     const page = pages[request.url ?? ''];
