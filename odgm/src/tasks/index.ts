@@ -20,7 +20,7 @@ export {
   type EventualOutcome,
   type EventualSample,
 } from './check-eventual.ts';
-export { checkFinding, isGood, type NameOf } from './check-findings.ts';
+export { checkFinding, type NameOf } from './check-findings.ts';
 export { CheckService, type CheckServiceOptions } from './check-service.ts';
 export { type CheckerOptions, ConsistencyChecker } from './checks.ts';
 export { Scrubber, type ScrubberOptions } from './scrubber.ts';
