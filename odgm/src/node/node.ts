@@ -120,6 +120,7 @@ export class GridNode {
   #firstPeers: readonly MeshPeer[] = [];
   #joined: Joined | undefined;
   #phase: Phase = 'opening';
+  #isCurrent = false;
   /** Collections of the configuration that the cluster refused, and why. */
   readonly #refused = new Map<string, string>();
 
@@ -465,6 +466,7 @@ export class GridNode {
       onProblem: (shard, epoch, error) => {
         this.#quarantine.suspect(shard, error, epoch);
       },
+      isCurrent: () => this.#isCurrent,
       isSuspect: (shard, epoch) => this.#quarantine.isSuspect(shard, epoch),
       onOpen: (shard, handle) => {
         this.#onOpen(shard, handle);
@@ -560,6 +562,7 @@ export class GridNode {
     const isNew = meta.state.cluster === undefined && identity.member !== 1;
     if (isNew && this.#firstPeers.length === 0) await this.#findCluster(identity);
     await this.#onMeta();
+    void this.#catchUp(meta);
     void this.#announce(identity);
     while (meta.state.cluster === undefined) await sleep(timers, lookMs, signal);
     for (const spec of collections) {
@@ -595,6 +598,17 @@ export class GridNode {
       if (this.leaderOf(collection.shardId(partition) ?? 0) === 0) return false;
     }
     return true;
+  }
+
+  /** From then on the meta state is as new as anything that this member has ever seen. */
+  async #catchUp(meta: MetaGroup): Promise<void> {
+    try {
+      await this.#untilItWorks('catch up with the meta group', () => meta.catchUp());
+    } catch {
+      return; // stopped
+    }
+    this.#isCurrent = true;
+    await this.#onMeta();
   }
 
   /** Says where this node is now; its address may be another one than before. */

@@ -1,6 +1,7 @@
 import { toOaasError } from '@oaas/commons/errors';
 import type { Logger } from '@oaas/commons/telemetry';
 import {
+  type Alarm,
   alarmOf,
   canDoWithout,
   type CollectionRecord,
@@ -30,6 +31,12 @@ export interface ReplicasOptions {
   readonly onClose: (shard: number) => void;
   /** The replica with this epoch cannot be opened. */
   readonly onProblem: (shard: number, epoch: number, error: Error) => void;
+  /**
+   * The meta state is no older than what this member knew when it last stopped. Until then (the group's log of this
+   * member ends where the disk did, and says little about what was committed) a replica that it does not want may be one
+   * that it does not want yet, and nothing is removed.
+   */
+  readonly isCurrent: () => boolean;
   /** Something is wrong with the replica that the meta state does not say yet: it must not serve. */
   readonly isSuspect: (shard: number, epoch: number) => boolean;
 }
@@ -123,11 +130,15 @@ export class Replicas {
     const wanted = this.#wantedOf(state);
     const epochs = new Map(wanted.map(({ shard, replica }) => [shard.id, replica.epoch]));
     for (const [id, { epoch }] of [...this.#held]) if (epochs.get(id) !== epoch) await this.#close(id);
-    for (const [id, epoch] of factory.stored()) {
-      if (epochs.get(id) !== epoch && this.#isKnown(state, id)) await this.#remove(id);
-    }
+    const stored = factory.stored();
+    for (const [id, epoch] of stored) if (this.#isObsolete(state, id, epoch, epochs.get(id))) await this.#remove(id);
     const missing: Wanted[] = [];
-    for (const one of wanted) if (await this.#isMissing(state, one)) missing.push(one);
+    for (const one of wanted) {
+      if ((stored.get(one.shard.id) ?? 0) > one.replica.epoch) continue;
+      const alarm = alarmOf(state, one.shard, this.#options.self);
+      const isMissing = alarm === undefined ? this.#keepServing(state, one) : await this.#setApart(state, one, alarm);
+      if (isMissing) missing.push(one);
+    }
     for (let from = 0; from < missing.length && !this.#isClosed; from += openAtOnce) {
       await Promise.all(missing.slice(from, from + openAtOnce).map((one) => this.#open(state, one)));
     }
@@ -145,31 +156,32 @@ export class Replicas {
     return wanted;
   }
 
-  /** Ids are never reused: one that was given out and is not in the state any more is gone for good. */
-  #isKnown(state: MetaState, shard: number): boolean {
-    return shard < state.next.shard;
+  /** A newer epoch says for itself that the stored replica is over. Ids are never reused. */
+  #isObsolete(state: MetaState, shard: number, epoch: number, wanted: number | undefined): boolean {
+    if (wanted !== undefined) return epoch < wanted;
+    return shard < state.next.shard && this.#options.isCurrent();
   }
 
-  /** Brings one that is open to what alarms ask for. True when it is to be opened. */
-  async #isMissing(state: MetaState, one: Wanted): Promise<boolean> {
-    const { self, onOpen } = this.#options;
-    const { shard } = one;
-    const held = this.#held.get(shard.id);
-    const alarm = alarmOf(state, shard, self);
-    if (alarm !== undefined) {
-      this.withdraw(shard.id, `set apart: ${alarm.evidence}`);
-      if (!canDoWithout(state, shard)) return held === undefined;
-      if (held !== undefined) await this.#close(shard.id);
-      this.#problems.set(shard.id, `set apart: ${alarm.evidence}`);
-      return false;
-    }
+  /** True when the replica is to be opened. */
+  #keepServing(state: MetaState, one: Wanted): boolean {
+    const held = this.#held.get(one.shard.id);
     if (held === undefined) return true;
     freeze(state, held.handle);
-    if (!held.isServing && this.#mayServe(state, one)) {
-      held.isServing = true;
-      this.#problems.delete(shard.id);
-      onOpen(shard, held.handle);
-    }
+    if (held.isServing || !this.#mayServe(state, one)) return false;
+    held.isServing = true;
+    this.#problems.delete(one.shard.id);
+    this.#options.onOpen(one.shard, held.handle);
+    return false;
+  }
+
+  /** It does not serve, and stops where the others can do without its vote. True when it is to be opened for that vote. */
+  async #setApart(state: MetaState, { shard }: Wanted, { evidence }: Alarm): Promise<boolean> {
+    const held = this.#held.get(shard.id);
+    const problem = `set apart: ${evidence}`;
+    this.withdraw(shard.id, problem);
+    if (!canDoWithout(state, shard)) return held === undefined;
+    if (held !== undefined) await this.#close(shard.id);
+    this.#problems.set(shard.id, problem);
     return false;
   }
 

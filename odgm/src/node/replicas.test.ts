@@ -1,0 +1,72 @@
+import type { Logger } from '@oaas/commons/telemetry';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { createMetaState, type MetaState, type ShardReplicaRecord } from '../meta/index.ts';
+import type { ShardHandle } from '../shard/index.ts';
+import { Replicas } from './replicas.ts';
+
+const self = 1;
+const log: string[] = [];
+let stored: Map<number, number>;
+let isCurrent: boolean;
+let state: MetaState;
+let replicas: Replicas;
+
+/** Shard 7 of a collection of one, with these replicas, as the meta state says. */
+function shard(...records: ShardReplicaRecord[]): void {
+  const shardOf = { id: 7, collection: 'c', partition: 0, epoch: 9, replicas: records };
+  state.shards.set(7, shardOf as never);
+  state.collections.set('c', { spec: { name: 'c' }, shards: [7] } as never);
+  state.next.shard = 8;
+}
+
+beforeEach(() => {
+  log.length = 0;
+  stored = new Map([[7, 3]]);
+  isCurrent = false;
+  state = createMetaState();
+  const nothing = (): void => undefined;
+  replicas = new Replicas({
+    self,
+    logger: { warn: nothing, error: nothing } as unknown as Logger,
+    factory: {
+      open: ({ id }, _, { epoch }) => {
+        log.push(`open ${String(id)} of epoch ${String(epoch)}`);
+        return Promise.resolve({ id, close: () => Promise.resolve() } as unknown as ShardHandle);
+      },
+      remove: (id) => {
+        log.push(`remove ${String(id)}`);
+        stored.delete(id);
+        return Promise.resolve();
+      },
+      stored: () => stored,
+    },
+    onOpen: nothing,
+    onClose: nothing,
+    onProblem: nothing,
+    isSuspect: () => false,
+    isCurrent: () => isCurrent,
+  });
+});
+
+describe('a stored replica that the meta state does not want', () => {
+  it('stays while the state may be older than the replica, as after a kill, and goes once it cannot be', async () => {
+    shard({ member: 2, role: 'voter', epoch: 1 });
+    await replicas.sync(() => state);
+    expect(log).toEqual([]);
+    isCurrent = true;
+    await replicas.sync(() => state);
+    expect(log).toEqual(['remove 7']);
+  });
+
+  it('stays, and is not opened as it was, while the state wants an earlier one', async () => {
+    shard({ member: self, role: 'voter', epoch: 2 });
+    await replicas.sync(() => state);
+    expect(log).toEqual([]);
+  });
+
+  it('gives way to a later one at once', async () => {
+    shard({ member: self, role: 'voter', epoch: 4 });
+    await replicas.sync(() => state);
+    expect(log).toEqual(['remove 7', 'open 7 of epoch 4']);
+  });
+});
