@@ -17,6 +17,18 @@ export function canDoWithout(state: MetaState, shard: ShardRecord): boolean {
   return well.length * 2 > voters.length;
 }
 
+/** So many voters have lost what they had that the others are no majority: the shard can never decide again. */
+export function hasLostMajority(state: MetaState, shard: ShardRecord): boolean {
+  const voters = shard.replicas.filter(({ role }) => role === 'voter');
+  const lost = voters.filter(({ member }) => alarmOf(state, shard, member)?.kind === 'lost-replica');
+  return lost.length > 0 && (voters.length - lost.length) * 2 <= voters.length;
+}
+
+/** Replicas that began together, as the first ones of the shard: they found its group. */
+export function isFounder({ epoch, replicas }: ShardRecord): boolean {
+  return replicas.every((replica) => replica.epoch === epoch && replica.role === 'voter');
+}
+
 /** The alarm that freezes the shard's writes. */
 export function freezeOf({ alarms }: MetaState, shard: number): Alarm | undefined {
   return alarms.find((alarm) => alarm.shard === shard && alarm.member === undefined);

@@ -1,3 +1,4 @@
+import { hasLostMajority } from './alarms.ts';
 import { forgetReplaced } from './apply-members.ts';
 import type { ApplyResult, Command, Refusal } from './commands.ts';
 import { accepted, refused } from './result.ts';
@@ -68,6 +69,30 @@ export function updateShardReplicas(
   );
   state.alarms.splice(0, Infinity, ...remaining);
   forgetReplaced(state);
+  return accepted();
+}
+
+/** Refused for a shard that can still decide: what the others have would be lost for nothing. */
+export function foundShard(state: MetaState, cluster: ClusterRecord, command: Of<'foundShard'>): ApplyResult {
+  const { shard: id, expectedEpoch } = command;
+  const shard = state.shards.get(id);
+  if (shard === undefined) return refused('ShardUnknown', `there is no shard ${id}`);
+  const conflict = changeConflict(state, shard, undefined);
+  if (conflict !== undefined) return conflict;
+  if (shard.epoch !== expectedEpoch) {
+    return refused('EpochConflict', `shard ${id} is at epoch ${shard.epoch}, not ${expectedEpoch}`, shard.epoch);
+  }
+  if (state.collections.get(shard.collection)?.spec.durability !== 'ephemeral') {
+    return refused('Invalid', `shard ${id} is durable: what it holds may still be on a disk`);
+  }
+  if (!hasLostMajority(state, shard)) return refused('Invalid', `shard ${id} has a majority that knows its content`);
+  shard.epoch++;
+  const { epoch } = shard;
+  shard.replicas = shard.replicas
+    .filter(({ role }) => role === 'voter')
+    .map(({ member, role }): ShardReplicaRecord => ({ member, role, epoch }));
+  cluster.epoch++;
+  state.alarms.splice(0, Infinity, ...state.alarms.filter((alarm) => alarm.shard !== id));
   return accepted();
 }
 

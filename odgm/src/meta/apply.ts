@@ -2,7 +2,7 @@ import { assertNever, oaasError } from '@oaas/commons/errors';
 import { applyAlarm, applyCheck, applySettings, clearAlarm } from './apply-checks.ts';
 import { deleteCollection, putCollection } from './apply-collections.ts';
 import { bootstrap, joinMember, removeMember, setMemberState } from './apply-members.ts';
-import { assignShards, updateShardReplicas } from './apply-shards.ts';
+import { assignShards, foundShard, updateShardReplicas } from './apply-shards.ts';
 import { beginMove, cancelTask, claimTask, createTask, endMove, finishTask } from './apply-tasks.ts';
 import { reportProgress, setTaskThrottle, startTask } from './apply-tasks.ts';
 import { type ApplyResult, type Command, commandVersion, type DecodedCommand } from './commands.ts';
@@ -48,6 +48,8 @@ function applyCommand(state: MetaState, command: Command): ApplyResult {
       return assignShards(state, cluster, command);
     case 'updateShardReplicas':
       return updateShardReplicas(state, cluster, command);
+    case 'foundShard':
+      return foundShard(state, cluster, command);
     case 'setSettings':
       return applySettings(state, command);
     case 'createTask':

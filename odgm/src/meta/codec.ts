@@ -13,6 +13,7 @@ const introducedIn: Readonly<Record<CommandType, number>> = {
   deleteCollection: 1,
   assignShards: 1,
   updateShardReplicas: 1,
+  foundShard: 1,
   setSettings: 1,
   createTask: 1,
   startTask: 1,

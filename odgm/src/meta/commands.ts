@@ -74,6 +74,8 @@ export type Command = { readonly at: number } & (
       /** The change under way that this belongs to. Without it a shard with a change under way is refused. */
       readonly change?: { readonly task: number; readonly move: number; readonly term: number } | undefined;
     }
+  /** All replicas are made anew, empty: a majority of them has lost what it had, so that nothing can be decided any more. */
+  | { readonly type: 'foundShard'; readonly shard: number; readonly expectedEpoch: number }
   | { readonly type: 'setSettings'; readonly settings: Partial<Settings> }
   | {
       readonly type: 'createTask';

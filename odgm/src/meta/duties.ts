@@ -2,6 +2,7 @@ import { toOaasError } from '@oaas/commons/errors';
 import type { Logger } from '@oaas/commons/telemetry';
 import type { Clock, Timer, Timers } from '@oaas/commons/time';
 import type { Mesh } from '../mesh/index.ts';
+import { hasLostMajority } from './alarms.ts';
 import { planPlacement } from '../placement/index.ts';
 import type { MemberChange } from '../replication/index.ts';
 import type { MetaGroup } from './group.ts';
@@ -73,9 +74,12 @@ export class MetaDuties {
         this.#lookAgain = false;
         this.#leadsSince = meta.isLeader ? (this.#leadsSince ?? clock.monotonic()) : undefined;
         if (this.#leadsSince === undefined || meta.state.cluster === undefined) return;
+        // A new leader has yet to apply what its log holds; a decision about an older state would only be refused.
+        await meta.catchUp();
         await this.#noteStates();
         await this.#keepReplicated();
         await this.#giveFirstPlaces();
+        await this.#foundAnew();
         this.#problem = '';
       } while (this.#hasToLookAgain());
     } catch (thrown) {
@@ -198,6 +202,17 @@ export class MetaDuties {
     if (blocked.length > 0) logger.warn({ shards: blocked.length, reason: blocked[0]?.reason }, 'shards have no place');
     for (let from = 0; from < targets.length; from += assignmentsMax) {
       await meta.propose({ type: 'assignShards', assignments: targets.slice(from, from + assignmentsMax) });
+    }
+  }
+
+  /** Shards whose content went with the processes that had it in memory begin again, empty. */
+  async #foundAnew(): Promise<void> {
+    const { meta, logger } = this.#options;
+    for (const shard of [...meta.state.shards.values()]) {
+      if (shard.change !== undefined || !hasLostMajority(meta.state, shard)) continue;
+      const { id, collection, partition, epoch } = shard;
+      logger.warn({ collection, partition }, 'a shard has lost its content and begins anew');
+      await meta.propose({ type: 'foundShard', shard: id, expectedEpoch: epoch });
     }
   }
 

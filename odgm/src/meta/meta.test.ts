@@ -15,6 +15,7 @@ import {
   encodeCommand,
   encodeState,
   freezeOf,
+  isFounder,
   type JoiningMember,
   type MetaState,
   metaShard,
@@ -71,8 +72,8 @@ function bootstrap(count = 3): void {
 }
 
 /** A collection whose shards all lie on members 1, 2 and 3. */
-function placed(name = 'c'): readonly number[] {
-  const shards = accept({ type: 'putCollection', spec: spec(name) }).shards ?? [];
+function placed(name = 'c', rest: Partial<CollectionSpec> = {}): readonly number[] {
+  const shards = accept({ type: 'putCollection', spec: spec(name, rest) }).shards ?? [];
   accept({ type: 'assignShards', assignments: shards.map((shard) => ({ shard, replicas: [1, 2, 3], leader: 1 })) });
   return shards;
 }
@@ -425,6 +426,35 @@ describe('alarms and checks', () => {
     expect(canDoWithout(state, shard)).toBe(false);
     accept({ type: 'setAlarm', alarm: { ...alarm, kind: 'no-majority' } });
     expect(freezeOf(state, id)).toMatchObject({ kind: 'no-majority' });
+  });
+
+  it('let a shard begin anew once a majority has lost its content, and not before', () => {
+    bootstrap();
+    const [id] = placed('c', { durability: 'ephemeral' }) as [number];
+    const shard = state.shards.get(id)!;
+    const lost = { shard: id, kind: 'lost-replica', since: 1, evidence: '' } as const;
+    expect(isFounder(shard)).toBe(true);
+    accept({ type: 'setAlarm', alarm: { ...lost, member: 2 } });
+    accept({ type: 'setAlarm', alarm: { ...lost, member: 3, kind: 'corrupt-replica' } });
+    expect(run({ type: 'foundShard', shard: id, expectedEpoch: 1 })).toMatchObject({ code: 'Invalid' });
+    accept({ type: 'setAlarm', alarm: { ...lost, member: 1 } });
+    expect(run({ type: 'foundShard', shard: id, expectedEpoch: 9 })).toMatchObject({ code: 'EpochConflict' });
+    accept({ type: 'foundShard', shard: id, expectedEpoch: 1 });
+    expect(shard).toMatchObject({ epoch: 2, replicas: [{ epoch: 2 }, { epoch: 2 }, { epoch: 2 }] });
+    expect(isFounder(shard)).toBe(true);
+    expect(state.alarms).toEqual([]);
+    const replicas = [1, 2, 3].map((number) => ({ member: number, role: 'voter' as const }));
+    accept({ type: 'updateShardReplicas', shard: id, expectedEpoch: 2, replicas, renew: [2] });
+    expect(isFounder(shard)).toBe(false);
+  });
+
+  it('let no durable shard begin anew: what it holds may still be on a disk', () => {
+    bootstrap();
+    const [id] = placed() as [number];
+    for (const member of [1, 2, 3]) {
+      accept({ type: 'setAlarm', alarm: { shard: id, kind: 'lost-replica', since: 1, evidence: '', member } });
+    }
+    expect(run({ type: 'foundShard', shard: id, expectedEpoch: 1 })).toMatchObject({ code: 'Invalid' });
   });
 
   it('cannot have all replicas made anew: there would be nothing to make them from', () => {

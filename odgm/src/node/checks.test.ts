@@ -288,6 +288,47 @@ describe('a replica that is not what it should be', () => {
   );
 });
 
+describe('a shard in memory', () => {
+  it(
+    'begins anew, empty, when a majority of its replicas has gone with their processes',
+    async () => {
+      await start({ ...raft, durability: 'ephemeral' }, { name: 'p' });
+      await fill(10);
+      await Promise.all([restart('n2'), restart('n3')]);
+      const { data } = nodeOf('n1');
+      await eventually(
+        async () => {
+          expect((await data.getValue(at(8))).value).toBeUndefined();
+          await data.setValue({ ...at(8), value: { data: Buffer.from('new') } });
+        },
+        { timeoutMs: 30_000 },
+      );
+      await eventually(async () => (await checked()).message.includes('2 consistent'), { timeoutMs: 30_000 });
+    },
+    longTest,
+  );
+});
+
+describe('a shard of two replicas', () => {
+  it(
+    'has the damaged one made anew from the other, although both must vote for that',
+    async () => {
+      await start({ ...raft, replicaCount: 2 });
+      await fill();
+      const { replicas, leader } = await shard(0);
+      const follower = replicas.find(({ node }) => node !== leader)?.node ?? '';
+      for (const [round, id] of [follower, leader].entries()) {
+        await damageBase(id, 8);
+        const task = await checked('?mode=deep');
+        expect(task.findings).toMatchObject([{ code: 'check.inconsistent' }]);
+        expect(await repaired(round)).toMatchObject({ state: 'succeeded' });
+        expect((await checked('?mode=deep')).message).toContain('2 consistent');
+      }
+    },
+    longTest,
+  );
+});
+
 describe('a shard of which nobody knows the right content', () => {
   it(
     'takes no writes, others do, until somebody has said which replicas are wrong',

@@ -1,7 +1,7 @@
 import { oaasError } from '@oaas/commons/errors';
 import type { Clock } from '@oaas/commons/time';
 import type { CollectionRecord, ShardRecord, ShardReplicaRecord } from '../meta/index.ts';
-import { metaShard } from '../meta/index.ts';
+import { isFounder, metaShard } from '../meta/index.ts';
 import type { RaftHost } from '../replication/index.ts';
 import { openRaftShard, type ScanSource, type ShardHandle } from '../shard/index.ts';
 import type { Engine, Storage } from '../storage/index.ts';
@@ -46,8 +46,8 @@ export class ShardFactory implements ReplicaFactory {
     if (home === undefined) throw oaasError('Internal', `this node has no ${spec.durability} storage`);
     if (spec.durability === 'ephemeral' && shard.replicas.length > 1) await this.#checkLost(home, shard.id, replica);
     // Whoever has been there since the first placement founds the group; whoever comes later gets a snapshot.
-    const isFounder = shard.epoch === 1 && replica.epoch === 1;
-    const voters = isFounder ? shard.replicas.map(({ member }) => member) : [];
+    const founds = isFounder(shard);
+    const voters = founds ? shard.replicas.map(({ member }) => member) : [];
     const opened = await openRaftShard(
       home.host,
       {
@@ -64,7 +64,7 @@ export class ShardFactory implements ReplicaFactory {
     );
     // Nobody needs to wait for an election timeout when it is clear who should lead.
     const members = opened.group.confState.voters;
-    const shouldLead = members.length === 1 || (isFounder && (shard.preferredLeader ?? voters[0]) === this.#self);
+    const shouldLead = members.length === 1 || (founds && (shard.preferredLeader ?? voters[0]) === this.#self);
     if (shouldLead && members.includes(this.#self)) opened.group.campaign();
     return opened;
   }

@@ -1,4 +1,4 @@
-import { isFinished, type MetaState, type TaskKind, type TaskRecord } from '../meta/index.ts';
+import { hasLostMajority, isFinished, type MetaState, type TaskKind, type TaskRecord } from '../meta/index.ts';
 import { metaShard } from '../meta/index.ts';
 
 /** A task that the state of the cluster asks for. Its moves come from a plan. */
@@ -54,10 +54,11 @@ export function decideTriggers(
   }
   for (const { member, shard, since } of state.alarms) {
     const record = member === undefined ? undefined : state.members.get(member);
-    const collection = state.shards.get(shard)?.collection;
+    const held = state.shards.get(shard);
+    if (record?.state !== 'up' || held === undefined) continue;
+    const { collection, replicas } = held;
     // Without another replica there is nothing to make it from.
-    const hasSource = (state.shards.get(shard)?.replicas.length ?? 0) > 1;
-    if (record?.state !== 'up' || collection === undefined || !hasSource) continue;
+    if (replicas.length < 2 || hasLostMajority(state, held)) continue;
     isWhole = false;
     const why = `a replica of ${collection} on ${record.id} has an alarm`;
     if (wishes.some((one) => one.kind === 'repair' && one.collection === collection && one.member === member)) continue;
