@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { oaasError } from '@oaas/commons/errors';
+import { type OaasError, oaasError } from '@oaas/commons/errors';
 import { backoffDelay, type BackoffOptions, type Clock, type Random, sleep, type Timers } from '@oaas/commons/time';
 import { LogFile } from '../sandbox/log-file.ts';
 import { endProcess, type RunningProcess, startProcess } from '../sandbox/process.ts';
@@ -47,6 +47,8 @@ const pollMs = 50;
 /** How long a ready node may take to answer before it counts as not ready. */
 const answerMs = 1000;
 const stopGraceMs = 10_000;
+/** How a node ends that cannot run with its configuration (EX_CONFIG of sysexits.h). */
+const configurationExit = 78;
 /** Tells a folder of a grid from any other; holds the number of its format. */
 const marker = '.oaas-grid';
 
@@ -56,6 +58,7 @@ export class Grid {
   readonly #nodes: readonly GridNode[];
   readonly #stop = new AbortController();
   #written = '';
+  #refusal: OaasError | undefined;
 
   constructor(options: GridOptions) {
     this.#options = options;
@@ -82,7 +85,7 @@ export class Grid {
     return path.join(this.#directory, 'ready.json');
   }
 
-  /** Resolves when all nodes are ready. Throws `PortInUse`, `ConfigInvalid`, and `Unavailable` for a node that cannot run. */
+  /** Resolves when all nodes are ready. Throws `PortInUse` and `ConfigInvalid`. */
   async start(): Promise<readonly ReadyNode[]> {
     this.#openDirectory();
     await this.#checkPorts();
@@ -90,6 +93,7 @@ export class Grid {
     for (;;) {
       const ready = await this.#look();
       if (ready.length === this.#nodes.length) return ready;
+      if (this.#refusal !== undefined) throw this.#refusal;
       await sleep(this.#options.timers, pollMs, this.#stop.signal);
     }
   }
@@ -176,6 +180,12 @@ export class Grid {
       if (this.#isStopped()) return;
       this.#write();
       const how = exit.signal ?? `exit code ${String(exit.code)}`;
+      if (exit.code === configurationExit) {
+        // Another start would meet the same configuration.
+        this.#refusal ??= oaasError('ConfigInvalid', `${node.id} refuses its configuration: ${refusalOf(node.log)}`);
+        say(this.#refusal.message);
+        return;
+      }
       if (flags.restart === 'never') {
         say(`${node.id} ended (${how}) and stays down`);
         return;
@@ -271,4 +281,10 @@ function isRunning(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
+}
+
+/** The node's own words, which begin with `error:` and go on in indented lines. */
+function refusalOf({ tail }: LogFile): string {
+  const start = tail.findLastIndex((line) => line.startsWith('error: '));
+  return tail.slice(Math.max(0, start)).join('\n').replace('error: ', '');
 }

@@ -16,7 +16,7 @@ const routeSchema = z.object({
 const collectionSchema = z.object({
   name,
   classIds: z.array(name).default([]).describe('Class ids (package.Class) that this collection answers to.'),
-  partitionCount: z.number().int().min(1).max(4096).default(1),
+  partitionCount: z.number().int().min(1).max(65_536).default(1),
   replicaCount: z.number().int().min(1).max(9).default(1),
   shardType: z.enum(['basic', 'raft', 'mst']).default('basic'),
   durability: z.enum(['persistent', 'ephemeral']).default('persistent'),
