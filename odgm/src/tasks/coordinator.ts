@@ -11,7 +11,7 @@ import {
   type TaskMove,
   type TaskRecord,
 } from '../meta/index.ts';
-import { planTask } from './planner.ts';
+import { planTask, type TaskWish } from './planner.ts';
 import { addSample, type Progress, progressOf, type ProgressSample } from './progress.ts';
 import { moveOutcome, takeTurns } from './schedule.ts';
 import type { ShardObservation, ShardService } from './shard-service.ts';
@@ -50,7 +50,10 @@ export interface CoordinatorOptions {
 
 const pollMs = 100;
 const progressMs = 500;
+const rebalanceOfAll: TaskWish = { kind: 'rebalance', collection: '' };
 const triggerMs = 1000;
+/** The balance is looked at again after every change of the topology, and this often for what the shards have to carry. */
+const balanceMs = 15_000;
 
 /** A move that this coordinator works on. */
 interface Running {
@@ -73,6 +76,7 @@ export class TaskCoordinator {
   #isTurning = false;
   #progressAt = 0;
   #triggerAt = 0;
+  #balance: { readonly at: number; readonly epoch: number; readonly score: number } | undefined;
   #triggers: TriggerMemory = { wantsBalance: false };
   #suggestions: readonly Wish[] = [];
   #problem = '';
@@ -105,6 +109,7 @@ export class TaskCoordinator {
       this.#running.clear();
       this.#samples.clear();
       this.#suggestions = [];
+      this.#balance = undefined;
       return;
     }
     this.#isTurning = true;
@@ -362,15 +367,17 @@ export class TaskCoordinator {
     const now = clock.monotonic();
     if (now - this.#triggerAt < triggerMs) return;
     this.#triggerAt = now;
-    const known = await loads();
     const { state } = meta;
-    const balance = planTask(state, known, { kind: 'rebalance', collection: '' }, clock.now());
-    const { wishes, memory } = decideTriggers(state, balance.before, this.#triggers, clock.now());
+    if (this.#balance?.epoch !== state.cluster?.epoch || now - (this.#balance?.at ?? 0) >= balanceMs) {
+      const { before, topologyEpoch } = planTask(state, await loads(), rebalanceOfAll, clock.now());
+      this.#balance = { at: now, epoch: topologyEpoch, score: before };
+    }
+    const { wishes, memory } = decideTriggers(state, this.#balance?.score ?? 1, this.#triggers, clock.now());
     this.#triggers = memory;
     this.#suggestions = wishes.filter(({ mode }) => mode === 'suggest');
     for (const wish of wishes) {
       if (wish.mode !== 'start') continue;
-      const plan = planTask(state, known, wish, clock.now());
+      const plan = planTask(state, await loads(), wish, clock.now());
       if (plan.moves.length === 0) continue;
       logger.info({ kind: wish.kind, moves: plan.moves.length, why: wish.why }, 'starting a task');
       await meta.propose({
