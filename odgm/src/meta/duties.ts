@@ -208,9 +208,10 @@ export class MetaDuties {
   /** Shards whose content went with the processes that had it in memory begin again, empty. */
   async #foundAnew(): Promise<void> {
     const { meta, logger } = this.#options;
-    for (const shard of [...meta.state.shards.values()]) {
-      if (shard.change !== undefined || !hasLostMajority(meta.state, shard)) continue;
-      const { id, collection, partition, epoch } = shard;
+    for (const id of new Set(meta.state.alarms.map((alarm) => alarm.shard))) {
+      const shard = meta.state.shards.get(id);
+      if (shard === undefined || shard.change !== undefined || !hasLostMajority(meta.state, shard)) continue;
+      const { collection, partition, epoch } = shard;
       logger.warn({ collection, partition }, 'a shard has lost its content and begins anew');
       await meta.propose({ type: 'foundShard', shard: id, expectedEpoch: epoch });
     }
