@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     include: [
       '{proto,commons,reconciler,odgm,gitops-examples}/**/*.test.ts',
-      'test/{architecture,conformance,simulation}/**/*.test.ts',
+      'test/{architecture,chaos,conformance,simulation}/**/*.test.ts',
       'e2e/{sandbox,grid}/**/*.test.ts',
       'console/{src,app}/**/*.test.{ts,tsx}',
     ],

@@ -7,5 +7,6 @@ export {
   type RunningGrid,
   type RunningNode,
 } from './nodes.ts';
+export { type CuttingProxy, proxyClient, startCuttingProxy } from './cutting-proxy.ts';
 export { freePorts } from './ports.ts';
 export { type NodeProcess, spawnNode, untilReady } from './process.ts';

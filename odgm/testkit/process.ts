@@ -26,6 +26,10 @@ export async function spawnNode(options: {
   /** Default: ports that are free now. */
   readonly ports?: readonly [grpc: number, admin: number];
   readonly env?: Readonly<Record<string, string>>;
+  /** What Node runs, with its flags. Default: the source, by tsx. A bundle of it starts five times as fast. */
+  readonly program?: readonly string[];
+  /** With a channel for messages, which the program must know how to take. */
+  readonly ipc?: boolean;
 }): Promise<NodeProcess> {
   const [grpcPort, adminPort] = options.ports ?? (await freePorts(2));
   const env = {
@@ -39,13 +43,16 @@ export async function spawnNode(options: {
     ODGM_COLLECTION: JSON.stringify(options.collections),
     ...options.env,
   };
-  const child = spawn(process.execPath, ['--import', 'tsx', main], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, options.program ?? ['--import', 'tsx', main], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe', ...(options.ipc === true ? (['ipc'] as const) : [])],
+  });
   let output = '';
   const keep = (chunk: Buffer): void => {
     output += chunk.toString();
   };
-  child.stdout.on('data', keep);
-  child.stderr.on('data', keep);
+  child.stdout?.on('data', keep);
+  child.stderr?.on('data', keep);
   const ended = new Promise<number | NodeJS.Signals>((resolve) => {
     child.once('close', (code, signal) => {
       resolve(signal ?? code ?? 0);

@@ -1,8 +1,8 @@
-import { readFile, rm } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build, type Plugin } from 'esbuild';
-import type { Mutation } from './mutations.ts';
+import { type Mutation, patchOf } from './patch.ts';
 import { type PlayOptions, type Played } from './play.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -34,20 +34,3 @@ const ownPackagesOnly: Plugin = {
     );
   },
 };
-
-function patchOf({ name, file, find, replace }: Mutation): { readonly plugin: Plugin; wasUsed(): boolean } {
-  let isUsed = false;
-  const plugin: Plugin = {
-    name: 'mutation',
-    setup: (bundle) => {
-      bundle.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
-        if (relative(root, path) !== file) return undefined;
-        const source = await readFile(path, 'utf8');
-        if (source.split(find).length !== 2) throw new Error(`"${name}" finds its place in ${file} not exactly once`);
-        isUsed = true;
-        return { contents: source.replace(find, () => replace), loader: 'ts' };
-      });
-    },
-  };
-  return { plugin, wasUsed: () => isUsed };
-}

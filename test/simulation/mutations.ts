@@ -1,11 +1,7 @@
-/** A bug that is put back into the source, for the time of a run, to see that the simulation finds it. */
-export interface Mutation {
-  readonly name: string;
-  /** Relative to the root of the repository. */
-  readonly file: string;
-  /** Must be there exactly once. */
-  readonly find: string;
-  readonly replace: string;
+import type { Mutation } from './patch.ts';
+
+/** A bug that the simulation of raft groups must find. */
+export interface SimulatedMutation extends Mutation {
   /** Fresh seeds within which it must be found. */
   readonly seeds: number;
 }
@@ -16,7 +12,7 @@ const tracker = 'odgm/src/raft/tracker/tracker.ts';
 const group = 'odgm/src/replication/group.ts';
 const receiver = 'odgm/src/replication/snapshot-receiver.ts';
 
-export const mutations: readonly Mutation[] = [
+export const mutations: readonly SimulatedMutation[] = [
   {
     name: 'a vote is sent before it is on disk',
     file: raft,

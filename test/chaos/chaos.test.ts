@@ -1,0 +1,92 @@
+import { join } from 'node:path';
+import { eventually, seededRandom, tempDir, type TempDir } from '@oaas/commons/testkit';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { NodeClients } from './clients.ts';
+import { type FaultName, faults } from './faults.ts';
+import { ChaosGrid } from './grid.ts';
+import { Ledger } from './ledger.ts';
+import { collections, partitions, playChaos, settle } from './play.ts';
+import { buildNode } from './program.ts';
+import { Registers } from './registers.ts';
+import { pause } from './workload.ts';
+
+/** Real processes, real sockets with a proxy on every link, real files. The long runs are `npm run chaos`. */
+let directory: TempDir;
+let program: readonly string[];
+
+beforeAll(async () => {
+  directory = await tempDir('oaas-chaos-');
+  program = await buildNode(directory.path);
+});
+afterAll(async () => {
+  await directory.remove();
+});
+
+const longTest = 120_000;
+const silent = (): void => undefined;
+
+describe('three nodes under load', () => {
+  let grid: ChaosGrid;
+  let clients: NodeClients;
+  let registers: Registers;
+  let ledger: Ledger;
+  const random = seededRandom(1);
+
+  beforeAll(async () => {
+    grid = await ChaosGrid.start({
+      ...{ nodes: 3, directory: join(directory.path, 'three'), collections, program, smallDisk: true },
+    });
+    clients = new NodeClients(grid);
+    // The same ones in all scenes: what one of them acknowledged is still there after the next.
+    registers = new Registers({ clients, random, collection: 'registers', partitions });
+    ledger = new Ledger({ clients, random, collection: 'ledger', partitions, thinkMs: 3, bytesMax: 65_536 });
+  }, longTest);
+  afterAll(async () => {
+    clients.close();
+    await grid.stop();
+  });
+
+  const scenes: [what: string, steps: FaultName[]][] = [
+    ['one is killed, then the one that leads, then two at once', ['killOne', 'killLeader', 'killMajority']],
+    ['all are killed at once, twice', ['killAll', 'killAll']],
+    ['one is stopped by a signal and goes on later, then has a slow disk', ['pauseLeader', 'slowDisk']],
+    ['links break, one way and both ways', ['reset', 'oneWay', 'deafen', 'isolate']],
+    ['a disk is full', ['fullDisk']],
+  ];
+  it.for(scenes)(
+    'keep every acknowledged write and stay linearizable when %s',
+    { timeout: longTest },
+    async ([, steps], context) => {
+      if (steps.includes('fullDisk') && grid.disk === undefined)
+        context.skip('mounting a tmpfs needs the right to do so');
+      const before = { operations: registers.done, acknowledged: ledger.done };
+      registers.start();
+      ledger.start();
+      await pause(300);
+      for (const step of steps) {
+        const undo = await faults[step].begin(grid, random);
+        if (step === 'fullDisk') await eventually(() => /no space|StorageFull/i.test(grid.outputOf('n1')));
+        else await pause(700);
+        await undo?.();
+        await pause(300);
+      }
+      expect(await settle(grid, [registers, ledger])).toEqual([]);
+      expect(registers.done).toBeGreaterThan(before.operations + 20);
+      expect(ledger.done).toBeGreaterThan(before.acknowledged + 20);
+    },
+  );
+});
+
+describe('five nodes', () => {
+  it(
+    'keep what they promised through a storm of faults: seed 3',
+    async () => {
+      const options = { seed: 3, nodes: 5, faultyMs: 6000, program, say: silent };
+      const result = await playChaos({ ...options, directory: join(directory.path, 'five') });
+      expect(result.faults).toBeGreaterThan(3);
+      expect(result.operations).toBeGreaterThan(100);
+      expect(result.doubts).toEqual([]);
+    },
+    longTest,
+  );
+});
