@@ -1,4 +1,4 @@
-import { data, invoke } from '@oaas/proto';
+import { data, invoke, reflection } from '@oaas/proto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../testkit/index.ts';
 import { type ErrorCode, oaasError } from '../errors/index.ts';
@@ -76,6 +76,17 @@ describe.each(['grpc-js', 'edge'] as const)('a server and a client of %s', (carr
         resolve();
       });
     });
+
+  it('tells a caller who keeps streaming that there is no such method', async () => {
+    const { channel } = await start({});
+    const client = createGrpcClient(reflection.ServerReflectionDefinition, channel);
+    async function* requests() {
+      yield { listServices: '*' };
+      await new Promise(() => undefined);
+    }
+    const responses = client.serverReflectionInfo(requests(), { deadlineMs: 60_000 })[Symbol.asyncIterator]();
+    await expect(responses.next()).rejects.toMatchObject({ code: 'Unimplemented' });
+  });
 
   describe('a unary call', () => {
     it('brings the request there and the response back', async () => {

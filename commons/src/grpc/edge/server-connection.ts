@@ -159,7 +159,12 @@ export class ServerConnection implements Http2Events, CallHost {
     const head = (block.memo ??= readHead(block, setting.methods, setting.correlationHeader)) as RequestHead;
     stream.context = head;
     const { entry } = head;
-    if (head.httpStatus === undefined && entry !== undefined && head.encoding !== 'unknown') {
+    if (head.httpStatus === undefined) {
+      if (entry === undefined || head.encoding === 'unknown') {
+        // At once: a caller who streams may wait for an answer before it ends its requests.
+        this.responder.refuse(stream.id, head);
+        return;
+      }
       if (entry.requestStream || (entry.responseStream && endStream)) {
         this.startStreaming(stream, head, entry, endStream);
         return;
@@ -184,7 +189,7 @@ export class ServerConnection implements Http2Events, CallHost {
     }
     const head = context as RequestHead;
     const { entry } = head;
-    if (head.httpStatus !== undefined || entry === undefined || head.encoding === 'unknown') {
+    if (head.httpStatus !== undefined || entry === undefined) {
       this.http2.consume(id, end - start);
       if (endStream) this.responder.refuse(id, head);
       return;

@@ -114,6 +114,21 @@ describe('what is no gRPC call', () => {
   });
 });
 
+describe('a request that no method takes', () => {
+  it.each([
+    ['a method that is not there', { ':path': `${path}NoSuch` }],
+    ['an unknown compression', { ':path': `${path}FullDuplexCall`, 'grpc-encoding': 'snappy' }],
+  ])('with %s is answered before it ends, since a caller who streams may never end it', async (_name, headers) => {
+    const { port } = await serve();
+    const stream = session(port).request({ ...grpc, ...headers });
+    const response = once(stream, 'response') as Promise<[IncomingHttpHeaders]>;
+    stream.write(frame(Buffer.alloc(3)));
+    expect((await response)[0]).toMatchObject({ ':status': 200, 'grpc-status': '12' });
+    stream.on('error', () => undefined);
+    stream.close();
+  });
+});
+
 describe('compression', () => {
   const request = testingMessages.SimpleRequest.encode(
     testingMessages.SimpleRequest.fromPartial({ responseSize: 5000 }),
