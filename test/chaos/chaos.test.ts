@@ -62,7 +62,7 @@ describe('three nodes under load', () => {
       const before = { operations: registers.done, acknowledged: ledger.done };
       registers.start();
       ledger.start();
-      await pause(300);
+      await eventually(() => registers.done > before.operations + 20 && ledger.done > before.acknowledged + 20);
       for (const step of steps) {
         const undo = await faults[step].begin(grid, random);
         if (step === 'fullDisk') await eventually(() => /no space|StorageFull/i.test(grid.outputOf('n1')));
@@ -71,8 +71,6 @@ describe('three nodes under load', () => {
         await pause(300);
       }
       expect(await settle(grid, [registers, ledger])).toEqual([]);
-      expect(registers.done).toBeGreaterThan(before.operations + 20);
-      expect(ledger.done).toBeGreaterThan(before.acknowledged + 20);
     },
   );
 });
