@@ -8,6 +8,7 @@ import { admin, invoke, peer } from '@oaas/proto';
 import { dataServiceDefinition } from '@oaas/commons/client';
 import { Audit, createAdminHttp, gridAdminService, logAuditSink, Tasks } from './admin/index.ts';
 import type { OdgmConfig } from './config.ts';
+import { type ConfigSource, ConfigWatch } from './config-watch.ts';
 import { ClientPool, createFunctions, Invoker } from './invocation/index.ts';
 import { createNodeMetrics, GridNode, hostAndPort, type Member, parseMembers, withSelf } from './node/index.ts';
 import { dialTcp } from './mesh/dial.ts';
@@ -29,6 +30,8 @@ export interface NodeDependencies {
   readonly memoryBytes: () => number;
   /** Processor time used so far, in milliseconds. */
   readonly cpuMs: () => number;
+  /** Absent: the configuration does not come from a file. */
+  readonly configSource?: ConfigSource | undefined;
 }
 
 export interface NodeProgram {
@@ -162,6 +165,18 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
   grpc.add(peer.GridPeerDefinition, peerService(node));
   grpc.add(admin.GridAdminDefinition, gridAdminService({ node, tasks, metrics, audit, clock }));
 
+  const { configSource } = dependencies;
+  const configWatch =
+    configSource === undefined
+      ? undefined
+      : new ConfigWatch({
+          ...configSource,
+          running: config,
+          apply: (collections) => node.putCollections(collections),
+          clock,
+          timers,
+          logger,
+        });
   const status = () => ({
     program: 'odgm',
     version,
@@ -171,6 +186,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     member: node.number,
     members: node.members().length,
     collections: node.collections().map(({ spec }) => spec.name),
+    config: configWatch === undefined ? null : configOf(configWatch),
   });
   const http = createAdminHttp({
     node,
@@ -229,6 +245,11 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
         logger.info({ ...listening }, 'listening');
       },
       stop: () => node.drain(),
+    })
+    .add({
+      name: 'configuration file',
+      start: () => configWatch?.start(),
+      stop: () => configWatch?.stop(),
     });
   return { group, node, listening };
 }
@@ -240,6 +261,12 @@ function membersOf(
   const id = config.nodeId ?? hostName;
   const given = config.nodeAddr === undefined ? undefined : hostAndPort(config.nodeAddr);
   return withSelf(parseMembers(config.members), { id, address: given ?? `${hostName}:${String(config.httpPort)}` });
+}
+
+function configOf({ status }: ConfigWatch) {
+  const { file, changedAt, needsRestart, problem = null } = status;
+  const changed = changedAt === undefined ? null : new Date(changedAt).toISOString();
+  return { file, changed_at: changed, needs_restart: needsRestart, problem };
 }
 
 function nameOf(status: invoke.ResponseStatus): string {

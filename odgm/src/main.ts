@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { runMain } from '@oaas/commons/lifecycle';
 import { createLogger, type LogLevel, logLevels } from '@oaas/commons/telemetry';
@@ -11,7 +12,17 @@ runMain((context) => {
   const { config } = loadOdgmConfig(context.env, context.argv);
   const logger = createLogger({ service: 'odgm', level: levelOf(config.log) });
   context.useLogger(logger);
+  const file = context.env['ODGM_CONFIG'];
+  const configSource =
+    file === undefined
+      ? undefined
+      : {
+          file,
+          read: () => readFile(file, 'utf8'),
+          load: () => loadOdgmConfig(context.env, context.argv).config,
+        };
   const { group } = createNodeProgram(config, {
+    configSource,
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,

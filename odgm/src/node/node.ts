@@ -565,12 +565,32 @@ export class GridNode {
     void this.#catchUp(meta);
     void this.#announce(identity);
     while (meta.state.cluster === undefined) await sleep(timers, lookMs, signal);
-    for (const spec of collections) {
+    await this.putCollections(collections);
+    // Shards that are being made or elected are soon there; a start does not wait for ever for what others must do.
+    const deadline = clock.monotonic() + joinTimeoutMs;
+    const isWaiting = (): boolean => collections.some(({ name }) => !this.#isServed(name));
+    await this.#onMeta();
+    while (isWaiting() && clock.monotonic() < deadline && !signal.aborted) await sleep(timers, lookMs, signal);
+    if (isWaiting()) logger.warn({ node: self.id, joinTimeoutMs, clusterId }, 'not all shards have a leader yet');
+  }
+
+  /**
+   * Makes collections, or changes those that there are to what is given. Resolves when the cluster has taken or refused
+   * each of them; why it refused one, {@link refusalOf} says. Nothing else is changed or taken away.
+   */
+  async putCollections(specs: readonly CollectionSpec[]): Promise<void> {
+    const { logger } = this.#options;
+    const meta = this.#joined?.meta;
+    if (meta === undefined) return;
+    for (const spec of specs) {
       const known = meta.state.collections.get(spec.name);
-      if (known !== undefined && JSON.stringify(known.spec) === JSON.stringify(spec)) continue;
+      if (known !== undefined && JSON.stringify(known.spec) === JSON.stringify(spec)) {
+        this.#refused.delete(spec.name);
+        continue;
+      }
       await this.#untilItWorks(`put collection ${spec.name}`, async () => {
         try {
-          await meta.propose({ type: 'putCollection', spec }, signal);
+          await meta.propose({ type: 'putCollection', spec }, this.#stop.signal);
           this.#refused.delete(spec.name);
         } catch (thrown) {
           const error = toOaasError(thrown);
@@ -580,12 +600,6 @@ export class GridNode {
         }
       });
     }
-    // Shards that are being made or elected are soon there; a start does not wait for ever for what others must do.
-    const deadline = clock.monotonic() + joinTimeoutMs;
-    const isWaiting = (): boolean => collections.some(({ name }) => !this.#isServed(name));
-    await this.#onMeta();
-    while (isWaiting() && clock.monotonic() < deadline && !signal.aborted) await sleep(timers, lookMs, signal);
-    if (isWaiting()) logger.warn({ node: self.id, joinTimeoutMs, clusterId }, 'not all shards have a leader yet');
   }
 
   /** All shards of the collection are placed, those of this node are open, and all have a leader as far as is known. */
