@@ -18,4 +18,6 @@ export const channels = {
   shards: 9,
   /** Consistency checks of replicas. */
   checks: 10,
+  /** Shards whose replicas merge: messages with states of objects, requests of comparisons and exchanges. */
+  eventual: 11,
 } as const;

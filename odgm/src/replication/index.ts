@@ -16,3 +16,11 @@ export {
   type StateMachine,
   type Tuning,
 } from './types.ts';
+export {
+  defaultEventualTuning,
+  type EventualCounters,
+  EventualHost,
+  type EventualHostOptions,
+  type EventualTuning,
+} from './eventual/host.ts';
+export type { Announcement, Completion, EventualReplica } from './eventual/types.ts';

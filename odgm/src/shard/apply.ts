@@ -50,6 +50,29 @@ function applyChange(
   meta: ObjectMeta | undefined,
   limits: ShardLimits,
 ): MutationResult {
+  const planned = planChange(transaction, mutation, meta, limits);
+  if (planned === undefined) return { version: meta?.version ?? 0, changed: false };
+  const { changes, ...rest } = planned;
+  const version = (meta?.version ?? 0) + 1;
+  transaction.change(mutation.objectId, { version, ...rest }, changes, mutation.replace ? mutation.put : undefined);
+  return { version, changed: true };
+}
+
+/** What a change does to an object, besides its version. */
+export interface PlannedChange {
+  readonly changes: readonly EntryChange[];
+  readonly entryCount: number;
+  readonly bytes: number;
+  readonly event: Uint8Array | undefined;
+}
+
+/** Undefined when everything is as it should be. Throws `ResourceExhausted` over a limit. Writes nothing. */
+export function planChange(
+  transaction: ShardTransaction,
+  mutation: Change,
+  meta: ObjectMeta | undefined,
+  limits: ShardLimits,
+): PlannedChange | undefined {
   const { objectId: id } = mutation;
   const changes: EntryChange[] = [];
   let entryCount = meta?.entryCount ?? 0;
@@ -79,12 +102,10 @@ function applyChange(
   const event = mutation.event ?? (mutation.replace ? undefined : meta?.event);
   const creates = meta === undefined && (mutation.replace || changes.length > 0 || mutation.event !== undefined);
   const changed = creates || changes.length > 0 || (meta !== undefined && !isSameBytes(event, meta.event));
-  if (!changed) return { version: meta?.version ?? 0, changed: false };
+  if (!changed) return undefined;
   if (entryCount > limits.maxEntriesPerObject) throw tooLarge(`object ${id}`, 'maxEntriesPerObject', limits);
   if (bytes > limits.maxObjectBytes) throw tooLarge(`object ${id}`, 'maxObjectBytes', limits);
-  const version = (meta?.version ?? 0) + 1;
-  transaction.change(id, { version, entryCount, bytes, event }, changes, mutation.replace ? mutation.put : undefined);
-  return { version, changed: true };
+  return { changes, entryCount, bytes, event };
 }
 
 interface Removal extends EntryChange {
@@ -136,7 +157,7 @@ function applyExpiry(transaction: ShardTransaction, entries: readonly ExpiringEn
   return { version: 0, changed };
 }
 
-function isSame(a: Value, b: Value): boolean {
+export function isSame(a: Value, b: Value): boolean {
   return a.type === b.type && a.expiresAt === b.expiresAt && Buffer.compare(a.data, b.data) === 0;
 }
 

@@ -12,12 +12,20 @@ export interface ReplicaStatus {
   /** Member number. */
   readonly member: number;
   readonly role: 'voter' | 'learner' | 'outgoing';
-  /** How the leader sends to it; `leader` for itself, `unknown` on replicas that do not lead. */
-  readonly state: 'leader' | 'probe' | 'replicate' | 'snapshot' | 'unknown';
+  /**
+   * How the leader sends to it; `leader` for itself, `unknown` on replicas that do not lead. Of shards whose replicas
+   * merge: `synced` once the two have had the same since the shard has its present replicas, `behind` until then.
+   */
+  readonly state: 'leader' | 'probe' | 'replicate' | 'snapshot' | 'unknown' | 'synced' | 'behind';
   /** Its log equals the leader's up to this index; 0 while unknown. */
   readonly match: number;
-  /** Entries of the leader's log that it does not have yet; 0 while unknown. */
+  /**
+   * Entries of the leader's log that it does not have yet; 0 while unknown. Of shards whose replicas merge: entries that
+   * wait to be sent to it, and all while it is `behind`.
+   */
   readonly lag: number;
+  /** Of shards whose replicas merge: milliseconds since the two last had the same; undefined: never since the start. */
+  readonly staleMs?: number | undefined;
   /** Heard from within the last election timeout. */
   readonly isActive: boolean;
 }
@@ -25,8 +33,9 @@ export interface ReplicaStatus {
 export interface ShardStatus {
   /** `failed`: stopped on this node after a fault of its storage or of the program; other replicas go on. */
   readonly state: 'serving' | 'failed' | 'closed';
-  readonly role: 'leader' | 'candidate' | 'follower' | 'learner';
-  /** Member number of the leader; 0 while unknown, and for a shard without replication. */
+  /** `replica`: one of several that are all alike, and all take writes. */
+  readonly role: 'leader' | 'candidate' | 'follower' | 'learner' | 'replica';
+  /** Member number of the leader; 0 while unknown, and for a shard that has none. */
   readonly leader: number;
   readonly term: number;
   readonly commit: number;

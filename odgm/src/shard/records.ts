@@ -10,7 +10,7 @@ import type { ExpiringEntry, ObjectMeta, ShardCounters, Value } from './model.ts
  */
 const kinds = { totals: 1, meta: 2, entry: 3, expiry: 4 } as const;
 const kindNames = ['totals', 'meta', 'entry', 'expiry'] as const;
-const headLength = 11;
+export const headLength = 11;
 const format = 1;
 
 /** Identifies the state of a shard within one node's storage. */
@@ -26,7 +26,8 @@ export function putText(bytes: Uint8Array, text: string, at: number): void {
   for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
 }
 
-function keyOf(location: ShardLocation, kind: number, length: number): Buffer {
+/** Key of a record with room for `length` more bytes. Kinds from 5 on belong to shards that merge, see eventual/records.ts. */
+export function keyOf(location: ShardLocation, kind: number, length: number): Buffer {
   const key = Buffer.allocUnsafe(headLength + length);
   key.writeUIntBE(location.shard, 0, 6);
   key.writeUInt32BE(location.generation, 6);
@@ -223,7 +224,7 @@ function objectOf(bytes: Uint8Array): Buffer {
 }
 
 /** No copy. */
-function bufferOf(bytes: Uint8Array): Buffer {
+export function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
@@ -296,7 +297,7 @@ export function decodeTotals(bytes: Uint8Array | undefined): {
   };
 }
 
-function unreadable(): Error {
+export function unreadable(): Error {
   return oaasError('StorageCorrupt', 'a stored record has an unknown format', {
     remedy: 'Restore the data directory from a backup or a replica.',
   });

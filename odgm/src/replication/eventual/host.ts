@@ -1,0 +1,438 @@
+import { oaasError } from '@oaas/commons/errors';
+import type { Logger } from '@oaas/commons/telemetry';
+import { type Clock, type Random, sleep, type Timer, type Timers } from '@oaas/commons/time';
+import { channels, type Mesh, type MeshPayload } from '../../mesh/index.ts';
+import { answerPageRequest, decodePageRequest, encodePageResponse } from '../../merkle/index.ts';
+import type { Engine } from '../../storage/index.ts';
+import { Cleaner } from '../cleaner.ts';
+import { garbageKey } from '../keys.ts';
+import { Reader } from '../wire.ts';
+import { exchange, stateBytes } from './exchange.ts';
+import {
+  bodyOf,
+  decodeAnswers,
+  decodeDone,
+  decodeGossip,
+  decodeHead,
+  decodeKeys,
+  encodeAnswers,
+  encodeGossip,
+  encodeRequest,
+  encodeStates,
+  encodeTaken,
+  type Head,
+  requests,
+} from './messages.ts';
+import { type ReplicaRecord, readRecord, readRecords, writeRecord } from './record.ts';
+import type { Announcement, EventualReplica } from './types.ts';
+
+export interface EventualTuning {
+  /** A replica that has news is compared with one other so often, taking turns. Default 1,000 ms. */
+  readonly gossipMs: number;
+  /** …and one of which nothing was news lately, at last. Default 30,000 ms. */
+  readonly idleGossipMs: number;
+  /** How often the host looks for what is due. Default 100 ms. */
+  readonly tickMs: number;
+  /** Exchanges at once, as the one that asks. Others wait for their turn. Default 4. */
+  readonly maxExchanges: number;
+  /** Longest wait for an answer. Default 10,000 ms. */
+  readonly requestMs: number;
+}
+
+export const defaultEventualTuning: EventualTuning = {
+  gossipMs: 1000,
+  idleGossipMs: 30_000,
+  tickMs: 100,
+  maxExchanges: 4,
+  requestMs: 10_000,
+};
+
+export interface EventualHostOptions {
+  readonly mesh: Mesh;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Storage of the replicas, as durable as they are to be. */
+  readonly engines: readonly Engine[];
+  readonly tuning?: Partial<EventualTuning> | undefined;
+}
+
+interface Hosted {
+  readonly replica: EventualReplica;
+  /** Monotonic time of the next comparison, and the wait after it. */
+  nextAt: number;
+  intervalMs: number;
+  turn: number;
+  isBusy: boolean;
+}
+
+/** A root that was announced to a peer stays readable for so long, or until the exchange is over. */
+const announcedMs = 60_000;
+
+/** What anti-entropy has done since the node started. */
+export interface EventualCounters {
+  /** Comparisons of roots as the one that asks, and those that found them equal. */
+  compared: number;
+  equal: number;
+  /** Exchanges that came to their end, keys that differed in them, and exchanges that did not. */
+  exchanges: number;
+  differences: number;
+  failures: number;
+}
+
+/**
+ * Eventual shards of one node: takes messages to their replicas, and has each compare its root with the others', one
+ * after the other. Roots of all shards that are due for a member go in one request; equal replicas exchange nothing else.
+ */
+export class EventualHost {
+  readonly #options: EventualHostOptions;
+  readonly #tuning: EventualTuning;
+  readonly #hosted = new Map<number, Hosted>();
+  readonly #cleaners: ReadonlyMap<Engine, Cleaner>;
+  readonly #timer: Timer;
+  readonly #undo: () => void;
+  readonly #stop = new AbortController();
+  readonly #asking = new Set<number>();
+  #running = 0;
+  #bytesPerSecond = Infinity;
+  readonly counters: EventualCounters = { compared: 0, equal: 0, exchanges: 0, differences: 0, failures: 0 };
+
+  constructor(options: EventualHostOptions) {
+    const { mesh, timers, logger, engines } = options;
+    this.#options = options;
+    this.#tuning = { ...defaultEventualTuning, ...options.tuning };
+    this.#cleaners = new Map(
+      engines.map((engine) => [
+        engine,
+        new Cleaner(engine, timers, (error) => {
+          logger.warn({ err: error }, 'old states are not deleted');
+        }),
+      ]),
+    );
+    mesh.onMessage(channels.eventual, (from, payload) => {
+      this.#onStates(from, payload);
+    });
+    mesh.onRequest(channels.eventual, (payload, { peer }) => this.#answer(peer.number, new Reader(payload)));
+    this.#undo = mesh.onLink((event) => {
+      if (event.state !== 'up') return;
+      for (const { replica } of this.#hosted.values()) {
+        if (replica.epochOf(event.peer.number) === undefined) continue;
+        replica.linkUp(event.peer.number);
+        this.poke(replica.shard, event.peer.number);
+      }
+    });
+    this.#timer = timers.every(this.#tuning.tickMs, () => {
+      this.#tick();
+    });
+  }
+
+  get self(): number {
+    return this.#options.mesh.self.number;
+  }
+
+  /** Replicas that are stored on this node and not removed, with their epochs. */
+  stored(): ReadonlyMap<number, number> {
+    const present = new Map<number, number>();
+    for (const engine of this.#options.engines) {
+      for (const { shard, state, epoch } of readRecords(engine)) if (state === 'present') present.set(shard, epoch);
+    }
+    return present;
+  }
+
+  /**
+   * Where the replica with this epoch lies; a new one is made where there is none. `FailedPrecondition` when this or a
+   * later epoch was removed, or another one is there.
+   */
+  async place(
+    engine: Engine,
+    shard: number,
+    epoch: number,
+    isFounder: boolean,
+  ): Promise<{ readonly generation: number; readonly isFounder: boolean }> {
+    const stored = readRecord(engine, shard);
+    if (stored?.state === 'present' && stored.epoch === epoch) return stored;
+    if (stored !== undefined && (stored.state === 'present' || stored.epoch >= epoch)) {
+      throw oaasError(
+        'FailedPrecondition',
+        `shard ${String(shard)} is or was here with epoch ${String(stored.epoch)}`,
+        { details: { shard, epoch: stored.epoch, state: stored.state } },
+      );
+    }
+    const generation = (stored?.generation ?? 0) + 1;
+    const record: ReplicaRecord = { shard, state: 'present', epoch, generation, isFounder };
+    await engine.write([writeRecord(record)]);
+    return record;
+  }
+
+  /** The replica takes part from now on. */
+  attach(replica: EventualReplica): void {
+    const { clock, random } = this.#options;
+    const nextAt = clock.monotonic() + random.next() * this.#tuning.tickMs;
+    this.#hosted.set(replica.shard, {
+      ...{ replica, nextAt, turn: Math.floor(random.next() * 64), isBusy: false },
+      intervalMs: this.#tuning.gossipMs,
+    });
+  }
+
+  detach(shard: number): void {
+    this.#hosted.delete(shard);
+  }
+
+  /** Takes a replica away with all its data; its epoch is remembered. Idempotent. */
+  async remove(shard: number): Promise<void> {
+    this.detach(shard);
+    for (const [engine, cleaner] of this.#cleaners) {
+      const record = readRecord(engine, shard);
+      if (record?.state !== 'present') continue;
+      await engine.write([
+        writeRecord({ ...record, state: 'removed' }),
+        { type: 'put', key: garbageKey(shard, record.generation), value: Uint8Array.of(1) },
+      ]);
+      cleaner.add(shard, record.generation);
+    }
+  }
+
+  /** The replica has news, or may lack some: it is compared again soon; with `member` at once, and with that one first. */
+  poke(shard: number, member?: number): void {
+    const hosted = this.#hosted.get(shard);
+    if (hosted === undefined) return;
+    const now = this.#options.clock.monotonic();
+    hosted.intervalMs = this.#tuning.gossipMs;
+    hosted.nextAt = Math.min(hosted.nextAt, member === undefined ? now + this.#tuning.gossipMs : now);
+    if (member !== undefined) hosted.turn = Math.max(0, hosted.replica.members.indexOf(member));
+  }
+
+  /** Sends states to the replica of a member. False when they cannot go now. */
+  send(replica: EventualReplica, to: number, states: Uint8Array): boolean {
+    const toEpoch = replica.epochOf(to);
+    if (toEpoch === undefined) return true;
+    const { mesh } = this.#options;
+    const head = { shard: replica.shard, fromEpoch: replica.epoch, toEpoch };
+    return mesh.isUp(to) && mesh.send(to, channels.eventual, encodeStates(head, states));
+  }
+
+  isUp(member: number): boolean {
+    return this.#options.mesh.isUp(member);
+  }
+
+  /** Bytes of states a second that exchanges of this node may take together; 0: no bound. Counts at once. */
+  setRate(bytesPerSecond: number): void {
+    this.#bytesPerSecond = bytesPerSecond === 0 ? Infinity : bytesPerSecond;
+  }
+
+  close(): void {
+    this.#stop.abort();
+    this.#timer.cancel();
+    this.#undo();
+    for (const cleaner of this.#cleaners.values()) cleaner.close();
+    this.#hosted.clear();
+  }
+
+  // ---- comparing
+
+  #tick(): void {
+    const now = this.#options.clock.monotonic();
+    const due = new Map<number, Hosted[]>();
+    for (const hosted of this.#hosted.values()) {
+      if (hosted.isBusy || hosted.nextAt > now) continue;
+      const member = this.#nextMember(hosted);
+      if (member === undefined || this.#asking.has(member)) continue;
+      const list = due.get(member);
+      if (list === undefined) due.set(member, [hosted]);
+      else list.push(hosted);
+    }
+    for (const [member, list] of due) void this.#compare(member, list);
+  }
+
+  /** The next in turn that can be reached. */
+  #nextMember(hosted: Hosted): number | undefined {
+    const { members } = hosted.replica;
+    for (let i = 0; i < members.length; i++) {
+      const member = members[(hosted.turn + i) % members.length];
+      if (member !== undefined && this.#options.mesh.isUp(member)) {
+        hosted.turn = (hosted.turn + i) % members.length;
+        return member;
+      }
+    }
+    return undefined;
+  }
+
+  async #compare(member: number, list: readonly Hosted[]): Promise<void> {
+    this.#asking.add(member);
+    for (const hosted of list) hosted.isBusy = true;
+    const exchanges: Promise<void>[] = [];
+    try {
+      const announced = await Promise.all(list.map((hosted) => this.#announce(member, hosted)));
+      const sent = announced.filter((one) => one !== undefined);
+      if (sent.length === 0) return;
+      const answer = await this.#request(member, encodeGossip(sent));
+      const answers = decodeAnswers(answer, sent.length);
+      for (const [i, { hosted, announcement }] of sent.entries()) {
+        const theirs = answers[i];
+        this.counters.compared += 1;
+        hosted.turn += 1;
+        if (theirs === undefined) continue;
+        hosted.replica.heard(member, theirs);
+        if (theirs.root === announcement.root) {
+          this.counters.equal += 1;
+          hosted.replica.completed(member, { mine: announcement, theirs }, 0);
+          this.#slowDown(hosted);
+          continue;
+        }
+        exchanges.push(this.#exchange(member, hosted, announcement, theirs));
+      }
+    } catch (error) {
+      this.#failed(error, member);
+    } finally {
+      this.#asking.delete(member);
+      const busy = exchanges.length > 0 ? Promise.all(exchanges) : Promise.resolve();
+      void busy.then(() => {
+        const now = this.#options.clock.monotonic();
+        for (const hosted of list) {
+          hosted.isBusy = false;
+          hosted.nextAt = Math.max(hosted.nextAt, now + this.#waitMs(hosted));
+        }
+      });
+    }
+  }
+
+  /** A little more or less each time, so that shards do not go in step. One that is new hurries. */
+  #waitMs({ intervalMs, replica }: Hosted): number {
+    const base = replica.isComplete ? intervalMs : Math.min(intervalMs, 2 * this.#tuning.tickMs);
+    return base * (0.9 + 0.2 * this.#options.random.next());
+  }
+
+  /** All members in turn found nothing: there is less and less hurry. */
+  #slowDown(hosted: Hosted): void {
+    const { idleGossipMs } = this.#tuning;
+    const isRound = hosted.turn % Math.max(1, hosted.replica.members.length) === 0;
+    if (isRound) hosted.intervalMs = Math.min(idleGossipMs, hosted.intervalMs * 2);
+  }
+
+  async #announce(
+    member: number,
+    hosted: Hosted,
+  ): Promise<{ hosted: Hosted; head: Head; announcement: Announcement } | undefined> {
+    const { replica } = hosted;
+    const toEpoch = replica.epochOf(member);
+    if (toEpoch === undefined) return undefined;
+    try {
+      const announcement = await replica.announce();
+      return { hosted, head: { shard: replica.shard, fromEpoch: replica.epoch, toEpoch }, announcement };
+    } catch (error) {
+      this.#failed(error, member);
+      return undefined;
+    }
+  }
+
+  async #exchange(member: number, hosted: Hosted, mine: Announcement, theirs: Announcement): Promise<void> {
+    const { replica } = hosted;
+    const toEpoch = replica.epochOf(member);
+    if (toEpoch === undefined || this.#running >= this.#tuning.maxExchanges) return;
+    this.#running += 1;
+    hosted.intervalMs = this.#tuning.gossipMs;
+    const head = { shard: replica.shard, fromEpoch: replica.epoch, toEpoch };
+    try {
+      const found = await exchange(replica, member, mine, theirs, {
+        ask: (type, body) => this.#request(member, encodeRequest(type, head, body)),
+        pace: (bytes) => this.#pace(bytes),
+      });
+      this.counters.exchanges += 1;
+      this.counters.differences += found;
+    } catch (error) {
+      this.#failed(error, member);
+    } finally {
+      this.#running -= 1;
+    }
+  }
+
+  #failed(error: unknown, member: number): void {
+    if (this.#stop.signal.aborted) return;
+    this.counters.failures += 1;
+    this.#options.logger.debug({ err: error, member }, 'replicas could not be compared');
+  }
+
+  #request(member: number, payload: MeshPayload): Promise<Uint8Array> {
+    const { signal } = this.#stop;
+    return this.#options.mesh.request(member, channels.eventual, payload, {
+      timeoutMs: this.#tuning.requestMs,
+      signal,
+    });
+  }
+
+  async #pace(bytes: number): Promise<void> {
+    const ms = (bytes * 1000) / this.#bytesPerSecond;
+    if (ms >= 1) await sleep(this.#options.timers, ms, this.#stop.signal);
+  }
+
+  // ---- what comes in
+
+  #onStates(from: number, payload: Uint8Array): void {
+    try {
+      const reader = new Reader(payload);
+      const replica = this.#addressed(from, decodeHead(reader));
+      // What does not find room now comes with the next comparison.
+      replica?.merge(bodyOf(reader)).catch(() => {
+        this.poke(replica.shard);
+      });
+    } catch (error) {
+      this.#options.logger.warn({ from, err: error }, 'unreadable message of another member');
+    }
+  }
+
+  async #answer(from: number, reader: Reader): Promise<MeshPayload> {
+    const type = reader.u8();
+    if (type === requests.gossip) return this.#compared(from, reader);
+    const head = decodeHead(reader);
+    const replica = this.#addressed(from, head);
+    if (replica === undefined) {
+      throw oaasError('FailedPrecondition', `there is no such replica of shard ${String(head.shard)} here`);
+    }
+    switch (type) {
+      case requests.pages:
+        return encodePageResponse(answerPageRequest(replica.pages, decodePageRequest(bodyOf(reader))));
+      case requests.states: {
+        const { maxBytes, keys } = decodeKeys(reader);
+        const { count, states } = replica.take(keys, Math.min(maxBytes, 2 * stateBytes));
+        return encodeTaken(count, states);
+      }
+      case requests.push:
+        return Uint8Array.of((await replica.merge(bodyOf(reader))) ? 1 : 0);
+      case requests.done: {
+        const { mine: theirs, theirs: mine, found } = decodeDone(reader);
+        replica.completed(from, { mine, theirs }, found);
+        return Uint8Array.of(1);
+      }
+      default:
+        throw oaasError('InvalidArgument', `a request of the unknown kind ${String(type)}`);
+    }
+  }
+
+  async #compared(from: number, reader: Reader): Promise<Uint8Array> {
+    const asked = decodeGossip(reader);
+    const answers = await Promise.all(
+      asked.map(async ({ head, announcement: theirs }) => {
+        const replica = this.#addressed(from, head);
+        if (replica === undefined) return undefined;
+        replica.heard(from, theirs);
+        const mine = await replica.announce();
+        if (mine.root === theirs.root) {
+          replica.completed(from, { mine, theirs }, 0);
+        } else {
+          const unpin = replica.pin(mine.root);
+          this.#options.timers.after(announcedMs, unpin);
+          this.poke(head.shard);
+        }
+        return mine;
+      }),
+    );
+    return encodeAnswers(answers);
+  }
+
+  /** Both replicas are what the other takes them for. */
+  #addressed(from: number, { shard, fromEpoch, toEpoch }: Head): EventualReplica | undefined {
+    const replica = this.#hosted.get(shard)?.replica;
+    return replica?.epoch === toEpoch && replica.epochOf(from) === fromEpoch ? replica : undefined;
+  }
+}

@@ -1,0 +1,49 @@
+import type { Stamp } from '../../merge/index.ts';
+import type { Key, PageHash, Pages } from '../../merkle/index.ts';
+
+/** What a replica says of itself: its root stands for all that it held when its clock gave the stamp. */
+export interface Announcement {
+  readonly root: PageHash;
+  readonly stamp: Stamp;
+  /** Tombstones up to here are everywhere, as far as it knows. */
+  readonly cut: Stamp;
+  /** Epoch of the shard's record that it follows: grows with every change of the replicas. */
+  readonly membership: number;
+  /** False while it is new and has not yet taken over all that another replica has. */
+  readonly isComplete: boolean;
+}
+
+/** How an exchange ended for both sides: what each held is merged by the other, and on its disk. */
+export interface Completion {
+  readonly mine: Announcement;
+  readonly theirs: Announcement;
+}
+
+/** A replica of a shard whose replicas merge, as the host and exchanges see it. */
+export interface EventualReplica {
+  readonly shard: number;
+  /** Of this replica. */
+  readonly epoch: number;
+  readonly pages: Pages;
+  readonly isComplete: boolean;
+  /** Members with the other replicas. */
+  readonly members: readonly number[];
+  /** Epoch of the replica that a member has; undefined for one that has none, as far as is known. */
+  epochOf(member: number): number | undefined;
+  /** Of the state after all that was accepted before the call. Resolves when it is durable. */
+  announce(): Promise<Announcement>;
+  heard(from: number, announcement: Announcement): void;
+  /** Keeps the pages of a root until the returned function is called. */
+  pin(root: PageHash): () => void;
+  /** States of the first `count` of these keys, in the form that `merge` takes: as many as `maxBytes` allows, at least one. */
+  take(keys: readonly Key[], maxBytes: number): { readonly states: Uint8Array; readonly count: number };
+  /**
+   * Resolves when it is durable: with false when some of it came from too far in the future and was left out. Rejects
+   * with `ResourceExhausted` when too much waits.
+   */
+  merge(states: Uint8Array): Promise<boolean>;
+  /** `found`: keys in which the two differed. */
+  completed(from: number, completion: Completion, found: number): void;
+  /** Messages can be sent to the member again. */
+  linkUp(member: number): void;
+}

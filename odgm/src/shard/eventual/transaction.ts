@@ -1,0 +1,462 @@
+import { oaasError } from '@oaas/commons/errors';
+import {
+  admitRegister,
+  admitsHeader,
+  changeHeader,
+  compareStamps,
+  decodeHeader,
+  decodeLeaf,
+  deleteHeader,
+  encodeHeader,
+  encodeLeaf,
+  encodeRegister,
+  expiredOf,
+  headerStamp,
+  type HybridClock,
+  isAlive,
+  isHeaderReapable,
+  isReapable,
+  laterStamp,
+  type Leaf,
+  leafKindOf,
+  mapOf,
+  mergeHeaders,
+  mergeRegisters,
+  type ObjectHeader,
+  reapMap,
+  type Register,
+  type Stamp,
+  survivorOf,
+  versionOf,
+  writeRegister,
+} from '../../merge/index.ts';
+import type { Key } from '../../merkle/index.ts';
+import { prefixEnd, type StorageReader, type WriteOperation } from '../../storage/index.ts';
+import { isSame, planChange } from '../apply.ts';
+import type { ExpiringEntry, Mutation, MutationResult, ObjectMeta, ShardLimits, Value } from '../model.ts';
+import { headLength, type ShardLocation, type ShardTotals } from '../records.ts';
+import { type EntryChange, ShardTransaction } from '../transaction.ts';
+import type { ObjectPatch } from './patch.ts';
+import { digestOf, graveKey, headerKey, keptKey, leafKey, ofTreeKey, treeKeyOf } from './records.ts';
+
+/** A leaf of the tree over all headers and entries, and what becomes of it. */
+export interface LeafChange {
+  readonly treeKey: Key;
+  readonly before: Uint8Array | undefined;
+  readonly after: Uint8Array | undefined;
+}
+
+interface PendingLeaf {
+  readonly before: Uint8Array | undefined;
+  after: Uint8Array | undefined;
+  /** What `before` is the leaf of, where a version may still need it. */
+  readonly replaced: Register | undefined;
+}
+
+interface PendingObject {
+  readonly id: string;
+  /** As stored. */
+  readonly stored: Uint8Array | undefined;
+  readonly before: ObjectHeader | undefined;
+  header: ObjectHeader | undefined;
+  readonly leaves: Map<string, PendingLeaf>;
+  /** Entries that clients changed here: what the other replicas have to be told. Undefined: none, and no delete. */
+  local: Set<string> | undefined;
+}
+
+export interface EventualTransactionOptions {
+  readonly storage: StorageReader;
+  readonly location: ShardLocation;
+  readonly totals: ShardTotals;
+  readonly member: number;
+  readonly clock: HybridClock;
+  /** Wall-clock milliseconds. */
+  readonly now: number;
+  /** True when a kept version may have this leaf: what it stands for is then kept. */
+  readonly isKept: (treeKey: Key, leaf: Uint8Array) => boolean;
+}
+
+/**
+ * A group of client mutations and of states from other replicas, to be committed together; each sees the ones before it.
+ * Beside the objects as clients see them ({@link ShardTransaction}) it keeps their headers, the leaves of all entries,
+ * and the list of graves.
+ *
+ * What always holds: an object's header was written no earlier than any of its entries. So nothing of an object is left
+ * once its header says that it is deleted.
+ */
+export class EventualTransaction {
+  readonly #options: EventualTransactionOptions;
+  readonly #visible: ShardTransaction;
+  readonly #objects = new Map<string, PendingObject>();
+
+  constructor(options: EventualTransactionOptions) {
+    this.#options = options;
+    this.#visible = new ShardTransaction(options.storage, options.location, options.totals);
+  }
+
+  get totals(): ShardTotals {
+    return this.#visible.totals;
+  }
+
+  get earliestExpiry(): number {
+    return this.#visible.earliestExpiry;
+  }
+
+  /**
+   * Decides a client's mutation against what this replica has: so does compare-and-set. A write that finds everything as
+   * it should be is none, also when another replica takes a different one at the same time.
+   * Throws as {@link applyMutation}; nothing is changed then.
+   */
+  mutate(mutation: Mutation, limits: ShardLimits): MutationResult {
+    if (mutation.type === 'expire') return this.#expire(mutation.entries);
+    const { objectId: id, expectedVersion } = mutation;
+    const object = this.#object(id);
+    const current = versionOf(object.header);
+    if (expectedVersion !== undefined && expectedVersion !== current) {
+      throw oaasError('VersionConflict', `object ${id} is at version ${String(current)}`, {
+        details: { objectId: id, expectedVersion, currentVersion: current },
+      });
+    }
+    return mutation.type === 'delete' ? this.#delete(object) : this.#change(object, mutation, limits);
+  }
+
+  /** Merges what another replica has. False when it is from too far in the future, and nothing of it was taken. */
+  merge(patch: ObjectPatch, cut: Stamp): boolean {
+    const { clock, now } = this.#options;
+    let latest = laterStamp(headerStamp(patch.header), patch.header.deleted);
+    for (const { stamp } of patch.entries.values()) latest = laterStamp(latest, stamp);
+    if (!clock.observe(latest, now)) return false;
+    const object = this.#object(patch.id);
+    const held = object.header;
+    if (!admitsHeader(patch.header, held, cut)) return true;
+    const header = held === undefined ? patch.header : mergeHeaders(held, patch.header);
+    const entries = new Map<string, Register | undefined>();
+    for (const [key, incoming] of patch.entries) {
+      const here = this.#register(object, key);
+      const admitted = admitRegister(incoming, here, cut);
+      if (admitted === undefined) continue;
+      const left = survivorOf(header, here === undefined ? admitted : mergeRegisters(here, admitted));
+      if (here !== undefined || left !== undefined) entries.set(key, left);
+    }
+    if (held !== undefined && isCleared(held, header)) this.#dropCleared(object, header, entries);
+    this.#write(object, header, entries);
+    return true;
+  }
+
+  /** Takes away what every replica has the tombstone of. `at`: of the grave. */
+  reap(treeKey: Key, at: number, cut: Stamp): void {
+    const { id, key } = ofTreeKey(treeKey);
+    const object = this.#object(id);
+    if (object.header === undefined) return;
+    if (key === undefined) {
+      if (isHeaderReapable(object.header, cut)) object.header = undefined;
+      return;
+    }
+    const register = this.#register(object, key);
+    if (register?.stamp.ms !== at || compareStamps(register.stamp, cut) > 0) return;
+    const left = isReapable(register, cut) ? undefined : reapMap(register, cut);
+    if (left !== register) this.#write(object, object.header, new Map([[key, left]]));
+  }
+
+  header(id: string): ObjectHeader | undefined {
+    return this.#object(id).header;
+  }
+
+  register(id: string, key: string): Register | undefined {
+    return this.#register(this.#object(id), key);
+  }
+
+  /** What clients changed here, for the other replicas. */
+  patches(): ObjectPatch[] {
+    const patches: ObjectPatch[] = [];
+    for (const object of this.#objects.values()) {
+      const { id, header, local } = object;
+      if (local === undefined || header === undefined) continue;
+      const entries = new Map<string, Register>();
+      for (const key of local) {
+        const register = this.#register(object, key);
+        if (register !== undefined) entries.set(key, register);
+      }
+      patches.push({ id, header, entries });
+    }
+    return patches;
+  }
+
+  /** What to write, and the leaves that change with it. To be called once, at the end. */
+  finish(): { readonly operations: WriteOperation[]; readonly leaves: LeafChange[] } {
+    const { location, isKept } = this.#options;
+    const operations = this.#visible.operations();
+    const leaves: LeafChange[] = [];
+    for (const object of this.#objects.values()) {
+      const { id, before, header, stored } = object;
+      for (const [key, { before: old, after, replaced }] of object.leaves) {
+        if (isSameBytes(old, after)) continue;
+        const treeKey = treeKeyOf(id, key);
+        leaves.push({ treeKey, before: old, after });
+        operations.push(putOrDelete(leafKey(location, treeKey), after));
+        this.#moveGrave(operations, treeKey, leafGrave(old), this.#newGrave(object, key, after));
+        if (old === undefined || replaced === undefined || !isKept(treeKey, old)) continue;
+        operations.push({
+          type: 'put',
+          key: keptKey(location, decodeLeaf(old).digest),
+          value: encodeRegister(replaced),
+        });
+      }
+      if (before === header) continue;
+      const encoded = header === undefined ? undefined : encodeHeader(header);
+      if (isSameBytes(stored, encoded)) continue;
+      const change = { treeKey: id, before: headerLeaf(before, stored), after: headerLeaf(header, encoded) };
+      leaves.push(change);
+      operations.push(putOrDelete(headerKey(location, id), encoded));
+      this.#moveGrave(operations, id, headerGrave(before), headerGrave(header));
+      if (stored === undefined || change.before === undefined || !isKept(id, change.before)) continue;
+      operations.push({ type: 'put', key: keptKey(location, digestOf(stored)), value: stored });
+    }
+    return { operations, leaves };
+  }
+
+  // ---- decisions
+
+  #change(object: PendingObject, mutation: Extract<Mutation, { type: 'change' }>, limits: ShardLimits): MutationResult {
+    const { id } = object;
+    const { clock, member, now } = this.#options;
+    const meta = this.#visible.meta(id);
+    const { replace, event } = mutation;
+    const stamp = clock.tick(now);
+    const header = changeHeader(object.header, { stamp, member, replace, event });
+    const put = new Map<string, Value>();
+    const written = new Map<string, Register>();
+    for (const [key, value] of mutation.put) {
+      const write = { type: value.type, value: value.data, expiresAt: value.expiresAt };
+      const held = value.type === 'crdt-map' ? this.#register(object, key) : undefined;
+      const register = survivorOf(header, writeRegister(held, write, stamp));
+      if (register?.value === undefined) continue;
+      written.set(key, register);
+      put.set(key, { data: register.value, type: register.type, expiresAt: register.expiresAt });
+    }
+    const planned = planChange(this.#visible, { ...mutation, put }, meta, limits);
+    if (planned === undefined) return { version: meta?.version ?? 0, changed: false };
+    const entries = new Map<string, Register | undefined>();
+    for (const { key, value } of planned.changes) {
+      if (value === undefined) entries.set(key, replace ? undefined : tombstone(stamp));
+      else entries.set(key, written.get(key));
+    }
+    if (replace) {
+      // What stays has to be newer than what the header clears.
+      for (const [key, register] of written) entries.set(key, register);
+      this.#dropCleared(object, header, entries);
+    }
+    this.#write(object, header, entries, replace ? put : undefined);
+    object.local ??= new Set();
+    for (const [key, register] of entries) if (register !== undefined) object.local.add(key);
+    return { version: versionOf(header), changed: true };
+  }
+
+  #delete(object: PendingObject): MutationResult {
+    const { clock, member, now } = this.#options;
+    const { header } = object;
+    if (header === undefined || !isAlive(header)) return { version: 0, changed: false };
+    const deleted = deleteHeader(header, clock.tick(now), member);
+    const entries = new Map<string, Register | undefined>();
+    this.#dropCleared(object, deleted, entries);
+    this.#write(object, deleted, entries);
+    object.local ??= new Set();
+    return { version: 0, changed: true };
+  }
+
+  /** Each replica does so by itself when its clock says so, and all end alike: it is no batch, the version stays. */
+  #expire(expired: readonly ExpiringEntry[]): MutationResult {
+    let changed = false;
+    for (const { objectId, key, expiresAt } of expired) {
+      const object = this.#object(objectId);
+      const register = this.#register(object, key);
+      if (object.header === undefined || register?.value === undefined || register.expiresAt !== expiresAt) continue;
+      this.#write(object, object.header, new Map([[key, expiredOf(register)]]));
+      changed = true;
+    }
+    return { version: 0, changed };
+  }
+
+  // ---- state
+
+  /** Writes the header, and entries as they are under it from now on (undefined: nothing is left of them). */
+  #write(
+    object: PendingObject,
+    header: ObjectHeader,
+    entries: ReadonlyMap<string, Register | undefined>,
+    all?: ReadonlyMap<string, Value>,
+  ): void {
+    const { id } = object;
+    const meta = this.#visible.meta(id);
+    const changes: EntryChange[] = [];
+    let entryCount = meta?.entryCount ?? 0;
+    let bytes = meta?.bytes ?? id.length;
+    for (const [key, register] of entries) {
+      const old = meta === undefined ? undefined : this.#visible.value(id, key);
+      this.#setLeaf(object, key, register, old);
+      const value = valueOf(register);
+      if (old === undefined ? value === undefined : value !== undefined && isSame(old, value)) continue;
+      entryCount += (value === undefined ? 0 : 1) - (old === undefined ? 0 : 1);
+      bytes += sizeOf(key, value) - sizeOf(key, old);
+      changes.push({ key, value, old });
+    }
+    object.header = header;
+    if (!isAlive(header)) {
+      if (meta !== undefined) this.#visible.delete(id);
+      return;
+    }
+    const next: ObjectMeta = { version: versionOf(header), entryCount, bytes, event: header.event?.value };
+    const isMoved = meta?.version !== next.version || !isSameBytes(meta.event, next.event);
+    if (isMoved || changes.length > 0) this.#visible.change(id, next, changes, all);
+  }
+
+  /** Adds to `entries` what a header that has moved on leaves of the object's other entries. */
+  #dropCleared(object: PendingObject, header: ObjectHeader, entries: Map<string, Register | undefined>): void {
+    for (const key of this.#keysOf(object)) {
+      if (entries.has(key)) continue;
+      const leaf = this.#leaf(object, key);
+      if (leaf === undefined) continue;
+      const register =
+        leaf.kind === 'join' ? this.#register(object, key) : { ...tombstone(leaf.stamp), type: 'bytes' as const };
+      if (register === undefined) continue;
+      const left = survivorOf(header, register);
+      if (left !== register) entries.set(key, left);
+    }
+  }
+
+  #keysOf({ id, before, leaves }: PendingObject): Set<string> {
+    const { storage, location } = this.#options;
+    const keys = new Set<string>();
+    if (before !== undefined) {
+      const start = leafKey(location, treeKeyOf(id, ''));
+      for (const { key } of storage.range({ start, end: prefixEnd(start) })) {
+        keys.add(Buffer.from(key).toString('latin1', headLength + id.length + 1));
+      }
+    }
+    for (const key of leaves.keys()) keys.add(key);
+    return keys;
+  }
+
+  #object(id: string): PendingObject {
+    const known = this.#objects.get(id);
+    if (known !== undefined) return known;
+    const { storage, location } = this.#options;
+    const stored = storage.get(headerKey(location, id));
+    const before = stored === undefined ? undefined : decodeHeader(stored);
+    const object: PendingObject = { id, stored, before, header: before, leaves: new Map(), local: undefined };
+    this.#objects.set(id, object);
+    return object;
+  }
+
+  #leafBytes({ id, before, leaves }: PendingObject, key: string): Uint8Array | undefined {
+    const pending = leaves.get(key);
+    if (pending !== undefined) return pending.after;
+    const { storage, location } = this.#options;
+    return before === undefined ? undefined : storage.get(leafKey(location, treeKeyOf(id, key)));
+  }
+
+  #leaf(object: PendingObject, key: string): Leaf | undefined {
+    const bytes = this.#leafBytes(object, key);
+    return bytes === undefined ? undefined : decodeLeaf(bytes);
+  }
+
+  #register(object: PendingObject, key: string): Register | undefined {
+    const leaf = this.#leaf(object, key);
+    if (leaf === undefined) return undefined;
+    if (leaf.kind === 'tombstone') return tombstone(leaf.stamp);
+    const value = this.#visible.value(object.id, key);
+    if (value === undefined) {
+      throw oaasError('StorageCorrupt', 'an entry is missing that has a stamp', {
+        remedy: 'Repair this replica from the others.',
+        details: { objectId: object.id, key, group: this.#options.location.shard },
+      });
+    }
+    return { stamp: leaf.stamp, type: value.type, value: value.data, expiresAt: value.expiresAt };
+  }
+
+  #setLeaf(object: PendingObject, key: string, register: Register | undefined, old: Value | undefined): void {
+    const after = register === undefined ? undefined : leafOf(register);
+    const pending = object.leaves.get(key);
+    if (pending !== undefined) {
+      pending.after = after;
+      return;
+    }
+    const before = this.#leafBytes(object, key);
+    if (before === undefined && after === undefined) return;
+    const stamp = before === undefined ? undefined : decodeLeaf(before).stamp;
+    const replaced: Register | undefined =
+      stamp === undefined
+        ? undefined
+        : old === undefined
+          ? tombstone(stamp)
+          : { stamp, type: old.type, value: old.data, expiresAt: old.expiresAt };
+    object.leaves.set(key, { before, after, replaced });
+  }
+
+  #newGrave(object: PendingObject, key: string, after: Uint8Array | undefined): number | undefined {
+    if (after === undefined) return undefined;
+    const { kind, stamp } = decodeLeaf(after);
+    if (kind === 'tombstone') return stamp.ms;
+    if (kind === 'lww') return undefined;
+    const register = this.#register(object, key);
+    const map = register === undefined ? undefined : mapOf(register);
+    const hasGaps = map !== undefined && [...map.elements.values()].some(({ value }) => value === undefined);
+    return hasGaps ? stamp.ms : undefined;
+  }
+
+  #moveGrave(operations: WriteOperation[], treeKey: Key, before: number | undefined, after: number | undefined): void {
+    const { location } = this.#options;
+    if (before !== undefined && before !== after) {
+      operations.push({ type: 'delete', key: graveKey(location, before, treeKey) });
+    }
+    if (after !== undefined) operations.push({ type: 'put', key: graveKey(location, after, treeKey), value: grave });
+  }
+}
+
+const grave = Uint8Array.of(1);
+
+/** Leaf of an object's header; undefined for none. */
+export function headerLeaf(header: ObjectHeader | undefined, encoded: Uint8Array | undefined): Uint8Array | undefined {
+  if (header === undefined || encoded === undefined) return undefined;
+  return encodeLeaf({ stamp: headerStamp(header), kind: 'join', digest: digestOf(encoded) });
+}
+
+function leafOf(register: Register): Uint8Array {
+  const digest = digestOf(encodeRegister(register));
+  return encodeLeaf({ stamp: register.stamp, kind: leafKindOf(register), digest });
+}
+
+/** Where the grave of a leaf would be, if it has one. */
+function leafGrave(bytes: Uint8Array | undefined): number | undefined {
+  const leaf = bytes === undefined ? undefined : decodeLeaf(bytes);
+  return leaf === undefined || leaf.kind === 'lww' ? undefined : leaf.stamp.ms;
+}
+
+function headerGrave(header: ObjectHeader | undefined): number | undefined {
+  return header === undefined || isAlive(header) ? undefined : headerStamp(header).ms;
+}
+
+function isCleared(before: ObjectHeader, after: ObjectHeader): boolean {
+  return compareStamps(before.cleared, after.cleared) !== 0 || compareStamps(before.deleted, after.deleted) !== 0;
+}
+
+function tombstone(stamp: Stamp): Register {
+  return { stamp, type: 'bytes', value: undefined, expiresAt: undefined };
+}
+
+function valueOf(register: Register | undefined): Value | undefined {
+  if (register?.value === undefined) return undefined;
+  return { data: register.value, type: register.type, expiresAt: register.expiresAt };
+}
+
+function sizeOf(key: string, value: Value | undefined): number {
+  return value === undefined ? 0 : key.length + value.data.length;
+}
+
+function putOrDelete(key: Uint8Array, value: Uint8Array | undefined): WriteOperation {
+  return value === undefined ? { type: 'delete', key } : { type: 'put', key, value };
+}
+
+function isSameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0;
+}

@@ -1,0 +1,242 @@
+import { createLogger } from '@oaas/commons/telemetry';
+import type { Mesh, MeshPayload } from '../src/mesh/index.ts';
+import { EventualHost, type EventualTuning } from '../src/replication/index.ts';
+import { defaultLimits, EventualShard, type Membership, type Mutation, type ShardReader } from '../src/shard/index.ts';
+import type { Engine } from '../src/storage/index.ts';
+import { createMemoryEngine } from '../src/storage/memory.ts';
+import { createSimMesh, SimNetwork, type SimNode, type SimProcess, SimWorld } from './sim/index.ts';
+
+export interface EventualGridOptions {
+  readonly seed: number;
+  readonly replicas?: number;
+  readonly type?: 'basic' | 'mst';
+  readonly graceMs?: number;
+  readonly tuning?: Partial<EventualTuning>;
+}
+
+/** One member: what it has on its disk outlives its processes. */
+export interface EventualMember {
+  readonly number: number;
+  readonly node: SimNode;
+  readonly disk: Engine;
+  /** Of the present process; undefined while there is none or it is not open yet. */
+  shard: EventualShard | undefined;
+  host: EventualHost | undefined;
+  /** What the member knows of the shard's replicas. */
+  membership: Membership;
+  /** By all its processes. */
+  sentBytes(): number;
+}
+
+const levelKey = Uint8Array.from({ length: 16 }, (_, i) => i);
+export const quickEventual: Partial<EventualTuning> = { gossipMs: 200, idleGossipMs: 800, tickMs: 50, requestMs: 1500 };
+/** A flush of the disk. */
+const writeMs = 1;
+
+/** Replicas of one shard on simulated nodes, over a simulated network and disks that lose what was not flushed. */
+export class EventualGrid {
+  readonly world: SimWorld;
+  readonly network: SimNetwork;
+  readonly members: EventualMember[];
+  readonly #options: EventualGridOptions;
+
+  constructor(options: EventualGridOptions) {
+    this.#options = options;
+    const count = options.replicas ?? 3;
+    this.world = new SimWorld({ seed: options.seed });
+    this.network = new SimNetwork(this.world, { silenceMs: 1000, reconnectMaxMs: 200, dialAnywayMs: 400 });
+    const membership: Membership = {
+      epoch: 1,
+      replicas: Array.from({ length: count }, (_, i) => ({ member: i + 1, role: 'voter', epoch: 1 })),
+    };
+    this.members = Array.from({ length: count }, (_, i) => this.#newMember(i + 1, membership));
+  }
+
+  get shards(): EventualShard[] {
+    return this.members.flatMap(({ shard }) => (shard === undefined ? [] : [shard]));
+  }
+
+  member(number: number): EventualMember {
+    const found = this.members[number - 1];
+    if (found === undefined) throw new Error(`no member ${String(number)}`);
+    return found;
+  }
+
+  /** A member without a replica. */
+  addMember(): EventualMember {
+    const member = this.#newMember(this.members.length + 1, this.member(1).membership);
+    this.members.push(member);
+    return member;
+  }
+
+  start(): void {
+    for (const member of this.members) if (!member.node.isUp) this.boot(member);
+  }
+
+  boot(member: EventualMember): void {
+    member.node.boot((process) => this.#run(member, process));
+  }
+
+  /** The meta group has recorded other replicas: all members learn of it, or only those given. */
+  async record(replicas: Membership['replicas'], epoch: number, who = this.members): Promise<void> {
+    for (const member of who) {
+      member.membership = { epoch, replicas };
+      const own = replicas.find((replica) => replica.member === member.number);
+      if (member.shard !== undefined && own?.epoch !== member.shard.epoch) {
+        const { shard, host } = member;
+        member.shard = undefined;
+        void shard.close();
+        await host?.remove(1);
+      }
+      if (own !== undefined && member.shard === undefined && member.host !== undefined)
+        await this.#open(member, own.epoch);
+      member.shard?.configure(member.membership);
+    }
+  }
+
+  /** Lets time pass until all are alike. False when that does not happen in time. */
+  async converge(maxMs = 60_000): Promise<boolean> {
+    for (let waited = 0; waited < maxMs; waited += 250) {
+      await this.world.run(250);
+      const announced = this.shards.map((shard) => shard.announce());
+      await this.world.run(20);
+      const roots = await Promise.all(announced);
+      if (roots.length > 0 && new Set(roots.map(({ root }) => root)).size === 1) return true;
+    }
+    return false;
+  }
+
+  #newMember(number: number, membership: Membership): EventualMember {
+    return {
+      number,
+      node: this.world.node(`n${String(number)}`),
+      disk: createMemoryEngine(),
+      shard: undefined,
+      host: undefined,
+      membership,
+      sentBytes: () => this.#sent.get(number) ?? 0,
+    };
+  }
+
+  async #run(member: EventualMember, process: SimProcess): Promise<void> {
+    const { clock, timers, random } = process;
+    const mesh = createSimMesh(this.network, process, { number: member.number });
+    const count = (payload: MeshPayload): void => {
+      const bytes =
+        payload instanceof Uint8Array ? payload.length : payload.reduce((sum, part) => sum + part.length, 0);
+      this.#sent.set(member.number, (this.#sent.get(member.number) ?? 0) + bytes);
+    };
+    const counted = counting(mesh, count);
+    const engine = flushing(member.disk, process);
+    process.onCrash(() => {
+      member.shard = undefined;
+      member.host = undefined;
+    });
+    member.host = new EventualHost({
+      ...{ mesh: counted, clock, timers, random, engines: [engine] },
+      logger: createLogger({ service: 'test', level: 'silent' }),
+      tuning: { ...quickEventual, ...this.#options.tuning },
+    });
+    this.#engines.set(member, { engine, process });
+    const own = member.membership.replicas.find((replica) => replica.member === member.number);
+    if (own !== undefined) await this.#open(member, own.epoch);
+    this.#meshes.set(member, mesh);
+    for (const one of this.members) this.#meshes.get(one)?.setPeers(this.#peersOf(one));
+  }
+
+  readonly #sent = new Map<number, number>();
+  readonly #engines = new Map<EventualMember, { engine: Engine; process: SimProcess }>();
+  readonly #meshes = new Map<EventualMember, ReturnType<typeof createSimMesh>>();
+
+  #peersOf(member: EventualMember) {
+    return this.members
+      .filter((other) => other !== member)
+      .map(({ number, node }) => ({ number, id: node.id, address: node.id }));
+  }
+
+  async #open(member: EventualMember, epoch: number): Promise<void> {
+    const { host } = member;
+    const owned = this.#engines.get(member);
+    if (host === undefined || owned === undefined) return;
+    const { engine, process } = owned;
+    const { membership } = member;
+    const founds = membership.replicas.every((replica) => replica.epoch === membership.epoch);
+    const { generation, isFounder } = await host.place(engine, 1, epoch, founds);
+    if (!process.isAlive) return;
+    const { type = 'basic', graceMs } = this.#options;
+    const shard = new EventualShard(
+      host,
+      { shard: 1, generation },
+      {
+        ...{ type, id: 1, epoch, collection: 'c', partition: 0, engine, clock: process.clock },
+        ...{ limits: defaultLimits, levelKey, membership, isFounder, graceMs },
+      },
+    );
+    host.attach(shard);
+    member.shard = shard;
+  }
+}
+
+/** Tells of every payload that goes out, answers too. */
+function counting(mesh: Mesh, count: (payload: MeshPayload) => void): Mesh {
+  return {
+    self: mesh.self,
+    send: (to, channel, payload) => {
+      count(payload);
+      return mesh.send(to, channel, payload);
+    },
+    request: (to, channel, payload, options) => {
+      count(payload);
+      return mesh.request(to, channel, payload, options);
+    },
+    stream: (to, channel, header, options) => mesh.stream(to, channel, header, options),
+    onMessage: (channel, handler) => mesh.onMessage(channel, handler),
+    onRequest: (channel, handler) =>
+      mesh.onRequest(channel, async (payload, context) => {
+        const answer = await handler(payload, context);
+        count(answer);
+        return answer;
+      }),
+    onStream: (channel, handler) => mesh.onStream(channel, handler),
+    onLink: (handler) => mesh.onLink(handler),
+    onRefused: (handler) => mesh.onRefused(handler),
+    setPeers: (peers) => mesh.setPeers(peers),
+    peers: () => mesh.peers(),
+    isUp: (to) => mesh.isUp(to),
+    close: () => mesh.close(),
+  };
+}
+
+/** Writes take a moment, and those under way when the process crashes never happened. */
+function flushing(disk: Engine, process: SimProcess): Engine {
+  return {
+    ...disk,
+    write: (operations) =>
+      new Promise((resolve, reject) => {
+        process.timers.after(writeMs, () => {
+          disk.write(operations).then(resolve, reject);
+        });
+      }),
+  };
+}
+
+export function put(objectId: string, entries: Readonly<Record<string, string>>, replace = false): Mutation {
+  return {
+    type: 'change',
+    objectId,
+    put: new Map(Object.entries(entries).map(([key, text]) => [key, { data: Buffer.from(text), type: 'bytes' }])),
+    remove: [],
+    replace,
+  };
+}
+
+/** All that clients can see, as text. */
+export function contentOf(reader: ShardReader): Map<string, string> {
+  const all = new Map<string, string>();
+  for (const { id } of reader.listObjects({ prefix: '', limit: 1024 }).items) {
+    const object = reader.object(id);
+    const entries = [...(object?.entries ?? [])].map(([key, { data }]) => `${key}=${Buffer.from(data).toString()}`);
+    all.set(id, `v${String(object?.meta.version)} ${entries.join(' ')}`);
+  }
+  return all;
+}
