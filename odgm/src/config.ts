@@ -37,6 +37,19 @@ const schema = z.object({
     .array(z.string())
     .default([])
     .describe('All nodes: id=host:port[;admin=host:port][;zone=z], or host:port. Default: this node alone.'),
+  discovery: z
+    .enum(['list', 'dns', 'pods'])
+    .default('list')
+    .describe('How other nodes are found: members, the addresses of discoveryName, or pods labelled odgm-cluster.'),
+  discoveryName: z.string().min(1).optional().describe('Name whose addresses are the nodes, as of a headless Service.'),
+  expectedMembers: z
+    .number()
+    .int()
+    .min(1)
+    .max(100)
+    .default(3)
+    .describe('With dns or pods: so many nodes must be found before they form a new cluster.'),
+  zone: z.string().min(1).optional().describe('With dns or pods: failure domain of this node.'),
   collections: z.array(collectionSchema).default([]).describe('Collections of the grid.'),
   dataDir: z.string().default('/data').describe('Directory of the persistent collections; this node is its only user.'),
   bindHost: z.string().default('0.0.0.0').describe('Address to listen on.'),

@@ -10,7 +10,18 @@ import { Audit, createAdminHttp, gridAdminService, logAuditSink, Tasks } from '.
 import type { OdgmConfig } from './config.ts';
 import { type ConfigSource, ConfigWatch } from './config-watch.ts';
 import { ClientPool, createFunctions, Invoker } from './invocation/index.ts';
-import { createNodeMetrics, GridNode, hostAndPort, type Member, parseMembers, withSelf } from './node/index.ts';
+import { type ClusterAccess, discoveredSeeds, nodesOfName, nodesOfPods } from './discovery/index.ts';
+import {
+  createNodeMetrics,
+  GridNode,
+  hostAndPort,
+  listedSeeds,
+  type Member,
+  parseMembers,
+  type Seed,
+  type Seeds,
+  withSelf,
+} from './node/index.ts';
 import { dialTcp } from './mesh/dial.ts';
 import { createTcpMesh } from './mesh/tcp-mesh.ts';
 import { meshPreface } from './mesh/handshake.ts';
@@ -30,6 +41,8 @@ export interface NodeDependencies {
   readonly memoryBytes: () => number;
   /** Processor time used so far, in milliseconds. */
   readonly cpuMs: () => number;
+  /** The API server, asked for when pods are discovered. Rejects with `ConfigInvalid` outside of a pod. */
+  readonly clusterAccess: () => Promise<ClusterAccess>;
   /** Absent: the configuration does not come from a file. */
   readonly configSource?: ConfigSource | undefined;
 }
@@ -44,7 +57,7 @@ export interface NodeProgram {
 /** Puts one node together: configuration in, everything that starts and stops out. Throws `ConfigInvalid`. */
 export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependencies): NodeProgram {
   const { clock, timers, random, logger, version } = dependencies;
-  const { members, self } = membersOf(config, dependencies.hostName);
+  const { seeds, self } = seedsOf(config, dependencies);
   const metrics = createMetrics({ service: 'odgm', processMetrics: true });
   const nodeMetrics = createNodeMetrics(metrics);
   const health = new HealthRegistry({ timers });
@@ -69,7 +82,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
   const node = new GridNode({
     clusterId: config.clusterId,
     version,
-    members,
+    seeds,
     self,
     collections: config.collections,
     openEngine: (durability, onCorruption) =>
@@ -254,13 +267,32 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
   return { group, node, listening };
 }
 
-function membersOf(
+/** Where the other nodes are, by list, DNS or pods, and this one among them. Throws `ConfigInvalid`. */
+function seedsOf(
   config: OdgmConfig,
-  hostName: string,
-): { readonly members: readonly Member[]; readonly self: Member } {
-  const id = config.nodeId ?? hostName;
+  { hostName, clock, clusterAccess }: NodeDependencies,
+): { readonly seeds: Seeds; readonly self: Member } {
   const given = config.nodeAddr === undefined ? undefined : hostAndPort(config.nodeAddr);
-  return withSelf(parseMembers(config.members), { id, address: given ?? `${hostName}:${String(config.httpPort)}` });
+  const own = { id: config.nodeId ?? hostName, address: given ?? `${hostName}:${String(config.httpPort)}` };
+  const { discovery, discoveryName, expectedMembers, clusterId, httpPort } = config;
+  if (discovery === 'list') {
+    const { members, self } = withSelf(parseMembers(config.members), own);
+    return { seeds: listedSeeds(members), self };
+  }
+  const zone = config.zone === undefined ? {} : { zone: config.zone };
+  const host = own.address.slice(0, own.address.lastIndexOf(':'));
+  const self = { ...own, admin: `${host}:${String(config.adminPort)}`, ...zone };
+  const found = (find: () => Promise<readonly Seed[]>): Seeds =>
+    discoveredSeeds({ find, expected: expectedMembers, clock });
+  if (discovery === 'dns') {
+    if (discoveryName === undefined) {
+      throw oaasError('ConfigInvalid', 'discovery by DNS needs a name', {
+        remedy: 'Set ODGM_DISCOVERY_NAME to the name of the headless Service of the grid.',
+      });
+    }
+    return { seeds: found(() => nodesOfName(discoveryName, httpPort)), self };
+  }
+  return { seeds: found(async () => nodesOfPods(await clusterAccess(), clusterId, httpPort)), self };
 }
 
 function configOf({ status }: ConfigWatch) {

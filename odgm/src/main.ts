@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { runMain } from '@oaas/commons/lifecycle';
 import { createLogger, type LogLevel, logLevels } from '@oaas/commons/telemetry';
 import { systemClock, systemRandom, systemTimers } from '@oaas/commons/time/system';
+import { accessOfPod } from './discovery/index.ts';
 import { loadOdgmConfig } from './config.ts';
 import { createNodeProgram } from './main-node.ts';
 
@@ -23,6 +24,7 @@ runMain((context) => {
         };
   const { group } = createNodeProgram(config, {
     configSource,
+    clusterAccess: () => accessOfPod(context.env),
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,

@@ -3,6 +3,7 @@ import { type Channel, createGrpcChannel } from '@oaas/commons/grpc';
 import { createLogger } from '@oaas/commons/telemetry';
 import { systemClock, systemRandom, systemTimers } from '@oaas/commons/time/system';
 import { loadOdgmConfig } from '../src/config.ts';
+import { accessOfPod, type ClusterAccess } from '../src/discovery/index.ts';
 import { createNodeProgram, type NodeProgram } from '../src/main-node.ts';
 import { freePorts } from './ports.ts';
 
@@ -15,6 +16,8 @@ export interface NodeOptions {
   readonly members?: readonly string[];
   readonly grpcPort?: number;
   readonly adminPort?: number;
+  /** For the discovery of pods. */
+  readonly clusterAccess?: () => Promise<ClusterAccess>;
   /** Further variables, such as ODGM_ADMIN_TOKEN. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -57,6 +60,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     logger: createLogger({ service: 'odgm', level: (process.env['TEST_LOG'] as 'silent' | undefined) ?? 'silent' }),
     version: 'test',
     hostName: 'localhost',
+    clusterAccess: options.clusterAccess ?? (() => accessOfPod({})),
     memoryBytes: () => process.memoryUsage.rss(),
     cpuMs: () => process.cpuUsage().user / 1000,
   });

@@ -1,6 +1,6 @@
 /** One node: membership, collections, and the lifecycle of its shards. */
 export { HostedCollection } from './hosted.ts';
-export type { JoinPort } from './join.ts';
+export { type JoinPort, listedSeeds, type Seed, type Seeds } from './join.ts';
 export { hostAndPort, type Member, parseMembers, withSelf } from './members.ts';
 export { createNodeMetrics, isWrite, type NodeMetrics, type Operation, operations } from './metrics.ts';
 export { GridNode, type Located } from './node.ts';

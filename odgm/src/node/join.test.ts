@@ -2,7 +2,7 @@ import { oaasError } from '@oaas/commons/errors';
 import { createLogger } from '@oaas/commons/telemetry';
 import { simulatedTime } from '@oaas/commons/testkit';
 import { describe, expect, it } from 'vitest';
-import { findCluster, type JoinOutcome, type JoinPort } from './join.ts';
+import { findCluster, listedSeeds, type JoinOutcome, type JoinPort, type Seeds } from './join.ts';
 import { parseMembers } from './members.ts';
 
 interface FakeNode {
@@ -14,7 +14,12 @@ interface FakeNode {
 const members = parseMembers(['n1=h:1', 'n2=h:2', 'n3=h:3']);
 
 /** Runs `findCluster` for one node among others, and gives what it has come to after some time. */
-async function outcomeFor(id: string, others: FakeNode[], change?: () => void): Promise<JoinOutcome | 'waiting'> {
+async function outcomeFor(
+  id: string,
+  others: FakeNode[],
+  change?: () => void,
+  seeds: Seeds = listedSeeds(members),
+): Promise<JoinOutcome | 'waiting'> {
   const time = simulatedTime();
   const byAddress = (address: string): FakeNode => {
     const member = members.find((one) => one.address === address);
@@ -42,7 +47,7 @@ async function outcomeFor(id: string, others: FakeNode[], change?: () => void): 
     {
       clusterId: 'c',
       self,
-      members,
+      seeds,
       identity: { incarnation: 'i', nodeId: id, clusterUid: '', member: 0 },
       port,
       clock: time.clock,
@@ -92,5 +97,47 @@ describe('a node without a cluster', () => {
       second.isUp = true;
     });
     expect(outcome).toEqual({ kind: 'joined', clusterUid: 'u', member: 7, members: [] });
+  });
+});
+
+describe('a node that finds the others by their addresses alone', () => {
+  const found = (...addresses: string[]): Seeds => ({
+    find: () => Promise.resolve(addresses.map((address) => ({ id: '', address }))),
+    quorum: 3,
+    expected: 3,
+  });
+  const others = [fresh('n2'), fresh('n3')];
+
+  it('forms a cluster when all that are expected are new, and it is the first by the ids that they say', async () => {
+    const all = found('h:1', 'h:2', 'h:3');
+    expect(await outcomeFor('n1', others, undefined, all)).toEqual({ kind: 'bootstrap' });
+    expect(await outcomeFor('n2', [fresh('n1'), fresh('n3')], undefined, all)).toBe('waiting');
+  });
+
+  it('waits while fewer than expected are found: the rest might be a cluster', async () => {
+    expect(await outcomeFor('n1', others, undefined, found('h:1', 'h:2'))).toBe('waiting');
+  });
+
+  it('joins a cluster as soon as one member of it is found', async () => {
+    const outcome = await outcomeFor('n1', [member('n2')], undefined, found('h:2'));
+    expect(outcome).toMatchObject({ kind: 'joined', clusterUid: 'u' });
+  });
+
+  it('goes on asking when the source does not answer for a while', async () => {
+    let isUp = false;
+    const source = found('h:2');
+    const seeds = {
+      ...source,
+      find: () => (isUp ? source.find() : Promise.reject(oaasError('Unavailable', 'the DNS does not answer'))),
+    };
+    const outcome = await outcomeFor(
+      'n1',
+      [member('n2')],
+      () => {
+        isUp = true;
+      },
+      seeds,
+    );
+    expect(outcome).toMatchObject({ kind: 'joined' });
   });
 });

@@ -12,11 +12,37 @@ export interface JoinPort {
   join(address: string, request: peer.JoinRequest, signal: AbortSignal | undefined): Promise<peer.JoinResponse>;
 }
 
+/** A node that may be there. */
+export interface Seed {
+  /** Empty while it is not known. */
+  readonly id: string;
+  /** host:port of the gRPC services. */
+  readonly address: string;
+}
+
+/** Where other nodes may be: a list, names in the DNS, pods. */
+export interface Seeds {
+  /** What is known now, this node perhaps among it. Rejects when it cannot be asked for. */
+  find(): Promise<readonly Seed[]>;
+  /** So many nodes, this one among them, must say that they are no members before one of them forms a cluster. */
+  readonly quorum: number;
+  /** Nodes of a new cluster, as far as is foreseen: the first placement waits for them. */
+  readonly expected: number;
+}
+
+/** A list names all nodes that there will be: a majority of them cannot have overlooked a cluster. */
+export function listedSeeds(members: readonly Member[]): Seeds {
+  return {
+    find: () => Promise.resolve(members),
+    quorum: Math.floor(members.length / 2) + 1,
+    expected: members.length,
+  };
+}
+
 export interface JoinOptions {
   readonly clusterId: string;
   readonly self: Member;
-  /** As configured, this node among them. */
-  readonly members: readonly Member[];
+  readonly seeds: Seeds;
   readonly identity: NodeIdentity;
   readonly port: JoinPort;
   readonly clock: Clock;
@@ -42,18 +68,16 @@ const complainMs = 5000;
 /**
  * Finds the cluster of a node that is no member yet, and joins it. Goes on until it has or `signal` aborts.
  *
- * A cluster is formed by the first node of the member list, in natural order, and by nobody else; and only when a
- * majority of the listed nodes, itself among them, says that it is no member of anything. So a first node that comes
- * back with an empty disk does not form a second cluster: the others know better, and while they cannot be asked it
- * waits. Throws `FailedPrecondition` when a listed node is of another cluster.
+ * A cluster is formed by the first of all known nodes, in the natural order of their ids, and by nobody else; and only
+ * when as many nodes as {@link Seeds.quorum}, itself among them, say that they are no members of anything. So a first
+ * node that comes back with an empty disk does not form a second cluster: the others know better, and while they cannot
+ * be asked it waits. Throws `FailedPrecondition` when one of them is of another cluster.
  */
 export async function findCluster(options: JoinOptions, signal?: AbortSignal): Promise<JoinOutcome> {
-  const { self, members, clock, timers, logger } = options;
-  const others = members.filter(({ id }) => id !== self.id);
-  const [first] = [...members].sort((a, b) => byNaturalOrder(a.id, b.id));
-  const majority = Math.floor(members.length / 2) + 1;
+  const { self, seeds, clock, timers, logger } = options;
   let complainAt = clock.monotonic() + complainMs;
   for (;;) {
+    const { others, problem } = await known(options);
     const answers = await askAll(options, others, signal);
     for (const { clusterUid, address } of answers) {
       if (clusterUid === '') continue;
@@ -62,12 +86,20 @@ export async function findCluster(options: JoinOptions, signal?: AbortSignal): P
     }
     const fresh = answers.filter(({ clusterUid }) => clusterUid === '').length + 1;
     const isUnknown = answers.every(({ clusterUid }) => clusterUid === '');
-    if (isUnknown && first?.id === self.id && fresh >= majority) return { kind: 'bootstrap' };
+    const ids = [self.id, ...others.map(({ id }) => id), ...answers.map(({ id }) => id)].filter((id) => id !== '');
+    const first = ids.sort(byNaturalOrder)[0];
+    if (isUnknown && first === self.id && fresh >= seeds.quorum) return { kind: 'bootstrap' };
     if (clock.monotonic() >= complainAt) {
       complainAt = clock.monotonic() + complainMs;
       const silent = others.filter(({ address }) => !answers.some((answer) => answer.address === address));
       logger.warn(
-        { silent: silent.map(({ id }) => id), forms: first?.id, answered: answers.length, majority },
+        {
+          silent: silent.map(({ id, address }) => (id === '' ? address : id)),
+          forms: first,
+          answered: answers.length,
+          quorum: seeds.quorum,
+          ...(problem === undefined ? {} : { err: problem }),
+        },
         'waiting to join a cluster',
       );
     }
@@ -75,21 +107,35 @@ export async function findCluster(options: JoinOptions, signal?: AbortSignal): P
   }
 }
 
+/** The other nodes that are known of. */
+async function known({ seeds, self }: JoinOptions): Promise<{ others: readonly Seed[]; problem?: Error }> {
+  try {
+    const found = await seeds.find();
+    return { others: found.filter(({ id, address }) => address !== self.address && (id === '' || id !== self.id)) };
+  } catch (thrown) {
+    return { others: [], problem: toOaasError(thrown) };
+  }
+}
+
 interface Answer {
+  readonly id: string;
   readonly address: string;
   readonly clusterUid: string;
 }
 
 async function askAll(
   options: JoinOptions,
-  others: readonly Member[],
+  others: readonly Seed[],
   signal: AbortSignal | undefined,
 ): Promise<Answer[]> {
   const answers = await Promise.all(
     others.map(async ({ id, address }) => {
       try {
         const identity = await options.port.identify(address, signal);
-        if (identity.nodeId === id) return { address, clusterUid: identity.clusterUid };
+        const { nodeId, clusterUid } = identity;
+        // An address that leads back here, by a name that is not this node's own.
+        if (id === '' && nodeId === options.self.id) return undefined;
+        if (id === '' || nodeId === id) return { id: nodeId, address, clusterUid };
         options.logger.warn({ address, expected: id, found: identity.nodeId }, 'another node answers at the address');
       } catch (thrown) {
         const error = toOaasError(thrown);

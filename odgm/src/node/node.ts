@@ -29,7 +29,7 @@ import { indexByClassId, unsupportedReason } from './collection.ts';
 import { Elections } from './elections.ts';
 import { HostedCollection } from './hosted.ts';
 import { type NodeIdentity, openIdentity, saveIdentity } from './identity.ts';
-import { findCluster, type JoinOutcome, type JoinPort } from './join.ts';
+import { findCluster, type JoinOutcome, type JoinPort, type Seeds } from './join.ts';
 import { LeaderBoard } from './leaders.ts';
 import type { Member } from './members.ts';
 import { collectionReport, groupReport, type OwnReplica } from './own-report.ts';
@@ -41,8 +41,8 @@ import { type ReplicaHome, ShardFactory } from './shard-factory.ts';
 export interface NodeOptions {
   readonly clusterId: string;
   readonly version: string;
-  /** As configured: where to look for the cluster, and who forms it. This node among them. */
-  readonly members: readonly Member[];
+  /** Where to look for the cluster. */
+  readonly seeds: Seeds;
   readonly self: Member;
   readonly collections: readonly CollectionSpec[];
   /** Called at most once per durability. `onCorruption`: to be told of all that cannot be read, when it is read. */
@@ -410,9 +410,9 @@ export class GridNode {
   }
 
   async #findCluster(identity: NodeIdentity): Promise<JoinOutcome> {
-    const { clusterId, self, members, joinPort, clock, timers, logger } = this.#options;
+    const { clusterId, self, seeds, joinPort, clock, timers, logger } = this.#options;
     const outcome = await findCluster(
-      { clusterId, self, members, identity, port: joinPort, clock, timers, logger },
+      { clusterId, self, seeds, identity, port: joinPort, clock, timers, logger },
       this.#stop.signal,
     );
     if (outcome.kind === 'joined') this.#firstPeers = outcome.members;
@@ -420,7 +420,7 @@ export class GridNode {
   }
 
   async #run(engine: Engine): Promise<void> {
-    const { self, clock, timers, random, logger, schedule, tuning, openMesh, members } = this.#options;
+    const { self, clock, timers, random, logger, schedule, tuning, openMesh, seeds } = this.#options;
     const identity = this.#identity;
     if (identity === undefined || this.#stop.signal.aborted) return;
     const mesh = openMesh({
@@ -481,7 +481,7 @@ export class GridNode {
       clock,
       timers,
       logger,
-      expectedMembers: members.length,
+      expectedMembers: seeds.expected,
       loads: () => this.reports.loads(),
     });
     const hosts = [...homes.values()].map((home) => home.host);
@@ -636,18 +636,17 @@ export class GridNode {
       record.admin === member.admin &&
       record.zone === member.zone;
     if (isKnown || meta === undefined) return;
-    const { clusterId, self, joinPort, members, logger } = this.#options;
-    const others = [
-      ...members.filter(({ id }) => id !== self.id).map(({ address }) => address),
-      ...[...meta.state.members.values()].map(({ address }) => address),
-    ];
+    const { clusterId, self, joinPort, seeds, logger } = this.#options;
     const request = { ...member, clusterId, clusterUid: identity.clusterUid, nodeId: self.id };
     await this.#untilItWorks('tell the others where this node is', async () => {
       if (meta.isLeader) {
         await meta.propose({ type: 'joinMember', clusterId: identity.clusterUid, member }, this.#stop.signal);
         return;
       }
-      await Promise.any(others.map((address) => joinPort.join(address, request, this.#stop.signal)));
+      // Found anew each time: all the others may have other addresses by now, too.
+      const found = await seeds.find().catch(() => []);
+      const others = [...found, ...meta.state.members.values()].filter(({ id }) => id !== self.id);
+      await Promise.any(others.map(({ address }) => joinPort.join(address, request, this.#stop.signal)));
     }).catch((error: unknown) => {
       if (!this.#stop.signal.aborted) logger.error({ err: error }, 'the cluster does not take this node back');
     });

@@ -11,6 +11,8 @@ export interface Running {
   readonly api: ApiClient;
   /** Path of a kubeconfig file. */
   readonly kubeconfig: string;
+  /** For clients that are not given a kubeconfig. */
+  readonly access: { readonly url: string; readonly ca: string; readonly token: () => Promise<string> };
   stop(): Promise<void>;
 }
 
@@ -42,6 +44,7 @@ async function prepared(
   return {
     api,
     kubeconfig,
+    access: { url: endpoint.url, ca: endpoint.caPem, token: () => Promise.resolve(endpoint.token) },
     stop: async () => {
       api.close();
       await stop();
