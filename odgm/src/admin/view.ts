@@ -1,6 +1,6 @@
 import { toRfc3339 } from '@oaas/commons/time';
 import type { admin, peer } from '@oaas/proto';
-import type { ShardRecord } from '../meta/index.ts';
+import { isMerging, type ShardRecord } from '../meta/index.ts';
 import { type GridNode, type HostedCollection, type MemberView } from '../node/index.ts';
 
 /**
@@ -128,6 +128,7 @@ function shardView(
   record: ShardRecord | undefined,
   seen: readonly SeenReplica[],
 ): admin.Shard {
+  const merges = record !== undefined && isMerging(record);
   const leader = node.leaderOf(id);
   const leading = seen.find(({ view }) => view.record.number === leader && isAnswering(view));
   const progress = new Map((leading?.report?.group?.progress ?? []).map((one) => [one.member, one]));
@@ -137,13 +138,13 @@ function shardView(
     const match = progress.get(member)?.match ?? found?.report?.group?.applied ?? 0;
     return {
       node: memberId(node, member),
-      role: member === leader ? 'leader' : role === 'learner' ? 'learner' : 'follower',
+      role: member === leader ? 'leader' : role === 'learner' ? 'learner' : merges ? 'replica' : 'follower',
       state: replicaState(found),
       match,
-      lag: progress.has(member) ? Math.max(0, last - match) : 0,
+      lag: merges ? lagOf(member, seen) : progress.has(member) ? Math.max(0, last - match) : 0,
     };
   });
-  const source = leading ?? seen.find(({ report }) => report !== undefined);
+  const source = leading ?? seen.find(({ view, report }) => report !== undefined && isAnswering(view));
   return {
     collection: collection.spec.name,
     partition,
@@ -154,11 +155,17 @@ function shardView(
     replicas,
     objects: source?.report?.objects ?? 0,
     bytes: source?.report?.bytes ?? 0,
-    state: shardState(record, leading, replicas),
+    state: shardState(record, merges ? source : leading, replicas),
   };
 }
 
-/** `ready`: it has a leader, and all wanted replicas are well. `degraded`: it is served with fewer. */
+/** The most that another replica, which merges with it, says that it lacks. */
+function lagOf(member: number, seen: readonly SeenReplica[]): number {
+  const known = seen.filter(({ view }) => isAnswering(view)).flatMap(({ report }) => report?.group?.progress ?? []);
+  return Math.max(0, ...known.filter((one) => one.member === member).map(({ lag }) => lag));
+}
+
+/** `ready`: it has a leader, or a replica that merges answers, and all wanted replicas are well. `degraded`: it is served with fewer. */
 function shardState(
   record: ShardRecord | undefined,
   leading: SeenReplica | undefined,

@@ -1,5 +1,6 @@
 import { type ErrorCode, type OaasError, oaasError } from '@oaas/commons/errors';
 import type { PendingMove, PlacementMember, PlacementOptions, PlacementSnapshot } from '../placement/index.ts';
+import { isMerging } from './alarms.ts';
 import type { Refusal, RefusalCode } from './commands.ts';
 import { metaShard } from './state.ts';
 import type { MemberRecord, MetaState, ShardRecord } from './types.ts';
@@ -65,7 +66,7 @@ export function placementSnapshot(
           wantedReplicas: shard.wanted,
           replicas: shard.replicas,
           leader: load?.leader ?? (shard.type === 'basic' ? shard.preferredLeader : undefined),
-          leaderless: shard.type === 'mst',
+          leaderless: isMerging(shard),
           needsQuorum: shard.type === 'raft',
           bytes: load?.bytes ?? 0,
           ops: load?.ops ?? 0,

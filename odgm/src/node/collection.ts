@@ -2,15 +2,6 @@ import { oaasError } from '@oaas/commons/errors';
 import type { CollectionSpec } from '../meta/index.ts';
 import { defaultLimits, type ShardLimits } from '../shard/index.ts';
 
-/** Why this build cannot serve the collection; `undefined` when it can. */
-export function unsupportedReason(spec: CollectionSpec): string | undefined {
-  if (spec.shardType === 'mst') return 'shard type mst is not part of this build';
-  if (spec.shardType === 'basic' && spec.replicaCount !== 1) {
-    return `replica count ${String(spec.replicaCount)} of type basic is not part of this build`;
-  }
-  return undefined;
-}
-
 /** Bounds from the collection's options. Throws `ConfigInvalid` for a value that is no positive whole number. */
 export function limitsOf(spec: CollectionSpec): ShardLimits {
   const limits = { ...defaultLimits };

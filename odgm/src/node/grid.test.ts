@@ -250,18 +250,6 @@ describe('the admin API', () => {
     }
   });
 
-  it('shows a collection that cannot be served as unavailable, with the reason, while the others serve', async () => {
-    const collections = [collection, { name: 'r', shardType: 'mst', replicaCount: 3 }];
-    const node = await single({ dataDir: directory.path, collections });
-    expect((await json(node, '/admin/collections/r')) as object).toMatchObject({
-      state: 'unavailable',
-      shards_ready: 0,
-      reason: 'shard type mst is not part of this build',
-    });
-    expect((await json(node, '/admin/collections/c')) as object).toMatchObject({ state: 'ready', shards_ready: 6 });
-    expect((await fetch(`${node.admin}/ready`)).status).toBe(200);
-  });
-
   it('counts operations and objects in its metrics', async () => {
     const node = await single({ dataDir: directory.path, collections: [collection] });
     await node.data.set({ ...object(0), object: { entries } });

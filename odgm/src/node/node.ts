@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { oaasError, toOaasError } from '@oaas/commons/errors';
 import type { Logger } from '@oaas/commons/telemetry';
 import { type Clock, randomHex, type Random, sleep, type Timer, type Timers } from '@oaas/commons/time';
@@ -9,11 +10,12 @@ import {
   MetaDuties,
   MetaGroup,
   MetaMachine,
+  isMerging,
   metaShard,
   type MetaState,
   type ShardRecord,
 } from '../meta/index.ts';
-import { type HostEvents, type HostOptions, RaftHost, type Tuning } from '../replication/index.ts';
+import { EventualHost, type HostEvents, type HostOptions, RaftHost, type Tuning } from '../replication/index.ts';
 import {
   CheckService,
   ConsistencyChecker,
@@ -23,9 +25,9 @@ import {
   TaskCoordinator,
   throttleOf,
 } from '../tasks/index.ts';
-import { type Consistency, RaftShard, type ShardHandle } from '../shard/index.ts';
+import { type Consistency, EventualShard, RaftShard, type ShardHandle } from '../shard/index.ts';
 import type { Engine, EngineStatus } from '../storage/index.ts';
-import { indexByClassId, unsupportedReason } from './collection.ts';
+import { indexByClassId } from './collection.ts';
 import { Elections } from './elections.ts';
 import { HostedCollection } from './hosted.ts';
 import { type NodeIdentity, openIdentity, saveIdentity } from './identity.ts';
@@ -95,6 +97,7 @@ interface Joined {
   /** Of the meta group, and of shards that are as durable. */
   readonly host: RaftHost;
   readonly hosts: readonly RaftHost[];
+  readonly merging: EventualHost;
   readonly meta: MetaGroup;
   readonly duties: MetaDuties;
   readonly leaders: LeaderBoard;
@@ -211,12 +214,13 @@ export class GridNode {
     this.#stop.abort();
     this.#quarantine.close();
     if (this.#joined !== undefined) {
-      const { duties, tasks, scrubber, replicas, hosts, leaders, mesh, timers } = this.#joined;
+      const { duties, tasks, scrubber, replicas, hosts, merging, leaders, mesh, timers } = this.#joined;
       for (const timer of timers) timer.cancel();
       duties.close();
       tasks.close();
       scrubber.close();
       await replicas.close();
+      merging.close();
       await Promise.all(hosts.map((host) => host.stop()));
       leaders.close();
       await mesh.close();
@@ -226,8 +230,8 @@ export class GridNode {
   }
 
   /**
-   * The collection that a class id or collection name leads to. Throws `NotFound`, `ShardTypeUnsupported` for a
-   * collection that this build cannot serve, `Unavailable` while the node has not joined.
+   * The collection that a class id or collection name leads to. Throws `NotFound`, `Unavailable` while the node has not
+   * joined.
    */
   collection(classId: string): HostedCollection {
     const collection = this.#collections.get(this.#classIndex.get(classId) ?? '');
@@ -238,8 +242,6 @@ export class GridNode {
         details: { known: [...this.#classIndex.keys()].slice(0, 50) },
       });
     }
-    const reason = unsupportedReason(collection.spec);
-    if (reason !== undefined) throw oaasError('ShardTypeUnsupported', `collection ${collection.spec.name}: ${reason}`);
     return collection;
   }
 
@@ -258,8 +260,8 @@ export class GridNode {
     const joined = this.#joined;
     if (joined === undefined) throw oaasError('Unavailable', 'the node is starting', { retryAfterMs });
     const shard = collection.handle(partition);
-    if (shard !== undefined && (consistency === 'local' || shard.isPrimary))
-      return { kind: 'local', collection, shard };
+    const isReadable = consistency === 'local' && !(shard instanceof EventualShard && !shard.isComplete);
+    if (shard !== undefined && (isReadable || shard.isPrimary)) return { kind: 'local', collection, shard };
     const leader = joined.leaders.leaderOf(id);
     const number = leader !== 0 && leader !== this.number && joined.mesh.isUp(leader) ? leader : this.#anyReplica(id);
     const record = joined.meta.state.members.get(number);
@@ -446,6 +448,8 @@ export class GridNode {
     const hostOptions = { mesh, self: identity.member, clock, timers, random, logger, schedule, events, tuning };
     const host = new RaftHost({ ...hostOptions, engine });
     const homes = await this.#openHomes(engine, host, hostOptions);
+    const engines = [...homes.values()].map((home) => home.engine);
+    const merging = new EventualHost({ mesh, clock, timers, random, logger, engines });
     const machine = new MetaMachine(engine, () => this.#joined?.meta.changed());
     const group = await host.create(
       { group: metaShard, epoch: 1, machine },
@@ -458,7 +462,7 @@ export class GridNode {
       self: identity.member,
       logger,
       factory: new ShardFactory({
-        ...{ homes, notes: engine, self: identity.member, clock },
+        ...{ homes, merging, levelKey: levelKeyOf(identity), notes: engine, self: identity.member, clock },
         onScan: (source) => {
           scrubber.scan(source);
         },
@@ -510,6 +514,7 @@ export class GridNode {
       mesh,
       host,
       hosts,
+      merging,
       meta,
       duties,
       tasks,
@@ -607,11 +612,19 @@ export class GridNode {
     if (this.#refused.has(name)) return true;
     const collection = this.#collections.get(name);
     if (collection === undefined) return false;
-    if (unsupportedReason(collection.spec) !== undefined) return true;
     for (let partition = 0; partition < collection.partitionCount; partition++) {
-      if (this.leaderOf(collection.shardId(partition) ?? 0) === 0) return false;
+      if (!this.#isShardServed(collection.shardId(partition) ?? 0)) return false;
     }
     return true;
+  }
+
+  /** Led by somebody; where replicas merge, that of this node is open, if there is to be one. */
+  #isShardServed(id: number): boolean {
+    const joined = this.#joined;
+    const shard = joined?.meta.state.shards.get(id);
+    if (joined === undefined || shard === undefined || !isMerging(shard)) return this.leaderOf(id) !== 0;
+    const isHere = shard.replicas.some(({ member }) => member === this.number);
+    return isHere ? joined.replicas.get(id) !== undefined : shard.replicas.length > 0;
   }
 
   /** From then on the meta state is as new as anything that this member has ever seen. */
@@ -681,6 +694,7 @@ export class GridNode {
     const { state } = joined.meta;
     joined.mesh.setPeers(this.#peersOf(state));
     for (const host of joined.hosts) host.setSnapshotRate(snapshotRateOf(state));
+    joined.merging.setRate(snapshotRateOf(state));
     this.#refreshCollections(state);
     this.#quarantine.settle();
     await joined.replicas.sync(() => joined.meta.state);
@@ -729,7 +743,7 @@ export class GridNode {
 
   #collectionReport(collection: HostedCollection): peer.CollectionReport {
     const { name } = collection.spec;
-    const reason = this.#refused.get(name) ?? unsupportedReason(collection.spec) ?? '';
+    const reason = this.#refused.get(name) ?? '';
     return collectionReport(collection, this.#ownReplicas(collection), this.elections, reason);
   }
 
@@ -757,6 +771,11 @@ export class GridNode {
       unflushedBytes: sum(({ memtableBytes }) => memtableBytes),
     };
   }
+}
+
+/** The same on all members of a cluster, and known to nobody else. */
+function levelKeyOf({ clusterUid }: NodeIdentity): Uint8Array {
+  return createHash('sha256').update(`levels of the trees of ${clusterUid}`).digest().subarray(0, 16);
 }
 
 function diskBytes(engine: Engine): number {

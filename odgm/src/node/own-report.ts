@@ -51,7 +51,7 @@ function shardReport({ shard, handle, problem }: OwnReplica, elections: Election
   return {
     partition: shard.partition,
     ...handle.counters,
-    state: !isServing ? 'unavailable' : status.leader === 0 ? 'recovering' : 'ready',
+    state: !isServing ? 'unavailable' : status.leader === 0 && status.role !== 'replica' ? 'recovering' : 'ready',
     shardId: shard.id,
     group: {
       role: status.role,
@@ -62,8 +62,10 @@ function shardReport({ shard, handle, problem }: OwnReplica, elections: Election
       voters: status.replicas.filter(({ role }) => role !== 'learner').map(({ member }) => member),
       learners: status.replicas.filter(({ role }) => role === 'learner').map(({ member }) => member),
       progress:
-        status.role === 'leader'
-          ? status.replicas.map(({ member, match, state, isActive }) => ({ member, match, state, active: isActive }))
+        status.role === 'leader' || status.role === 'replica'
+          ? status.replicas.map(({ member, match, state, isActive, lag, staleMs = -1 }) => ({
+              ...{ member, match, state, active: isActive, lag, staleMs },
+            }))
           : [],
       elections: count,
       recentElections: recent,
@@ -87,6 +89,8 @@ export function groupReport(status: GroupStatus, elections: Elections): peer.Gro
       match,
       state,
       active: recentActive,
+      lag: 0,
+      staleMs: -1,
     })),
     elections: count,
     recentElections: recent,

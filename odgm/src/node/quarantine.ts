@@ -2,7 +2,7 @@ import { isOaasError, toOaasError } from '@oaas/commons/errors';
 import type { Logger } from '@oaas/commons/telemetry';
 import type { Clock, Timer, Timers } from '@oaas/commons/time';
 import { alarmOf, freezeOf, type MetaGroup, metaShard } from '../meta/index.ts';
-import { RaftShard } from '../shard/index.ts';
+import { EventualShard, RaftShard } from '../shard/index.ts';
 import type { Replicas } from './replicas.ts';
 
 export interface QuarantineOptions {
@@ -139,9 +139,15 @@ export class Quarantine {
   /** It is about a state that is not in use any more, and is being deleted. One that cannot be opened says so itself. */
   #isOfThePast(shard: number, error: Error): boolean {
     const handle = this.#options.replicas()?.get(shard);
-    if (!(handle instanceof RaftShard)) return handle === undefined;
+    if (handle === undefined) return true;
     const generation = keyOf(error)?.readUInt32BE(6);
-    return generation !== undefined && generation !== handle.group.generation;
+    const present =
+      handle instanceof RaftShard
+        ? handle.group.generation
+        : handle instanceof EventualShard
+          ? handle.location.generation
+          : undefined;
+    return generation !== undefined && present !== undefined && generation !== present;
   }
 
   #epochOf(shard: number): number | undefined {

@@ -10,7 +10,7 @@ import {
   type ShardRecord,
   type ShardReplicaRecord,
 } from '../meta/index.ts';
-import { RaftShard, type ShardHandle } from '../shard/index.ts';
+import { EventualShard, RaftShard, type ShardHandle } from '../shard/index.ts';
 
 /** Makes, opens and removes replicas of shards. */
 export interface ReplicaFactory {
@@ -166,7 +166,7 @@ export class Replicas {
   #keepServing(state: MetaState, one: Wanted): boolean {
     const held = this.#held.get(one.shard.id);
     if (held === undefined) return true;
-    freeze(state, held.handle);
+    follow(state, one.shard, held.handle);
     if (held.isServing || !this.#mayServe(state, one)) return false;
     held.isServing = true;
     this.#problems.delete(one.shard.id);
@@ -197,7 +197,7 @@ export class Replicas {
       const handle = await factory.open(shard, collection, replica);
       const isServing = this.#mayServe(state, one);
       this.#held.set(shard.id, { handle, epoch: replica.epoch, isServing });
-      freeze(state, handle);
+      follow(state, shard, handle);
       if (!isServing) return;
       this.#problems.delete(shard.id);
       onOpen(shard, handle);
@@ -233,7 +233,9 @@ export class Replicas {
   }
 }
 
-function freeze(state: MetaState, handle: ShardHandle): void {
+/** Tells a replica what the meta state says of its shard. */
+function follow(state: MetaState, shard: ShardRecord, handle: ShardHandle): void {
+  if (handle instanceof EventualShard) handle.configure(state.shards.get(shard.id) ?? shard);
   if (!(handle instanceof RaftShard)) return;
   const alarm = freezeOf(state, handle.id);
   handle.freeze(alarm === undefined ? undefined : `no replica is known to be right (${alarm.evidence})`);

@@ -97,10 +97,12 @@ export class Reports {
     const loads = new Map<number, ShardLoad>();
     for (const { record, report } of this.members()) {
       for (const { shards, performanceStats } of report?.collections ?? []) {
-        const leading = shards.filter(({ group }) => group?.leader === record.number);
+        // Of replicas that merge, each says the same.
+        const leading = shards.filter(({ group }) => group?.leader === record.number || group?.role === 'replica');
         const perSecond = (performanceStats?.readsPerSecond ?? 0) + (performanceStats?.writesPerSecond ?? 0);
-        for (const { shardId, bytes } of leading) {
-          loads.set(shardId, { leader: record.number, bytes, ops: perSecond / leading.length });
+        for (const { shardId, bytes, group } of leading) {
+          const { leader } = group ?? { leader: 0 };
+          loads.set(shardId, { ...(leader === 0 ? {} : { leader }), bytes, ops: perSecond / leading.length });
         }
       }
     }

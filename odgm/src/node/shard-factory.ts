@@ -1,11 +1,11 @@
 import { oaasError } from '@oaas/commons/errors';
 import type { Clock } from '@oaas/commons/time';
-import type { CollectionRecord, ShardRecord, ShardReplicaRecord } from '../meta/index.ts';
-import { isFounder, metaShard } from '../meta/index.ts';
-import type { RaftHost } from '../replication/index.ts';
-import { openRaftShard, type ScanSource, type ShardHandle } from '../shard/index.ts';
+import type { CollectionRecord, CollectionSpec, ShardRecord, ShardReplicaRecord } from '../meta/index.ts';
+import { isFounder, isMerging, metaShard } from '../meta/index.ts';
+import type { EventualHost, RaftHost } from '../replication/index.ts';
+import { EventualShard, openRaftShard, type ScanSource, type ShardHandle } from '../shard/index.ts';
 import type { Engine, Storage } from '../storage/index.ts';
-import { limitsOf, unsupportedReason } from './collection.ts';
+import { limitsOf } from './collection.ts';
 import type { ReplicaFactory } from './replicas.ts';
 
 /** Where replicas of one durability live. */
@@ -19,6 +19,8 @@ type Durability = 'persistent' | 'ephemeral';
 /** Makes replicas of shards on the hosts of a node. */
 export class ShardFactory implements ReplicaFactory {
   readonly #homes: ReadonlyMap<Durability, ReplicaHome>;
+  readonly #merging: EventualHost;
+  readonly #levelKey: Uint8Array;
   readonly #notes: Storage;
   readonly #self: number;
   readonly #clock: Clock;
@@ -27,12 +29,18 @@ export class ShardFactory implements ReplicaFactory {
   /** `notes` is the node's own storage, as durable as its member number. */
   constructor(options: {
     readonly homes: ReadonlyMap<Durability, ReplicaHome>;
+    /** Of shards whose replicas merge. */
+    readonly merging: EventualHost;
+    /** See {@link EventualShardOptions.levelKey}. */
+    readonly levelKey: Uint8Array;
     readonly notes: Storage;
     readonly self: number;
     readonly clock: Clock;
     readonly onScan: (source: ScanSource) => void;
   }) {
     this.#homes = options.homes;
+    this.#merging = options.merging;
+    this.#levelKey = options.levelKey;
     this.#notes = options.notes;
     this.#self = options.self;
     this.#clock = options.clock;
@@ -40,11 +48,10 @@ export class ShardFactory implements ReplicaFactory {
   }
 
   async open(shard: ShardRecord, { spec }: CollectionRecord, replica: ShardReplicaRecord): Promise<ShardHandle> {
-    const reason = unsupportedReason(spec);
-    if (reason !== undefined) throw oaasError('ShardTypeUnsupported', reason);
     const home = this.#homes.get(spec.durability);
     if (home === undefined) throw oaasError('Internal', `this node has no ${spec.durability} storage`);
     if (spec.durability === 'ephemeral' && shard.replicas.length > 1) await this.#checkLost(home, shard.id, replica);
+    if (isMerging(shard)) return this.#openMerging(home.engine, shard, spec, replica);
     // Whoever has been there since the first placement founds the group; whoever comes later gets a snapshot.
     const founds = isFounder(shard);
     const voters = founds ? shard.replicas.map(({ member }) => member) : [];
@@ -69,14 +76,37 @@ export class ShardFactory implements ReplicaFactory {
     return opened;
   }
 
+  async #openMerging(
+    engine: Engine,
+    shard: ShardRecord,
+    spec: CollectionSpec,
+    { epoch }: ShardReplicaRecord,
+  ): Promise<ShardHandle> {
+    const merging = this.#merging;
+    const { generation, isFounder: founded } = await merging.place(engine, shard.id, epoch, isFounder(shard));
+    const opened = new EventualShard(
+      merging,
+      { shard: shard.id, generation },
+      {
+        type: spec.shardType === 'mst' ? 'mst' : 'basic',
+        ...{ id: shard.id, epoch, collection: spec.name, partition: shard.partition },
+        ...{ engine, clock: this.#clock, limits: limitsOf(spec), levelKey: this.#levelKey },
+        ...{ membership: shard, isFounder: founded },
+      },
+    );
+    merging.attach(opened);
+    return opened;
+  }
+
   async remove(shard: number): Promise<void> {
+    await this.#merging.remove(shard);
     for (const { host } of this.#homes.values()) await host.remove(shard);
   }
 
   stored(): ReadonlyMap<number, number> {
     const all = [...this.#homes.values()].flatMap(({ host }) => host.stored());
     const present = all.filter(({ state, group }) => state === 'present' && group !== metaShard);
-    return new Map(present.map(({ group, epoch }) => [group, epoch]));
+    return new Map([...present.map(({ group, epoch }) => [group, epoch] as const), ...this.#merging.stored()]);
   }
 
   /**
@@ -85,6 +115,7 @@ export class ShardFactory implements ReplicaFactory {
    */
   async #checkLost(home: ReplicaHome, shard: number, { epoch }: ShardReplicaRecord): Promise<void> {
     if (home.host.stored().some(({ group, state }) => group === shard && state === 'present')) return;
+    if (this.#merging.stored().has(shard)) return;
     const key = noteKey(shard, epoch);
     if (this.#notes.get(key) !== undefined) {
       throw oaasError('DataLoss', 'the content of an ephemeral replica went with the last stop of its node', {

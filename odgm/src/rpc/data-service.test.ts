@@ -144,11 +144,6 @@ describe('partitions', () => {
 describe('refusals', () => {
   it.each<[string, () => Promise<unknown>, string]>([
     ['an unknown class', () => node.data.get({ clsId: 'no.Such', objectId: 'a' }), 'NotFound'],
-    [
-      'a collection of a kind that this build lacks',
-      () => node.data.get({ clsId: 'agreed', objectId: 'a' }),
-      'ShardTypeUnsupported',
-    ],
     ['no object id', () => node.data.get({ clsId: 'things' }), 'InvalidArgument'],
     ['an id with a space', () => node.data.get(at('a b')), 'InvalidArgument'],
     ['an id of 161 bytes', () => node.data.get(at('x'.repeat(161))), 'InvalidArgument'],
@@ -207,5 +202,5 @@ it('Capabilities and Stats tell what there is', async () => {
   const { shards } = await node.data.stats({});
   expect(shards.filter(({ collection }) => collection === 'things')).toHaveLength(4);
   expect(shards.find(({ collection }) => collection === 'volatile')).toMatchObject({ partitionId: 0, count: 1 });
-  expect(shards.some(({ collection }) => collection === 'agreed')).toBe(false);
+  expect(shards.some(({ collection }) => collection === 'agreed')).toBe(true);
 });

@@ -4,6 +4,7 @@ import type { Clock, Timer, Timers } from '@oaas/commons/time';
 import type { Mesh } from '../mesh/index.ts';
 import {
   alarmOf,
+  isMerging,
   type MetaGroup,
   type ShardLoad,
   type ShardRecord,
@@ -268,18 +269,22 @@ export class TaskCoordinator {
     const { meta, shards, leaderOf } = this.#options;
     const record = meta.state.shards.get(move.shard);
     if (record === undefined) return undefined;
-    let leader: number | undefined = leaderOf(move.shard);
+    const merges = isMerging(record);
+    let leader: number | undefined = merges ? this.#sourceOf(record, move) : leaderOf(move.shard);
     try {
       if (leader === 0) throw new Error('nobody leads');
       running.seen = await shards.ask(leader, { do: 'observe', shard: move.shard });
+      // What it knows is about other replicas than those that are recorded now.
+      if (merges && running.seen?.epoch !== record.epoch) throw new Error('it follows another record');
     } catch {
       leader = undefined;
+      if (merges) running.seen = undefined;
     }
     const { seen } = running;
     const recordedVoters = record.replicas.filter(({ role }) => role === 'voter').map(({ member }) => member);
     return {
       // A basic shard of one replica is a consensus group of one.
-      type: record.type === 'mst' ? 'mst' : 'raft',
+      type: merges ? record.type : 'raft',
       isOurs: record.change?.task === task.id && record.change.move === index,
       recorded: record.replicas,
       preferredLeader: record.preferredLeader,
@@ -293,6 +298,15 @@ export class TaskCoordinator {
       progress: new Map((seen?.progress ?? []).map(({ member, ...progress }) => [member, progress])),
       bytes: seen?.bytes ?? move.bytes,
     };
+  }
+
+  /** Who is asked about replicas that merge: one that stays, if one can be reached; 0 for none. */
+  #sourceOf({ replicas }: ShardRecord, { from, to }: TaskMove): number {
+    const { mesh } = this.#options;
+    const up = replicas.filter(({ member }) => member === mesh.self.number || mesh.isUp(member));
+    const voters = up.filter(({ role }) => role === 'voter').map(({ member }) => member);
+    const staying = voters.filter((member) => member !== from);
+    return staying.find((member) => member !== to) ?? staying[0] ?? voters[0] ?? 0;
   }
 
   #members(): Map<number, ObservedMember> {

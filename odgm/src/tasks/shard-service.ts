@@ -1,7 +1,7 @@
 import { oaasError } from '@oaas/commons/errors';
 import { channels, type Mesh } from '../mesh/index.ts';
 import type { GroupStatus, MemberChange, RaftGroup } from '../replication/index.ts';
-import type { ShardHandle } from '../shard/index.ts';
+import { EventualShard, type ShardHandle } from '../shard/index.ts';
 import type { RaftChange } from './types.ts';
 
 /** What the coordinator of tasks asks of a replica. Travels as JSON: these are few. */
@@ -33,7 +33,12 @@ export interface ShardObservation {
     readonly active: boolean;
   }[];
   readonly bytes: number;
+  /** Of replicas that merge: epoch of the shard's record that the answering one follows. */
+  readonly epoch?: number | undefined;
 }
+
+/** What a replica lacks of which nothing is known but that it is not the same. */
+const unknownLag = 1e9;
 
 /** Replicas that a node has, for the coordinator. */
 export interface LocalShards {
@@ -62,7 +67,7 @@ export class ShardService {
   }
 
   /**
-   * Asks the member that leads the shard. Rejects with `NoLeader` when it does not lead, `Unavailable`, and as changes
+   * Asks the member that leads the shard, or any that has a replica that merges. Rejects with `NoLeader` when it does not lead, `Unavailable`, and as changes
    * of the group do.
    */
   async ask(member: number, request: ShardRequest): Promise<ShardObservation | undefined> {
@@ -74,6 +79,8 @@ export class ShardService {
   }
 
   async #here(request: ShardRequest): Promise<ShardObservation | undefined> {
+    const handle = this.#local.handle(request.shard);
+    if (handle instanceof EventualShard) return this.#observeMerging(handle, request);
     const found = this.#local.group(request.shard);
     if (found === undefined || !found.group.isLeader) {
       const leader = found?.group.leader ?? 0;
@@ -93,6 +100,23 @@ export class ShardService {
         await group.transferLeadership(request.to);
         return undefined;
     }
+  }
+
+  #observeMerging(shard: EventualShard, request: ShardRequest): ShardObservation {
+    if (request.do !== 'observe') throw oaasError('InvalidArgument', 'replicas that merge have no such change');
+    const { epoch, replicas } = shard.membership;
+    const of = (role: 'voter' | 'learner'): number[] =>
+      replicas.filter((replica) => replica.role === role).map(({ member }) => member);
+    return {
+      ...{ leader: this.#mesh.self.number, term: 0, voters: of('voter'), learners: of('learner') },
+      ...{ votersOutgoing: [], learnersNext: [], epoch },
+      progress: shard.members.map((member) => ({
+        member,
+        lag: shard.isComplete && shard.isSyncedWith(member) ? 0 : unknownLag,
+        ...{ needsSnapshot: false, received: 0, active: this.#mesh.isUp(member) },
+      })),
+      bytes: shard.counters.bytes,
+    };
   }
 
   #observe(shard: number, status: GroupStatus, sentBytes: (to: number) => number): ShardObservation {

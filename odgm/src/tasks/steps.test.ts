@@ -218,12 +218,20 @@ describe('a replacement in an eventual shard', () => {
       learners: recorded.filter(({ role }) => role === 'learner').map(({ member }) => member),
     });
 
-  it('adds a learner, waits until it has everything, and swaps it for the leaving one in one write', () => {
+  it('adds a learner, waits until it has everything, and lets the other one go when that has given everything', () => {
     const before = eventual([1, 2, 3].map(voter));
     expect(ask(before).step).toMatchObject({ do: 'record', replicas: [voter(1), voter(2), voter(3), learner(4)] });
     const added = eventual([voter(1), voter(2), voter(3), learner(4)]);
     expect(ask(added).step).toEqual({ do: 'wait', for: 'catch-up' });
-    expect(ask(added, { memory: caughtUp }).step).toMatchObject({ replicas: [voter(1), voter(2), voter(4)] });
+    // The leaving one takes no more writes, and goes when the others have all of it.
+    const swapped = { replicas: [voter(1), voter(2), voter(4), learner(3)] };
+    expect(ask(added, { memory: caughtUp }).step).toMatchObject(swapped);
+    const leaving = eventual([voter(1), voter(2), voter(4), learner(3)]);
+    const behind = { ...leaving, progress: new Map([...leaving.progress, [3, progress({ lag: 1e9 })]]) };
+    expect(ask(behind).step).toEqual({ do: 'wait', for: 'catch-up' });
+    expect(ask(leaving).step).toMatchObject({ replicas: [voter(1), voter(2), voter(4)] });
+    const silent = { ...behind, progress: new Map([...leaving.progress, [3, progress({ lag: 1e9, active: false })]]) };
+    expect(ask(silent).step).toMatchObject({ replicas: [voter(1), voter(2), voter(4)] });
     expect(ask(eventual([voter(1), voter(2), voter(4)])).step).toMatchObject({ outcome: 'done' });
     expect(ask(added, { cancelling: true }).step).toMatchObject({ do: 'record', replicas: [1, 2, 3].map(voter) });
     expect(ask(before, { cancelling: true }).step).toMatchObject({ outcome: 'cancelled' });
@@ -233,7 +241,9 @@ describe('a replacement in an eventual shard', () => {
     const two = { ...eventual([voter(1), voter(2)]), wanted: 1 };
     const alone = { ...two, progress: new Map([[2, progress()]]) };
     expect(ask(alone, { move: { kind: 'replica', from: 2 } }).step).toEqual({ do: 'wait', for: 'quorum' });
-    expect(ask(two, { move: { kind: 'replica', from: 2 } }).step).toMatchObject({ replicas: [voter(1)] });
+    expect(ask(two, { move: { kind: 'replica', from: 2 } }).step).toMatchObject({ replicas: [voter(1), learner(2)] });
+    const left = { ...eventual([voter(1), learner(2)]), wanted: 1 };
+    expect(ask(left, { move: { kind: 'replica', from: 2 } }).step).toMatchObject({ replicas: [voter(1)] });
   });
 });
 

@@ -232,7 +232,7 @@ describe('the shards', () => {
       { member: 1, match: 5000, state: 'leader', active: true },
       { member: 2, match: 10, state: 'replicate', active: true },
       { member: 3, match: 0, state: 'snapshot', active: true },
-    ];
+    ].map((one) => ({ ...one, lag: 0, staleMs: -1 }));
     const leading = shardReport(2, { group: group({ role: 'leader', progress }) });
     const members = [
       view(1, {}, { collections: [{ ...report(1).collections[0]!, shards: [shardReport(1), leading] }] }),

@@ -192,6 +192,11 @@ export class EventualShard implements ShardHandle, EventualReplica {
     return [...this.#peers.keys()];
   }
 
+  /** The replicas that it knows of. */
+  get membership(): Membership {
+    return this.#membership;
+  }
+
   get location(): ShardLocation {
     return this.#location;
   }

@@ -108,7 +108,7 @@ export interface StorageProblem {
 
 /** A consensus group as one of its replicas sees it. */
 export interface GroupReport {
-  /** leader, candidate, follower, learner; empty for a shard without consensus. */
+  /** leader, candidate, follower, learner, replica (one of several that merge); empty for a shard without consensus. */
   role: string;
   /** Number of the leading member; 0 when none is known. */
   leader: number;
@@ -128,9 +128,13 @@ export interface GroupReport {
 export interface ReplicaProgress {
   member: number;
   match: number;
-  /** probe, replicate or snapshot. */
+  /** probe, replicate or snapshot; synced or behind of replicas that merge. */
   state: string;
   active: boolean;
+  /** Entries that it lacks, as far as is known. */
+  lag: number;
+  /** Milliseconds since the two replicas last had the same; -1 when that is not known. */
+  staleMs: number;
 }
 
 export interface CollectionReport {
@@ -1354,7 +1358,7 @@ export const GroupReport: MessageFns<GroupReport> = {
 };
 
 function createBaseReplicaProgress(): ReplicaProgress {
-  return { member: 0, match: 0, state: "", active: false };
+  return { member: 0, match: 0, state: "", active: false, lag: 0, staleMs: 0 };
 }
 
 export const ReplicaProgress: MessageFns<ReplicaProgress> = {
@@ -1370,6 +1374,12 @@ export const ReplicaProgress: MessageFns<ReplicaProgress> = {
     }
     if (message.active !== false) {
       writer.uint32(32).bool(message.active);
+    }
+    if (message.lag !== 0) {
+      writer.uint32(40).uint64(message.lag);
+    }
+    if (message.staleMs !== 0) {
+      writer.uint32(48).int64(message.staleMs);
     }
     return writer;
   },
@@ -1419,6 +1429,22 @@ export const ReplicaProgress: MessageFns<ReplicaProgress> = {
             message.active = reader.bool();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.lag = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.staleMs = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1440,6 +1466,8 @@ export const ReplicaProgress: MessageFns<ReplicaProgress> = {
     message.match = object.match ?? 0;
     message.state = object.state ?? "";
     message.active = object.active ?? false;
+    message.lag = object.lag ?? 0;
+    message.staleMs = object.staleMs ?? 0;
     return message;
   },
 };

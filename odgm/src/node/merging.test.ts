@@ -1,0 +1,169 @@
+import { type TempDir, eventually, tempDir } from '@oaas/commons/testkit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { freePorts, type RunningNode, startGrid, startNode } from '../../testkit/index.ts';
+
+/** Collections whose replicas all take writes and merge, on real nodes. */
+let directory: TempDir;
+const running: { stop(): Promise<void> }[] = [];
+
+beforeEach(async () => {
+  directory = await tempDir();
+});
+afterEach(async () => {
+  await Promise.allSettled(running.splice(0).map((one) => one.stop()));
+  await directory.remove();
+});
+
+interface Distribution {
+  readonly shards: {
+    partition: number;
+    type: string;
+    leader: string;
+    state: string;
+    objects: number;
+    replicas: { node: string; role: string; state: string; lag: number }[];
+  }[];
+}
+
+async function json<T>(node: RunningNode, path: string, method = 'GET'): Promise<T> {
+  return (await (await fetch(node.admin + path, { method })).json()) as T;
+}
+
+const own = { metadata: { 'x-oaas-hop': '1' } };
+const value = (text: string) => ({ data: Buffer.from(text) });
+
+/** What this node's own replica has, without asking others. */
+async function ownValue(node: RunningNode, partitionId: number, objectId: string, key: string): Promise<string> {
+  const { value: found } = await node.data.getValue({ clsId: 'c', partitionId, objectId, key }, own);
+  return found?.data.toString() ?? '';
+}
+
+describe.each(['basic', 'mst'])('a collection of type %s with three replicas', (shardType) => {
+  const collections = [{ name: 'c', shardType, partitionCount: 2, replicaCount: 3 }];
+  const ids = ['n1', 'n2', 'n3'];
+
+  it('takes writes on every node, and all end with the same objects', async () => {
+    const grid = await startGrid({ dataDir: directory.path, ids, collections });
+    running.push(grid);
+    for (const [i, node] of grid.nodes.entries()) {
+      const objectId = `o${String(i)}`;
+      await node.data.set(
+        { clsId: 'c', partitionId: i % 2, objectId, object: { entries: { k: value(node.id) } } },
+        own,
+      );
+    }
+    for (const node of grid.nodes) {
+      for (const [i, { id }] of grid.nodes.entries()) {
+        await eventually(async () => (await ownValue(node, i % 2, `o${String(i)}`, 'k')) === id);
+      }
+    }
+    await grid.nodes[0]!.data.delete({ clsId: 'c', partitionId: 0, objectId: 'o0' }, own);
+    await eventually(async () => (await ownValue(grid.nodes[2]!, 0, 'o0', 'k')) === '');
+    const batch = { clsId: 'c', partitionId: 1, objectId: 'o1', values: { k: value('x') }, expectedObjectVersion: 7 };
+    await expect(grid.nodes[0]!.data.batchSetValues(batch, own)).rejects.toMatchObject({
+      code: 'VersionConflict',
+      details: { currentVersion: 1 },
+    });
+    const view = await eventually(async () => {
+      const { shards } = await json<Distribution>(grid.nodes[1]!, '/admin/shards/distribution');
+      return (
+        shards.every(({ state, replicas }) => state === 'ready' && replicas.every(({ lag }) => lag === 0)) && shards
+      );
+    });
+    expect(view).toHaveLength(2);
+    for (const shard of view) {
+      expect(shard).toMatchObject({ type: shardType, leader: '' });
+      expect(shard.replicas.map(({ role, state }) => [role, state])).toEqual(Array(3).fill(['replica', 'ready']));
+    }
+  });
+
+  it('goes on with one node of three, and the others have what they missed when they come back', async () => {
+    const ports = await freePorts(3);
+    const members = ids.map((id, i) => `${id}=127.0.0.1:${String(ports[i])}`);
+    const start = async (i: number): Promise<RunningNode> => {
+      const id = ids[i]!;
+      const node = await startNode({
+        id,
+        members,
+        collections,
+        grpcPort: ports[i]!,
+        dataDir: `${directory.path}/${id}`,
+      });
+      running.push(node);
+      return node;
+    };
+    const [first, second, third] = (await Promise.all([0, 1, 2].map(start))) as [RunningNode, RunningNode, RunningNode];
+    await first.data.set({ clsId: 'c', objectId: 'a', object: { entries: { k: value('1'), gone: value('x') } } });
+    await eventually(async () => (await ownValue(third, 0, 'a', 'gone')) === 'x');
+    await Promise.all([second.stop(), third.stop()]);
+    await first.data.setValue({ clsId: 'c', objectId: 'a', key: 'k', value: value('2') });
+    await first.data.deleteValue({ clsId: 'c', objectId: 'a', key: 'gone' });
+    const back = await Promise.all([start(1), start(2)]);
+    for (const node of back) {
+      await eventually(async () => (await ownValue(node, 0, 'a', 'k')) === '2', { timeoutMs: 15_000 });
+      await eventually(async () => (await ownValue(node, 0, 'a', 'gone')) === '', { timeoutMs: 15_000 });
+      expect((await node.data.get({ clsId: 'c', objectId: 'a' }, own)).obj?.metadata?.version).toBe(3);
+    }
+  });
+
+  it('moves replicas to a node that joins and off one that is drained, with all that clients write meanwhile', async () => {
+    const grid = await startGrid({ dataDir: directory.path, ids, collections });
+    running.push(grid);
+    const first = grid.nodes[0]!;
+    const [port] = (await freePorts(1)) as [number];
+    const joined = await startNode({
+      id: 'n4',
+      members: [...grid.members, `n4=127.0.0.1:${String(port)}`],
+      dataDir: `${directory.path}/n4`,
+      grpcPort: port,
+      collections,
+    });
+    running.push(joined);
+    let written = 0;
+    let failed: unknown;
+    const stop = new AbortController();
+    const writing = (async () => {
+      while (!stop.signal.aborted) {
+        const to = grid.nodes[written % 3]!;
+        const objectId = `w${String(written)}`;
+        try {
+          await to.data.set({
+            clsId: 'c',
+            partitionId: written % 2,
+            objectId,
+            object: { entries: { k: value(objectId) } },
+          });
+          written += 1;
+        } catch (error) {
+          failed = error;
+          return;
+        }
+      }
+    })();
+    // A member that is draining is emptied by itself; whoever asks for it may come second.
+    await json(first, '/admin/members/n3/drain', 'POST');
+    const shards = await eventually(
+      async () => {
+        const view = await json<Distribution>(first, '/admin/shards/distribution');
+        return (
+          view.shards.every(
+            ({ state, replicas }) =>
+              state === 'ready' &&
+              replicas.length === 3 &&
+              replicas.every(({ node, role }) => node !== 'n3' && role === 'replica'),
+          ) && view.shards
+        );
+      },
+      { timeoutMs: 30_000 },
+    );
+    expect(shards).toHaveLength(2);
+    stop.abort();
+    await writing;
+    expect(failed).toBeUndefined();
+    expect(written).toBeGreaterThan(10);
+    for (let i = 0; i < written; i++) {
+      const id = `w${String(i)}`;
+      await eventually(async () => (await ownValue(joined, i % 2, id, 'k')) === id);
+    }
+  });
+});
