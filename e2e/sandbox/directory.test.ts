@@ -55,11 +55,32 @@ describe('the directory of a sandbox', () => {
     await expect(openDirectory(dir, keep)).rejects.toThrow(/another version \(format 99\)/);
   });
 
-  it('with a damaged mark is refused in one line', async () => {
+  it('with a damaged mark is refused in one line, and --fresh does not touch it either', async () => {
     await mkdir(dir);
     await writeFile(join(dir, 'sandbox.json'), '{"for');
     await expect(openDirectory(dir, keep)).rejects.toMatchObject({ code: 'StorageCorrupt' });
+    await expect(openDirectory(dir, anew)).rejects.toThrow(/sandbox\.json is damaged: nothing was changed/);
+    expect(await readdir(dir)).toEqual(['sandbox.json']);
   });
+
+  it('with damaged secrets is refused, and begun anew by --fresh', async () => {
+    await (await openDirectory(dir, keep)).release();
+    await writeFile(join(dir, 'secrets.json'), '{"adm');
+    await expect(openDirectory(dir, keep)).rejects.toMatchObject({ code: 'StorageCorrupt' });
+    await (await openDirectory(dir, anew)).release();
+  });
+
+  it('is made with the folders above it', async () => {
+    await (await openDirectory(join(dir, 'a', 'b'), keep)).release();
+    expect((await stat(join(dir, 'a', 'b'))).mode & 0o777).toBe(0o700);
+  });
+
+  it.skipIf(process.platform !== 'linux')(
+    'that the system does not make is refused (Linux has such folders)',
+    async () => {
+      await expect(openDirectory('/proc/sandbox/box', keep)).rejects.toThrow(/cannot be made/);
+    },
+  );
 
   it('that another sandbox runs on is refused with the id of its process', async () => {
     const first = await openDirectory(dir, keep);

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { access, mkdir, readdir, readFile, rm, statfs, unlink, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { oaasError, toOaasError } from '@oaas/commons/errors';
 import { processStart } from './orphans.ts';
 
@@ -38,9 +38,9 @@ export interface SandboxDirectory {
 export async function openDirectory(dir: string, options: { readonly fresh: boolean }): Promise<SandboxDirectory> {
   const path = resolve(dir);
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
-    await access(path, constants.R_OK | constants.W_OK | constants.X_OK);
+    await makeFolder(path);
     await checkMark(path);
+    await access(path, constants.R_OK | constants.W_OK | constants.X_OK);
     await checkSpace(path);
     await takeLock(path);
   } catch (error) {
@@ -57,6 +57,20 @@ export async function openDirectory(dir: string, options: { readonly fresh: bool
   }
 }
 
+/** As mkdir with `recursive`, which tries for ever where the system says ENOENT in a folder that is there, as in /proc. */
+async function makeFolder(path: string): Promise<void> {
+  const make = (): Promise<void> => mkdir(path, { mode: 0o700 });
+  try {
+    await make();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeFolder(dirname(path));
+    await make();
+  }
+}
+
 async function checkMark(path: string): Promise<void> {
   const entries = await readdir(path);
   if (entries.length === 0) return;
@@ -65,7 +79,17 @@ async function checkMark(path: string): Promise<void> {
       remedy: 'Name an empty or a new folder with --dir.',
     });
   }
-  const found: unknown = JSON.parse(await readFile(join(path, markFile), 'utf8'));
+  const mark = await readFile(join(path, markFile), 'utf8');
+  let found: unknown;
+  try {
+    found = JSON.parse(mark);
+  } catch (cause) {
+    // Not sure enough that it is a sandbox to empty it, even with --fresh.
+    throw oaasError('StorageCorrupt', `${join(path, markFile)} is damaged: nothing was changed.`, {
+      remedy: 'Name another folder with --dir, or remove this one.',
+      cause,
+    });
+  }
   const version = (found as { format?: unknown } | null)?.format;
   if (version === format) return;
   throw oaasError(
@@ -144,7 +168,13 @@ function named(error: unknown, path: string): unknown {
       cause: error,
     });
   }
-  if (code === 'ENOTDIR' || code === 'EEXIST') {
+  if (code === 'ENOENT') {
+    return oaasError('InvalidArgument', `${path} cannot be made.`, {
+      remedy: 'Name another folder with --dir.',
+      cause: error,
+    });
+  }
+  if (code === 'ENOTDIR') {
     return oaasError('InvalidArgument', `${path} is not a folder.`, {
       remedy: 'Name another one with --dir.',
       cause: error,
