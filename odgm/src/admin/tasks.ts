@@ -1,4 +1,4 @@
-import { oaasError } from '@oaas/commons/errors';
+import { oaasError, toOaasError } from '@oaas/commons/errors';
 import { type CancelSignal, type Clock, sleep, type Timers, toRfc3339 } from '@oaas/commons/time';
 import type { admin } from '@oaas/proto';
 import {
@@ -35,6 +35,8 @@ const pageMax = 200;
 const watchMs = 250;
 /** Moves of one task that are listed. */
 const movesShown = 1000;
+/** Plans that are made for one start, while the topology changes under them. */
+const triesMax = 5;
 
 /** Long actions, as administrators plan, start, watch and stop them. Any node answers. */
 export class Tasks {
@@ -66,24 +68,29 @@ export class Tasks {
       }
     }
     const throttle = this.#throttleOf(ask.options);
-    if (wish.kind === 'drain' && wish.member !== undefined) {
-      await meta.propose({ type: 'setMemberState', member: wish.member, state: 'draining' });
+    for (let tries = 1; ; tries++) {
+      const planned = await this.#planned(wish);
+      try {
+        const { id = 0 } = await meta.propose({
+          type: 'createTask',
+          kind: wish.kind,
+          collection: wish.collection,
+          member: wish.member,
+          actor,
+          moves: planned.moves,
+          topologyEpoch: planned.topologyEpoch,
+          throttle,
+          options: ask.options,
+          start: true,
+          message: planned.moves.length === 0 ? `nothing to do: ${planned.reason}` : 'running',
+        });
+        return await this.#untilSeen(id);
+      } catch (thrown) {
+        // Something else changed between plan and start. Nobody has looked at this plan yet: another will do.
+        const isStale = toOaasError(thrown).details?.['code'] === 'PlanStale';
+        if (!isStale || ask.planId !== '' || tries === triesMax) throw thrown;
+      }
     }
-    const planned = await this.#planned(wish);
-    const { id = 0 } = await meta.propose({
-      type: 'createTask',
-      kind: wish.kind,
-      collection: wish.collection,
-      member: wish.member,
-      actor,
-      moves: planned.moves,
-      topologyEpoch: planned.topologyEpoch,
-      throttle,
-      options: ask.options,
-      start: true,
-      message: planned.moves.length === 0 ? `nothing to do: ${planned.reason}` : 'running',
-    });
-    return this.#untilSeen(id);
   }
 
   /** Changes the throttle of a task under way. */
@@ -99,9 +106,6 @@ export class Tasks {
     const meta = this.#meta();
     const task = this.#record(taskId);
     await meta.propose({ type: 'cancelTask', task: task.id, actor });
-    if (task.kind === 'drain' && task.member !== undefined) {
-      await meta.propose({ type: 'setMemberState', member: task.member, state: 'up' });
-    }
     return this.#untilSeen(task.id);
   }
 

@@ -1,5 +1,6 @@
 import { invalidThrottle } from './apply-checks.ts';
 import type { ApplyResult, Command, Refusal } from './commands.ts';
+import { setMemberState } from './apply-members.ts';
 import { accepted, refused, unchanged } from './result.ts';
 import type { ClusterRecord, MetaState, TaskMove, TaskRecord } from './types.ts';
 
@@ -62,7 +63,20 @@ export function createTask(state: MetaState, cluster: ClusterRecord, command: Of
     message,
     findings: [],
   });
+  if (command.start) takeFromService(state, cluster, kind, member, at);
   return accepted({ id });
+}
+
+/** A drain and the state of its member begin at once: with a moment in between, the state alone would ask for a drain. */
+function takeFromService(
+  state: MetaState,
+  cluster: ClusterRecord,
+  kind: TaskRecord['kind'],
+  member: number | undefined,
+  at: number,
+): void {
+  if (kind !== 'drain' || member === undefined || state.members.get(member)?.state !== 'up') return;
+  setMemberState(state, cluster, { type: 'setMemberState', member, state: 'draining', at });
 }
 
 export function startTask(state: MetaState, cluster: ClusterRecord, command: Of<'startTask'>): ApplyResult {
@@ -74,11 +88,12 @@ export function startTask(state: MetaState, cluster: ClusterRecord, command: Of<
     return refused('PlanStale', `the topology changed since task ${task.id} was planned: plan again`, cluster.epoch);
   }
   Object.assign(task, { state: 'running', startedAt: command.at, updatedAt: command.at });
+  takeFromService(state, cluster, task.kind, task.member, command.at);
   return accepted({ id: task.id });
 }
 
 /** A planned task ends at once. A running one first ends the moves that are under way. */
-export function cancelTask(state: MetaState, command: Of<'cancelTask'>): ApplyResult {
+export function cancelTask(state: MetaState, cluster: ClusterRecord, command: Of<'cancelTask'>): ApplyResult {
   const task = state.tasks.get(command.task);
   if (task === undefined) return unknownTask(command.task);
   if (task.state === 'cancelling') return unchanged({ id: task.id });
@@ -87,6 +102,10 @@ export function cancelTask(state: MetaState, command: Of<'cancelTask'>): ApplyRe
   task.updatedAt = command.at;
   if (task.state === 'planned') end(state, task, 'cancelled', command.at);
   else task.state = 'cancelling';
+  const { member } = task;
+  if (task.kind === 'drain' && member !== undefined && state.members.get(member)?.state === 'draining') {
+    setMemberState(state, cluster, { type: 'setMemberState', member, state: 'up', at: command.at });
+  }
   return accepted({ id: task.id });
 }
 

@@ -57,7 +57,7 @@ function applyCommand(state: MetaState, command: Command): ApplyResult {
     case 'startTask':
       return startTask(state, cluster, command);
     case 'cancelTask':
-      return cancelTask(state, command);
+      return cancelTask(state, cluster, command);
     case 'setTaskThrottle':
       return setTaskThrottle(state, command);
     case 'claimTask':

@@ -345,6 +345,13 @@ describe('a task', () => {
     expect(state.tasks.get(id)).toMatchObject({ state: 'cancelled', movesSkipped: 2, bytesDone: 30 });
   });
 
+  it('that drains takes its member from service in the same step, and gives it back when it is cancelled', () => {
+    const { id } = accept(task([replacing(shard, 1, 4)], { kind: 'drain', member: 1, start: true }));
+    expect(state.members.get(1)?.state).toBe('draining');
+    accept({ type: 'cancelTask', task: id ?? 0, actor: 'ada' });
+    expect(state.members.get(1)?.state).toBe('up');
+  });
+
   it('lets a move wait for another turn, keeps what was copied, and changes its throttle meanwhile', () => {
     const id = accept(task([replacing(shard, 1, 4)])).id ?? 0;
     accept({ type: 'claimTask', task: id, member: 1, term: 1 });
