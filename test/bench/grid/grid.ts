@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { hasH2load } from '../edge/h2load.ts';
 import { failover } from './failover.ts';
+import { rebalance } from './rebalance.ts';
+import { hasRedis, redis } from './redis.ts';
 import { idleShards } from './shards.ts';
 import { type Figure, throughput } from './throughput.ts';
 
-const parts = ['throughput', 'failover', 'shards'] as const;
+const parts = ['throughput', 'redis', 'failover', 'rebalance', 'shards'] as const;
 type Part = (typeof parts)[number];
 
 export interface GridPlan {
@@ -48,17 +50,22 @@ export async function runGridBench(args: readonly string[]): Promise<boolean> {
   const part = async (name: Part, run: () => Promise<Figure[]>): Promise<void> => {
     if (!wanted.has(name)) return;
     console.error(`measuring: ${name}`);
-    figures.push(...(await run()));
+    const measured = await run();
+    // At once: a part that fails later takes nothing away.
+    print(measured);
+    figures.push(...measured);
   };
   try {
     if (await hasH2load()) await part('throughput', () => throughput(plan));
     else console.log('SKIPPED: throughput, since h2load (nghttp2-client) is not on PATH.');
+    if (await hasRedis()) await part('redis', () => redis(plan));
+    else console.log('SKIPPED: redis beside it, since redis-server is not on PATH.');
     await part('failover', () => failover(plan));
+    await part('rebalance', () => rebalance(plan));
     if (process.platform === 'linux') await part('shards', () => idleShards(plan));
   } finally {
     rmSync(plan.dir, { recursive: true, force: true });
   }
-  print(figures);
   return figures.every(({ bar }) => bar?.met !== false);
 }
 

@@ -118,7 +118,7 @@ async function until(isTrue: () => boolean, timeoutMs: number, child: ChildProce
   }
 }
 
-function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+export function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   return new Promise((resolve) => {
     if (child.exitCode !== null || child.signalCode !== null) {
       resolve();
