@@ -63,18 +63,18 @@ export function planTask(
   }
   if (kind === 'consistency-check') return checkPlan(state, loads, wish, cluster.epoch);
   const rebuilding = kind === 'repair' ? rebuilds(state, loads, wish) : [];
-  const plan = planPlacement(
-    placementSnapshot(
-      kind === 'drain' ? draining(state, member) : state,
-      loads,
-      {
-        kind: planKinds[kind],
-        collections: collection === '' ? undefined : [collection],
-        members: member === undefined ? undefined : [member],
-      },
-      now,
-    ),
+  const snapshot = placementSnapshot(
+    kind === 'drain' ? draining(state, member) : state,
+    loads,
+    {
+      kind: planKinds[kind],
+      collections: collection === '' ? undefined : [collection],
+      members: member === undefined ? undefined : [member],
+    },
+    now,
   );
+  // A shard that was never placed has nobody to move it from: it gets all its first replicas at once, by no task.
+  const plan = planPlacement({ ...snapshot, shards: snapshot.shards.filter(({ replicas }) => replicas.length > 0) });
   // What goes to another member need not be made anew where it is.
   const moved = new Set(plan.moves.map(({ shard }) => shard));
   const rebuilt = rebuilding.filter(({ shard }) => !moved.has(shard));
