@@ -16,13 +16,19 @@ export class Ambush {
   readonly #cluster: Cluster;
   readonly #random: Random;
   readonly #commits = new WeakMap<RaftGroup, { commit: number; leads: boolean }>();
+  /** Where the group's leader began. */
+  readonly #began = new WeakMap<RaftGroup, { readonly term: number; readonly commit: number }>();
+  /** Term in which the group's leader was struck for what it had counted. */
+  readonly #struck = new WeakMap<RaftGroup, number>();
   #notBefore = 0;
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
     this.#random = cluster.world.randomOf('ambush');
     cluster.world.always(() => {
-      if (this.isActive && cluster.world.now >= this.#notBefore) this.#look();
+      if (!this.isActive) return;
+      if (cluster.world.now >= this.#notBefore) this.#look();
+      this.#lookForCounted();
     });
   }
 
@@ -40,6 +46,51 @@ export class Ambush {
         return;
       }
     }
+  }
+
+  /**
+   * A new leader has brought entries of an earlier term to a majority, and none of its own: they are not committed, for
+   * whoever has a later term in its log can still win an election and replace them (Figure 8 of the Raft paper). It gets
+   * the chance.
+   */
+  #lookForCounted(): void {
+    const { running, network, world } = this.#cluster;
+    for (const [member, { host }] of running) {
+      for (const group of host.groups()) {
+        const { view } = group;
+        const { voters, votersOutgoing } = group.confState;
+        if (view.role !== 'leader') continue;
+        const began = this.#began.get(group);
+        if (began?.term !== view.term) {
+          this.#began.set(group, { term: view.term, commit: view.commit });
+          continue;
+        }
+        const commitTerm = view.termAt(view.commit);
+        if (votersOutgoing.length > 0 || commitTerm === view.term || this.#struck.get(group) === view.term) continue;
+        const { progress } = group.status();
+        const matches = voters.map((voter) => progress.find((one) => one.member === voter)?.match ?? 0);
+        const counted = matches.sort((a, b) => b - a)[Math.floor(voters.length / 2)] ?? 0;
+        const term = view.termAt(counted);
+        if (counted <= began.commit || typeof term !== 'number' || term >= view.term) continue;
+        const rival = voters.find((voter) => voter !== member && this.#lastTermOf(voter, group.group) > term);
+        if (rival === undefined) continue;
+        this.#struck.set(group, view.term);
+        this.strikes += 1;
+        const leader = this.#cluster.nodeOf(member).id;
+        const rest = this.#cluster.nodes.map(({ id }) => id).filter((id) => id !== leader);
+        this.#cluster.note(`ambush on ${leader}, for ${this.#cluster.nodeOf(rival).id}`);
+        world.after(0, () => {
+          network.partition([[leader], rest]);
+          world.after(1000 + this.#random.next() * 3000, () => network.heal());
+        });
+      }
+    }
+  }
+
+  #lastTermOf(member: number, group: number): number {
+    const view = this.#cluster.running.get(member)?.host.group(group)?.view;
+    const term = view?.termAt(view.lastIndex);
+    return typeof term === 'number' ? term : 0;
   }
 
   /** Commits are counted differently while members change. */

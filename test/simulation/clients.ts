@@ -1,40 +1,60 @@
 import { type OaasError, toOaasError } from '@oaas/commons/errors';
-import { type Random, sleep } from '@oaas/commons/time';
+import { type Random, sleep, type Timers } from '@oaas/commons/time';
 import type { Mutation, RaftShard } from '@oaas/odgm/shard';
-import { History, type ObjectInput, type ObjectOutput, type Recorded } from '@oaas/odgm/testkit/sim';
-import { type Cluster, silence } from './cluster.ts';
+import {
+  describeVerdict,
+  History,
+  type ObjectInput,
+  objectModel,
+  type ObjectOutput,
+  type Recorded,
+  type SimWorld,
+} from '@oaas/odgm/testkit/sim';
 
-const timeoutMs = 3000;
+/** A call that hears nothing for so long is given up. */
+export const callMs = 3000;
+
+/** A call that got no answer in time: it may have been made, or not. */
+export const silence = Symbol('silence');
+/** Whoever was asked has no such shard: nothing was done. */
+export const elsewhere = Symbol('elsewhere');
+
+/** What clients ask: it knows whom to ask, and rejects with what it hears. */
+export interface Target {
+  readonly world: SimWorld;
+  readonly timers: Timers;
+  readonly plan: { readonly clients: number; readonly keys: number; readonly thinkMs: number };
+  note(line: string): void;
+  ask(key: string, input: ObjectInput): Promise<ObjectOutput | typeof silence | typeof elsewhere>;
+}
 
 /** Clients that read, write, compare and set, and delete a few objects, and note what they asked and what they heard. */
 export class Clients {
   readonly history = new History<ObjectInput, ObjectOutput>();
   /** Operations with a known outcome. */
   done = 0;
-  readonly #cluster: Cluster;
+  readonly #target: Target;
   readonly #random: Random;
-  /** Whom to ask about a shard: the last leader that was heard of. */
-  readonly #leaders = new Map<number, number>();
   /** The last version that some client saw. */
   readonly #versions = new Map<string, number>();
   #isStopped = false;
   #active = 0;
   #values = 0;
 
-  constructor(cluster: Cluster) {
-    this.#cluster = cluster;
-    this.#random = cluster.world.randomOf('clients');
+  constructor(target: Target) {
+    this.#target = target;
+    this.#random = target.world.randomOf('clients');
   }
 
   get keys(): readonly string[] {
-    return Array.from({ length: this.#cluster.plan.keys }, (_, i) => `k${String(i)}`);
+    return Array.from({ length: this.#target.plan.keys }, (_, i) => `k${String(i)}`);
   }
 
   start(): void {
     this.#isStopped = false;
-    for (let i = 0; i < this.#cluster.plan.clients; i += 1) {
+    for (let i = 0; i < this.#target.plan.clients; i += 1) {
       this.#loop(`c${String(i)}`).catch((error: unknown) => {
-        this.#cluster.world.fail(error);
+        this.#target.world.fail(error);
       });
     }
   }
@@ -42,11 +62,40 @@ export class Clients {
   /** Resolves when every client has heard the end of its last operation, or has given it up. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    await this.#cluster.world.until(() => this.#active === 0, 10 * timeoutMs);
+    await this.#target.world.until(() => this.#active === 0, 10 * callMs);
+  }
+
+  /** Every key can be written and read, which also shows what became of all that was written before. Rejects if not. */
+  async demandProgress(withinMs: number): Promise<void> {
+    const { world, timers } = this.#target;
+    const end = world.now + withinMs;
+    let left = this.keys.length;
+    const demand = async (key: string): Promise<void> => {
+      const inputs = [
+        { type: 'get' as const },
+        { type: 'put' as const, value: `final ${String(world.now)}` },
+        { type: 'get' as const },
+      ];
+      for (const input of inputs) {
+        while (world.now < end && !(await this.operate('final', key, input))) await sleep(timers, 50);
+      }
+      left -= 1;
+    };
+    for (const key of this.keys) demand(key).catch((error: unknown) => world.fail(error));
+    const isDone = await world.until(() => left === 0, withinMs + 10_000);
+    if (!isDone || world.now >= end) throw new Error(`no progress within ${String(withinMs)} ms of a healed quorum`);
+  }
+
+  /** Throws when what was heard fits no order; gives the number of keys for which that could not be decided. */
+  judge(): number {
+    const verdicts = this.history.check(objectModel);
+    const violation = verdicts.find(({ verdict }) => verdict.outcome === 'violation');
+    if (violation !== undefined) throw new Error(`not linearizable: ${describeVerdict(violation)}`);
+    return verdicts.length;
   }
 
   async #loop(client: string): Promise<void> {
-    const { timers, plan } = this.#cluster;
+    const { timers, plan } = this.#target;
     this.#active += 1;
     while (!this.#isStopped) {
       await sleep(timers, -Math.log(1 - this.#random.next()) * plan.thinkMs);
@@ -67,24 +116,16 @@ export class Clients {
 
   /** True when the outcome is known: it was done, or conflicts with what is there. */
   async operate(client: string, key: string, input: ObjectInput): Promise<boolean> {
-    const shard = this.#shardOf(key);
-    const member = this.#leaders.get(shard) ?? 1 + Math.floor(this.#random.next() * this.#cluster.nodes.length);
     const record = this.history.call(key, input, client);
     try {
-      const output = await this.#cluster.ask(member, timeoutMs, async (node): Promise<ObjectOutput | 'elsewhere'> => {
-        const replica = node.shards.get(shard);
-        return replica === undefined ? 'elsewhere' : perform(replica, key, input);
-      });
-      if (output === silence || output === 'elsewhere') {
-        this.#leaders.delete(shard);
-        if (output === 'elsewhere') record.refused();
-        else record.unknown();
-        return false;
-      }
+      const output = await this.#target.ask(key, input);
+      if (output === silence) record.unknown();
+      if (output === elsewhere) record.refused();
+      if (output === silence || output === elsewhere) return false;
       this.#told(client, key, input, output, record);
       return true;
     } catch (thrown) {
-      return this.#failed(thrown, shard, client, key, input, record);
+      return this.#failed(thrown, client, key, input, record);
     }
   }
 
@@ -93,41 +134,27 @@ export class Clients {
     if (version !== undefined) this.#versions.set(key, version);
     this.done += 1;
     record.returned(output);
-    this.#cluster.note(`${client} ${key} ${JSON.stringify(input)} -> ${JSON.stringify(output)}`);
+    this.#target.note(`${client} ${key} ${JSON.stringify(input)} -> ${JSON.stringify(output)}`);
   }
 
-  #failed(
-    thrown: unknown,
-    shard: number,
-    client: string,
-    key: string,
-    input: ObjectInput,
-    record: Recorded<ObjectOutput>,
-  ): boolean {
+  #failed(thrown: unknown, client: string, key: string, input: ObjectInput, record: Recorded<ObjectOutput>): boolean {
     const error: OaasError = toOaasError(thrown);
     if (error.code === 'VersionConflict') {
       this.#told(client, key, input, { type: 'conflict', current: Number(error.details?.['currentVersion']) }, record);
       return true;
     }
     if (error.code === 'Internal') throw error;
-    const { leader, outcome } = error.details ?? {};
-    if (typeof leader === 'number' && leader > 0) this.#leaders.set(shard, leader);
-    else this.#leaders.delete(shard);
+    const outcome = error.details?.['outcome'];
     // Every refusal before an entry was proposed says so by its code; the rest is in doubt unless it says otherwise.
     const isKnown = error.code === 'NoLeader' || error.code === 'ResourceExhausted' || outcome === 'notApplied';
     if (isKnown || input.type === 'get') record.refused();
     else record.unknown();
     return false;
   }
-
-  #shardOf(key: string): number {
-    const { shards } = this.#cluster;
-    return shards[Number(key.slice(1)) % shards.length] ?? 1;
-  }
 }
 
 /** One operation at a replica, which answers only if it leads or can ask the leader. */
-async function perform(replica: RaftShard, key: string, input: ObjectInput): Promise<ObjectOutput> {
+export async function perform(replica: RaftShard, key: string, input: ObjectInput): Promise<ObjectOutput> {
   if (input.type === 'get') {
     const reader = await replica.read('linearizable');
     const object = reader.object(key);

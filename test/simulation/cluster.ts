@@ -6,6 +6,8 @@ import { defaultLimits, openRaftShard, type RaftShard } from '@oaas/odgm/shard';
 import type { Engine } from '@oaas/odgm/storage';
 import { openJournalEngine } from '@oaas/odgm/storage/journal';
 import { createSimMesh, SimDisk, SimNetwork, type SimNode, type SimProcess, SimWorld } from '@oaas/odgm/testkit/sim';
+import { silence } from './clients.ts';
+import { type ObservedReplica, storedHash } from './observer.ts';
 import { choosePlan, type Plan } from './plan.ts';
 
 /** What runs on a node now. */
@@ -15,9 +17,6 @@ export interface Running {
   readonly host: RaftHost;
   readonly shards: Map<number, RaftShard>;
 }
-
-/** A call that got no answer in time: it may have been made, or not. */
-export const silence = Symbol('silence');
 
 /** A process that starts anew after a failure takes about so long. */
 const restartMs = 500;
@@ -60,6 +59,12 @@ export class Cluster {
         if (change === 'crash') this.running.delete(i + 1);
       });
       node.boot((process) => this.#boot(process, i + 1));
+    }
+  }
+
+  *replicas(): Iterable<ObservedReplica> {
+    for (const [member, { host, engine }] of this.running) {
+      for (const group of host.groups()) yield { member, group, stateHash: () => storedHash(engine, group) };
     }
   }
 
@@ -198,7 +203,7 @@ export class Cluster {
 }
 
 /** Operations that the disk failed to do. Damaged contents are never one of these. */
-function isDiskFailure(thrown: unknown): boolean {
+export function isDiskFailure(thrown: unknown): boolean {
   if (isOaasError(thrown, 'StorageCorrupt')) return false;
   for (let error = thrown; error instanceof Error; error = error.cause) {
     if ('code' in error && error.code === 'EIO') return true;

@@ -3,19 +3,17 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 import { type Mutation, patchOf } from './patch.ts';
-import { type PlayOptions, type Played } from './play.ts';
+import type { Play, World } from './run.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const cache = join(root, 'node_modules/.cache/simulation');
 
-export type Play = (options: PlayOptions) => Promise<Played>;
-
 /** The simulation with one place of the source changed; the source itself is left alone. */
-export async function playWith(mutation: Mutation, number: number): Promise<Play> {
+export async function playWith(mutation: Mutation, number: number, world: World = 'groups'): Promise<Play> {
   const outfile = join(cache, `${String(process.pid)}-${String(number)}.mjs`);
   const patch = patchOf(mutation);
   await build({
-    entryPoints: [join(root, 'test/simulation/play.ts')],
+    entryPoints: [join(root, 'test/simulation', world === 'nodes' ? 'grid/play.ts' : 'play.ts')],
     ...{ outfile, bundle: true, platform: 'node', format: 'esm', target: 'node20', logLevel: 'silent' },
     plugins: [ownPackagesOnly, patch.plugin],
   });

@@ -2,11 +2,23 @@ import { createHash } from 'node:crypto';
 import { statePrefix, type RaftGroup } from '@oaas/odgm/replication';
 import { GuaranteeChecker } from '@oaas/odgm/raft';
 import { type Engine, prefixEnd } from '@oaas/odgm/storage';
-import type { SimProcess } from '@oaas/odgm/testkit/sim';
-import type { Cluster } from './cluster.ts';
+import type { SimWorld } from '@oaas/odgm/testkit/sim';
+
+/** What is looked at. */
+export interface Observed {
+  readonly world: SimWorld;
+  /** All replicas that run now. */
+  replicas(): Iterable<ObservedReplica>;
+}
+
+export interface ObservedReplica {
+  readonly member: number;
+  readonly group: RaftGroup;
+  /** Of the state of its machine: equal for equal states. */
+  readonly stateHash: () => string;
+}
 
 interface Watched {
-  readonly process: SimProcess;
   readonly group: RaftGroup;
   applied: number;
   commit: number;
@@ -26,25 +38,24 @@ interface Seen {
 export class Observer {
   /** States that were compared with those of another replica. */
   compared = 0;
-  readonly #cluster: Cluster;
+  readonly #observed: Observed;
   readonly #checkers = new Map<number, GuaranteeChecker>();
   readonly #states = new Map<number, Map<number, Seen>>();
   readonly #watched = new Map<string, Watched>();
 
-  constructor(cluster: Cluster) {
-    this.#cluster = cluster;
-    cluster.world.always(() => {
+  constructor(observed: Observed) {
+    this.#observed = observed;
+    observed.world.always(() => {
       this.look();
     });
   }
 
   look(): void {
-    for (const [member, { process, host, engine }] of this.#cluster.running) {
-      for (const group of host.groups()) if (group.isRunning) this.#lookAt(member, process, engine, group);
-    }
+    for (const replica of this.#observed.replicas()) if (replica.group.isRunning) this.#lookAt(replica);
   }
 
-  #lookAt(member: number, process: SimProcess, engine: Engine, group: RaftGroup): void {
+  #lookAt(replica: ObservedReplica): void {
+    const { member, group } = replica;
     const { view } = group;
     const key = `${String(group.group)}/${String(member)}`;
     const before = this.#watched.get(key);
@@ -66,12 +77,12 @@ export class Observer {
     checker.observe(view);
     const appliedBefore = isSame ? before.applied : view.applied;
     this.#watched.set(key, {
-      ...{ process, group, term: view.term, role: view.role, commit: view.commit },
+      ...{ group, term: view.term, role: view.role, commit: view.commit },
       ...{ applied: group.applied, last: view.lastIndex, lastTerm: typeof lastTerm === 'number' ? lastTerm : -1 },
     });
     if (group.applied !== view.applied) return;
     this.#checkApplied(member, group, appliedBefore, checker);
-    this.#checkState(member, engine, group);
+    this.#checkState(replica);
   }
 
   #checkApplied(member: number, { view }: RaftGroup, before: number, checker: GuaranteeChecker): void {
@@ -84,11 +95,11 @@ export class Observer {
     }
   }
 
-  #checkState(member: number, engine: Engine, group: RaftGroup): void {
+  #checkState({ member, group, stateHash }: ObservedReplica): void {
     const { applied } = group;
     const states = this.#states.get(group.group) ?? new Map<number, Seen>();
     this.#states.set(group.group, states);
-    const hash = stateHash(engine, group);
+    const hash = stateHash();
     const seen = states.get(applied);
     if (seen === undefined) states.set(applied, { hash, member });
     else if (seen.hash === hash) this.compared += 1;
@@ -106,8 +117,8 @@ export class Observer {
   }
 }
 
-/** Of all bytes of the state machine's state. */
-function stateHash(engine: Engine, { group, generation }: RaftGroup): string {
+/** Of all bytes of the stored state. */
+export function storedHash(engine: Engine, { group, generation }: RaftGroup): string {
   const start = statePrefix(group, generation);
   const hash = createHash('sha1');
   for (const { key, value } of engine.range({ start, end: prefixEnd(start) })) {

@@ -1,7 +1,8 @@
 import { toOaasError } from '@oaas/commons/errors';
 import type { Random } from '@oaas/commons/time';
 import type { MemberChange } from '@oaas/odgm/replication';
-import { type Cluster, silence } from './cluster.ts';
+import { silence } from './clients.ts';
+import type { Cluster } from './cluster.ts';
 
 const timeoutMs = 8000;
 /** A learner this close to the leader may be promoted. */
@@ -69,6 +70,14 @@ export class Operator {
     const other = pick(voters.filter((one) => one !== member));
     const isJoint = random.next() < 0.5;
     const chance = random.next();
+    if (random.next() < 0.2 && voters.length > 3) {
+      // In a hurry: the second change does not wait for the first one, which one of them must not survive.
+      const removals = voters.filter((one) => one !== member).slice(0, 2);
+      await Promise.allSettled(
+        removals.map((gone) => this.#change(member, shard, [{ type: 'remove', member: gone }], false)),
+      );
+      return;
+    }
     if (chance < 0.15) {
       if (other !== undefined) await this.#transfer(member, shard, other);
     } else if (chance < 0.45 && absent !== undefined) {

@@ -1,44 +1,12 @@
-import { type Random, sleep } from '@oaas/commons/time';
-import { describeVerdict, FaultDriver, objectModel, type SimNode } from '@oaas/odgm/testkit/sim';
+import type { Random } from '@oaas/commons/time';
+import { FaultDriver, type SimNode } from '@oaas/odgm/testkit/sim';
 import { Ambush } from './ambush.ts';
+import { Asker } from './asker.ts';
 import { Clients } from './clients.ts';
 import { Cluster } from './cluster.ts';
 import { Observer } from './observer.ts';
 import { Operator } from './operator.ts';
-
-export interface PlayOptions {
-  readonly seed: number;
-  /** Default 5. */
-  readonly nodes?: number | undefined;
-  readonly onTrace?: ((line: string) => void) | undefined;
-}
-
-/** What one seed did. */
-export interface Played {
-  readonly hash: string;
-  readonly virtualMs: number;
-  readonly operations: number;
-  readonly memberChanges: number;
-  readonly crashes: number;
-  readonly ambushes: number;
-  /** States of two replicas at one index that were compared. */
-  readonly compared: number;
-  /** Keys whose history had too many possible orders to be judged. */
-  readonly doubtful: number;
-}
-
-/** A run that found something: what, when, and what happened last. */
-export class PlayFailure extends Error {
-  readonly seed: number;
-  readonly tail: readonly string[];
-
-  constructor(cluster: Cluster, cause: unknown) {
-    super(`${cluster.world.now.toFixed(0)} ms: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-    this.name = 'PlayFailure';
-    this.seed = cluster.world.seed;
-    this.tail = cluster.world.trace.tail();
-  }
-}
+import { type Played, PlayFailure, type PlayOptions } from './run.ts';
 
 const epochs = 2;
 /** A healed quorum must answer every key within this. */
@@ -50,14 +18,14 @@ export async function play(options: PlayOptions): Promise<Played> {
   try {
     return await playOn(cluster);
   } catch (error) {
-    throw new PlayFailure(cluster, error);
+    throw new PlayFailure(cluster.world, error);
   }
 }
 
 async function playOn(cluster: Cluster): Promise<Played> {
   const { world, network, nodes, disks, plan } = cluster;
   const observer = new Observer(cluster);
-  const clients = new Clients(cluster);
+  const clients = new Clients(new Asker(cluster));
   const operator = new Operator(cluster);
   const ambush = new Ambush(cluster);
   let crashes = 0;
@@ -76,11 +44,8 @@ async function playOn(cluster: Cluster): Promise<Played> {
     await clients.stop();
     crashes += driver.counts.crashes;
     driver.healCore(chooseCore(cluster, driver));
-    await demandProgress(cluster, clients);
-    const verdicts = clients.history.check(objectModel);
-    const violation = verdicts.find(({ verdict }) => verdict.outcome === 'violation');
-    if (violation !== undefined) throw new Error(`not linearizable: ${describeVerdict(violation)}`);
-    doubtful = verdicts.length;
+    await clients.demandProgress(progressMs);
+    doubtful = clients.judge();
     driver.healCore(nodes);
     await demandAgreement(cluster);
   }
@@ -146,27 +111,6 @@ function chooseCore(cluster: Cluster, driver: FaultDriver): readonly SimNode[] {
     }
   }
   return core;
-}
-
-/** Every key can be written and read, which also shows what became of all that was written before. */
-async function demandProgress(cluster: Cluster, clients: Clients): Promise<void> {
-  const { world, timers } = cluster;
-  const end = world.now + progressMs;
-  let left = clients.keys.length;
-  const demand = async (key: string): Promise<void> => {
-    const inputs = [
-      { type: 'get' as const },
-      { type: 'put' as const, value: `final ${String(world.now)}` },
-      { type: 'get' as const },
-    ];
-    for (const input of inputs) {
-      while (world.now < end && !(await clients.operate('final', key, input))) await sleep(timers, 50);
-    }
-    left -= 1;
-  };
-  for (const key of clients.keys) demand(key).catch((error: unknown) => world.fail(error));
-  const isDone = await world.until(() => left === 0, progressMs + 10_000);
-  if (!isDone || world.now >= end) throw new Error(`no progress within ${String(progressMs)} ms of a healed quorum`);
 }
 
 /** With all nodes healed, all members of each group get to the same position. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { playWith } from './mutate.ts';
 import { mutations } from './mutations.ts';
+import { play as playNodes } from './grid/play.ts';
 import { play } from './play.ts';
 import { knownSeeds } from './seeds.ts';
 
@@ -20,8 +21,8 @@ describe('a cluster in virtual time', () => {
 
   it.each(knownSeeds)(
     'does not fail as it did before: seed $seed, $why',
-    async ({ seed, nodes }) => {
-      await play({ seed, nodes });
+    async ({ seed, nodes, world }) => {
+      await (world === 'nodes' ? playNodes : play)({ seed, nodes });
     },
     2 * minutes,
   );
@@ -37,25 +38,49 @@ describe('a cluster in virtual time', () => {
   );
 });
 
-describe('a bug that is put back', () => {
+describe('whole nodes in virtual time', () => {
+  it.each([1, 2, 3])(
+    'form a grid, keep its guarantees, and come to rest once they are healed: seed %i',
+    async (seed) => {
+      const played = await playNodes({ seed });
+      expect(played.operations).toBeGreaterThan(30);
+      expect(played.compared).toBeGreaterThan(100);
+      expect(played.doubtful).toBe(0);
+    },
+    2 * minutes,
+  );
+
   it(
-    'is found, with its time and the last lines before it',
+    'do the same again for the same seed',
     async () => {
-      const mutation = mutations.find(({ name }) => name === 'a commit needs one voter less than a majority');
+      expect(await playNodes({ seed: 4 })).toEqual(await playNodes({ seed: 4 }));
+    },
+    2 * minutes,
+  );
+});
+
+describe('a bug that is put back', () => {
+  const bugs: [name: string, seeds: number][] = [
+    ['a commit needs one voter less than a majority', 10],
+    ['a node removes replicas on the word of a meta state that is older than they are', 15],
+  ];
+
+  it.each(bugs)(
+    'is found, with its time and the last lines before it: %s',
+    async (name, seeds) => {
+      const mutation = mutations.find((one) => one.name === name);
       if (mutation === undefined) throw new Error('no such mutation');
-      const mutated = await playWith(mutation, 0);
-      const failure: unknown = await Array.from({ length: 10 }).reduce<Promise<unknown>>(
-        async (found, _, i) =>
-          (await found) ??
-          mutated({ seed: i + 1 }).then(
-            () => undefined,
-            (error: unknown) => error,
-          ),
-        Promise.resolve(undefined),
-      );
+      const mutated = await playWith(mutation, 0, mutation.world);
+      let failure: unknown;
+      for (let seed = 1; seed <= seeds && failure === undefined; seed += 1) {
+        failure = await mutated({ seed }).then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+      }
       expect(failure).toMatchObject({
         name: 'PlayFailure',
-        message: expect.stringContaining('guarantee broken') as string,
+        message: expect.stringMatching(/guarantee broken|the committed meta state wants/) as string,
       });
       expect((failure as { tail: string[] }).tail.length).toBeGreaterThan(50);
     },

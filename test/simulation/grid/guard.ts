@@ -1,0 +1,99 @@
+import { decodeState, encodeState, metaShard, type MetaState, type ShardRecord } from '@oaas/odgm/meta';
+import type { Removal } from '@oaas/odgm/testkit/sim';
+import { type RunningNode, shardsOf, type SimGrid } from './grid.ts';
+
+interface SeenConfig {
+  readonly applied: number;
+  readonly voters: readonly number[];
+}
+
+/**
+ * Watches what nodes do to replicas, against the newest meta state that any node has applied, which is committed: nothing
+ * goes that it wants, or that still has a vote; and its own numbers only grow.
+ */
+export class Guard {
+  /** Removals that were looked at. */
+  removals = 0;
+  /** Changes of the meta state that were looked at. */
+  metaChanges = 0;
+  readonly #grid: SimGrid;
+  /** Told when replicas of a shard have changed. */
+  onReplicas: (shard: ShardRecord) => void = () => undefined;
+  #state: MetaState | undefined;
+  #applied = 0;
+  readonly #configs = new Map<number, SeenConfig>();
+
+  constructor(grid: SimGrid) {
+    this.#grid = grid;
+    grid.world.always(() => {
+      this.#look();
+    });
+    grid.onRemoval = (node, removal) => {
+      this.#checkRemoval(node, removal);
+    };
+  }
+
+  /** The newest one that was seen. */
+  get state(): MetaState | undefined {
+    return this.#state;
+  }
+
+  #look(): void {
+    const members = new Map<number, string>();
+    for (const [id, { node }] of this.#grid.running) {
+      const { meta, number } = node;
+      if (meta === undefined) continue;
+      const other = members.get(number);
+      if (other !== undefined) throw new Error(`${id} and ${other} both are member ${number}`);
+      members.set(number, id);
+      if (meta.group.applied > this.#applied) this.#advance(meta.group.applied, meta.state);
+      for (const { group } of shardsOf(node)) {
+        const { applied, confState } = group;
+        if (applied <= (this.#configs.get(group.group)?.applied ?? 0)) continue;
+        this.#configs.set(group.group, { applied, voters: [...confState.voters, ...confState.votersOutgoing] });
+      }
+    }
+  }
+
+  #advance(applied: number, state: MetaState): void {
+    const before = this.#state;
+    // The node goes on to change its own.
+    const after = decodeState(encodeState(state));
+    this.#applied = applied;
+    this.#state = after;
+    this.metaChanges += 1;
+    if (before === undefined) return;
+    for (const shard of after.shards.values()) {
+      if (shard.id !== metaShard && shard.epoch !== before.shards.get(shard.id)?.epoch) this.onReplicas(shard);
+    }
+    if (before.cluster !== undefined && before.cluster.id !== after.cluster?.id)
+      throw new Error('the cluster is another');
+    for (const what of ['member', 'shard', 'task'] as const) {
+      if (after.next[what] < before.next[what]) throw new Error(`the next number of a ${what} went back`);
+    }
+    for (const shard of after.shards.values()) {
+      const earlier = before.shards.get(shard.id);
+      if (earlier === undefined) {
+        if (shard.id !== metaShard && shard.id < before.next.shard) throw new Error(`shard ${shard.id} is there again`);
+      } else if (shard.epoch < earlier.epoch) {
+        throw new Error(`the epoch of shard ${shard.id} went back from ${earlier.epoch} to ${shard.epoch}`);
+      } else if (shard.epoch === earlier.epoch && JSON.stringify(shard.replicas) !== JSON.stringify(earlier.replicas)) {
+        throw new Error(`the replicas of shard ${shard.id} changed within epoch ${shard.epoch}`);
+      }
+    }
+  }
+
+  #checkRemoval({ node, process }: RunningNode, { group, epoch }: Removal): void {
+    this.removals += 1;
+    const shard = this.#state?.shards.get(group);
+    if (shard === undefined) return;
+    const id = `${process.node.id} removes its replica of shard ${group}, epoch ${epoch}`;
+    const { number } = node;
+    if (shard.replicas.some((replica) => replica.member === number && replica.epoch === epoch)) {
+      throw new Error(`${id}, which the committed meta state wants`);
+    }
+    // A later replica of the member may vote by now; then this one is its predecessor, which it cannot have beside it.
+    const voters = this.#configs.get(group)?.voters ?? [];
+    if (voters.includes(number)) throw new Error(`${id}, which has a vote: voters are ${voters.join()}`);
+  }
+}

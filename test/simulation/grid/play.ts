@@ -1,0 +1,140 @@
+import { isFinished, metaShard } from '@oaas/odgm/meta';
+import { FaultDriver } from '@oaas/odgm/testkit/sim';
+import { Clients } from '../clients.ts';
+import { Observer } from '../observer.ts';
+import { type Played, PlayFailure, type PlayOptions } from '../run.ts';
+import { GridAsker } from './asker.ts';
+import { SimGrid, usedCollection } from './grid.ts';
+import { Guard } from './guard.ts';
+import { Killer } from './killer.ts';
+import { GridOperator } from './operator.ts';
+
+/** Beside what all runs tell: `memberChanges` are acts of the operator, `ambushes` the times that several nodes were killed at once. */
+export interface GridPlayed extends Played {
+  /** Replicas that nodes removed for good. */
+  readonly removals: number;
+}
+
+/** The grid must be formed within this, without faults. */
+const formMs = 60_000;
+/** A healed grid must answer every key within this. */
+const progressMs = 60_000;
+/** And be at rest, with every task at its end, within this. */
+const restMs = 600_000;
+
+/** Plays one seed with whole nodes: they form a grid, then faults, then a healed grid that must go on and come to rest. */
+export async function play(options: PlayOptions): Promise<GridPlayed> {
+  const grid = new SimGrid(options.seed, options.nodes ?? 5, options.onTrace);
+  try {
+    return await playOn(grid);
+  } catch (error) {
+    throw new PlayFailure(grid.world, error);
+  }
+}
+
+async function playOn(grid: SimGrid): Promise<GridPlayed> {
+  const { world, network, nodes, disks, plan } = grid;
+  const observer = new Observer(grid);
+  const guard = new Guard(grid);
+  const clients = new Clients(new GridAsker(grid));
+  const operator = new GridOperator(grid);
+  const killer = new Killer(grid, guard);
+  if (!plan.startsFaulty && !(await world.until(() => isReady(grid), formMs))) {
+    throw new Error(`no grid within ${formMs} ms`);
+  }
+  const actions = [
+    { everyMs: plan.killAllMs, run: () => killer.kill(nodes) },
+    { everyMs: plan.operatorMs, run: operator.act.bind(operator) },
+  ];
+  const driver = new FaultDriver({ world, network, nodes, disks, swarm: plan.swarm, actions });
+  clients.start();
+  driver.start();
+  killer.isActive = true;
+  await world.run(plan.faultyMs);
+  killer.isActive = false;
+  await clients.stop();
+  driver.healCore(nodes);
+  await clients.demandProgress(progressMs).catch((error: unknown) => {
+    throw new Error(`${error instanceof Error ? error.message : String(error)}: ${unrest(grid) ?? ''}`, {
+      cause: error,
+    });
+  });
+  const doubtful = clients.judge();
+  await demandRest(grid, operator);
+  return {
+    hash: world.trace.hash(),
+    virtualMs: world.now,
+    operations: clients.done,
+    memberChanges: operator.acts,
+    crashes: driver.counts.crashes + killer.crashes,
+    ambushes: killer.strikes,
+    compared: observer.compared,
+    doubtful,
+    removals: guard.removals,
+  };
+}
+
+function isReady({ running, nodes }: SimGrid): boolean {
+  return running.size === nodes.length && [...running.values()].every(({ node }) => node.isReady);
+}
+
+/** Every task is at its end, and every replica that is wanted is there, serves, and has what the others have. */
+async function demandRest(grid: SimGrid, operator: GridOperator): Promise<void> {
+  const { world, running } = grid;
+  let isTidying = false;
+  const tidy = (): void => {
+    if (isTidying) return;
+    const leader = [...running.values()].find(({ node }) => node.meta?.isLeader === true);
+    if (leader === undefined) return;
+    isTidying = true;
+    void operator.tidy(leader.node).finally(() => {
+      isTidying = false;
+    });
+  };
+  let tidyAt = 0;
+  const isAtRest = (): boolean => {
+    if (world.now >= tidyAt) {
+      tidyAt = world.now + 1000;
+      tidy();
+    }
+    return unrest(grid) === undefined;
+  };
+  if (await world.until(isAtRest, restMs)) return;
+  throw new Error(`the healed grid is not at rest within ${restMs} ms: ${unrest(grid) ?? ''}`);
+}
+
+function unrest(grid: SimGrid): string | undefined {
+  if (!isReady(grid)) return 'a node is not ready';
+  const leader = [...grid.running.values()].find(({ node }) => node.meta?.isLeader === true)?.node;
+  const state = leader?.meta?.state;
+  if (state === undefined) return 'the meta group has no leader';
+  const task = [...state.tasks.values()].find((one) => !isFinished(one));
+  if (task !== undefined) {
+    const moves = task.moves.map(
+      ({ shard, kind, from, to, step }) => `${kind} ${shard} ${from ?? ''}>${to ?? ''} ${step ?? ''}`,
+    );
+    return `task ${task.id} (${task.kind}) is ${task.state}: ${moves.join('; ')}`;
+  }
+  const byNumber = new Map([...grid.running.values()].map(({ node }) => [node.number, node]));
+  for (const shard of state.shards.values()) {
+    if (shard.id === metaShard) continue;
+    const name = `shard ${shard.id} of ${shard.collection}`;
+    if (shard.change !== undefined) return `${name} has a change under way`;
+    if (shard.replicas.length === 0) return `${name} has no place`;
+    const applied = new Set<number | undefined>();
+    for (const { member, epoch } of shard.replicas) {
+      const collection = byNumber
+        .get(member)
+        ?.collections()
+        .find(({ spec }) => spec.name === shard.collection);
+      const handle = collection?.handle(shard.partition);
+      if (handle?.id !== shard.id) return `${name}: member ${member} does not serve its replica of epoch ${epoch}`;
+      const { role, problem } = handle.status();
+      if (problem !== undefined) return `${name}: member ${member} (${role}): ${problem}`;
+      applied.add(handle.status().applied);
+    }
+    if (applied.size > 1) return `${name}: replicas are at ${[...applied].join()}`;
+  }
+  if (!state.collections.has(usedCollection)) return 'the collection is gone';
+  return undefined;
+}
