@@ -24,6 +24,8 @@ export interface Setting extends Ambient {
   readonly processes: ProcessList;
   readonly baseEnv: Readonly<Record<string, string>>;
   readonly logger: Logger;
+  /** Told when something fails without which nothing can go on. */
+  readonly fail: (error: unknown) => void;
   readonly signal: AbortSignal;
 }
 
@@ -63,6 +65,7 @@ export async function startEmbeddedCluster(
     timers,
     random,
     logger,
+    onStorageFailure: setting.fail,
     subresources: {
       podLog: async (namespace, pod, query) => workloads?.runner.podLog(namespace, pod, query),
       proxy: (kind, namespace, nameAndPort) => {

@@ -1,6 +1,6 @@
 import { createLogger } from '@oaas/commons/telemetry';
 import { systemClock, systemRandom, systemTimers } from '@oaas/commons/time/system';
-import { isOaasError } from '@oaas/commons/errors';
+import { toOaasError } from '@oaas/commons/errors';
 import { parseFlags, type SandboxFlags, usage } from './flags.ts';
 import { type ConsoleBuild, Sandbox } from './sandbox.ts';
 
@@ -24,9 +24,9 @@ const stopMaxMs = 4500;
 export function runSandbox(options: RunOptions): void {
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
   const complain = (error: unknown): void => {
-    const known = error instanceof Error ? error : new Error(String(error));
-    const remedy = isOaasError(known) && known.remedy !== undefined ? `\n  ${known.remedy}` : '';
-    process.stderr.write(`${known.message}${remedy}\n`);
+    const { code, message, remedy } = toOaasError(error);
+    const known = code === 'StorageFull' && remedy === undefined ? 'Make room on the disk, and start again.' : remedy;
+    process.stderr.write(`${message}${known === undefined ? '' : `\n  ${known}`}\n`);
   };
 
   let flags: SandboxFlags;
@@ -58,6 +58,7 @@ export function runSandbox(options: RunOptions): void {
     buildConsole: () => options.buildConsole(say),
     createLogger: (destination) => createLogger({ service: 'sandbox', destination }),
     say,
+    fail: (error) => onDefect(error),
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,

@@ -57,6 +57,9 @@ function sandbox(): Sandbox {
     env: process.env,
     buildConsole: () => ({ done: Promise.resolve(join(root, 'dist', 'console.mjs')), stop: () => undefined }),
     createLogger: (destination) => createLogger({ service: 'sandbox', destination }),
+    fail: (error) => {
+      throw error;
+    },
     say: (line) => said.push(line),
     ...ambient,
   });

@@ -51,6 +51,8 @@ export interface SandboxOptions extends Ambient {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly buildConsole: () => ConsoleBuild;
   readonly createLogger: (destination: { write(line: string): void }) => Logger;
+  /** Something failed without which the sandbox cannot go on. */
+  readonly fail: (error: unknown) => void;
   /** Prints a line for the person at the terminal. */
   readonly say: (line: string) => void;
 }
@@ -175,7 +177,7 @@ export class Sandbox {
   }
 
   #setting(dir: string, processes: ProcessList, log: LogFile): Setting {
-    const { root, env, clock, timers, random, createLogger } = this.#options;
+    const { root, env, clock, timers, random, createLogger, fail } = this.#options;
     const inherited = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_EXTRA_CA_CERTS'];
     return {
       dir,
@@ -184,6 +186,7 @@ export class Sandbox {
       processes,
       baseEnv: Object.fromEntries(inherited.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]))),
       logger: createLogger(log),
+      fail,
       signal: this.#abort.signal,
       clock,
       timers,

@@ -2,6 +2,7 @@ import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, writeS
 import { dirname } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { type JsonValue, oaasError, toOaasError } from '@oaas/commons/errors';
+import { commitFailure } from './commit-failure.ts';
 import {
   changesOf,
   checkKey,
@@ -19,8 +20,6 @@ import {
 export interface EmbeddedStoreOptions {
   /** The file. Beside it stand `<file>-lock` and `<file>.pid`. Its folder is created. */
   readonly file: string;
-  /** Largest size of the file. Over it writes reject with `StorageFull`. Default 1 GiB. */
-  readonly bytesMax?: number;
 }
 
 interface Stored {
@@ -31,7 +30,8 @@ interface Stored {
 const revisionKey = 'revision';
 
 /**
- * A store in one file (LMDB). What a transaction wrote is on disk when it resolves. One process at a time: a second one is refused
+ * A store in one file (LMDB), as large as what its user keeps. What a transaction wrote is on disk when it resolves;
+ * without room for it, it rejects with `StorageFull` and nothing has changed. One process at a time: a second one is refused
  * with `StorageLocked`.
  */
 export function openEmbeddedStore(options: EmbeddedStoreOptions): Store {
@@ -44,8 +44,11 @@ export function openEmbeddedStore(options: EmbeddedStoreOptions): Store {
       path: options.file,
       noSubdir: true,
       maxDbs: 4,
+      // Writes are explicit transactions. The implicit ones would reject a promise that nobody can see.
+      eventTurnBatching: false,
       encoding: 'json',
-      mapSize: options.bytesMax ?? 2 ** 30,
+      // Mapped at the start; LMDB maps more when the file grows.
+      mapSize: 2 ** 30,
     });
     // It may hold the secrets of sources.
     chmodSync(options.file, 0o600);
@@ -111,7 +114,7 @@ export function openEmbeddedStore(options: EmbeddedStoreOptions): Store {
         });
         await root.flushed;
       } catch (thrown) {
-        throw storageError(thrown);
+        throw await commitFailure(thrown, options.file);
       }
       watchers.notify(changesOf(changes, revision));
       return revision;
@@ -124,18 +127,6 @@ export function openEmbeddedStore(options: EmbeddedStoreOptions): Store {
       release();
     },
   };
-}
-
-function storageError(thrown: unknown): Error {
-  const known = toOaasError(thrown);
-  if (known.code !== 'Internal') return known;
-  if (/MDB_MAP_FULL|no space left/i.test(known.message)) {
-    return oaasError('StorageFull', 'the store is full', {
-      remedy: 'Make room on the disk, or raise the bound of the store.',
-      cause: thrown,
-    });
-  }
-  return known;
 }
 
 /** LMDB lets several processes in; PM keeps state in memory and must be alone. */

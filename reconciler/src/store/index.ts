@@ -3,3 +3,4 @@ export type { Change, Entry, EntryPage, ListOptions, Store, Transaction } from '
 export { storeLimits } from './types.ts';
 export { createMemoryStore } from './memory.ts';
 export { type EmbeddedStoreOptions, openEmbeddedStore } from './embedded.ts';
+export { commitFailure } from './commit-failure.ts';

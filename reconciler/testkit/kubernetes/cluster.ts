@@ -25,6 +25,8 @@ export interface ClusterOptions {
   readonly nodePorts: readonly [number, number];
   /** What fails in the background: garbage collection, namespaces, definitions. */
   readonly onError: (error: unknown) => void;
+  /** The storage failed: every further write is refused. */
+  readonly onStorageFailure?: ((error: unknown) => void) | undefined;
 }
 
 const DEFINITIONS = 'apiextensions.k8s.io/customresourcedefinitions/';
@@ -56,6 +58,7 @@ export class Cluster {
     for (const resource of resources) this.registry.add(resource);
     this.store = new Store({
       storage: options.storage,
+      onFailure: options.onStorageFailure,
       indexer: (key, object) => this.#index(key, object),
     });
     this.reader = new Reader(this.store, this.registry);

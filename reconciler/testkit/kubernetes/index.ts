@@ -56,6 +56,8 @@ export interface EmbeddedApiOptions {
   /** First and last node port of Services. Default: 30000 to 32767. */
   readonly nodePorts?: readonly [number, number];
   readonly subresources?: SubresourceHooks;
+  /** The storage failed: every further write is refused, until the server is started anew. */
+  readonly onStorageFailure?: (error: unknown) => void;
 }
 
 export interface EmbeddedApi {
@@ -84,7 +86,10 @@ export async function startEmbeddedApi(options: EmbeddedApiOptions): Promise<Emb
   if (dir !== undefined) await mkdir(dir, { recursive: true, mode: 0o700 });
   const identity = await loadIdentity(dir, clock.now());
   const storage = dir === undefined ? memoryStorage() : lmdbStorage(join(dir, 'objects.lmdb'));
-  const cluster = new Cluster({ storage, clock, random, nodePorts: options.nodePorts ?? DEFAULT_NODE_PORTS, onError });
+  const cluster = new Cluster({
+    ...{ storage, clock, random, onError, onStorageFailure: options.onStorageFailure },
+    nodePorts: options.nodePorts ?? DEFAULT_NODE_PORTS,
+  });
   await cluster.start();
   const handler = new Handler({
     cluster,

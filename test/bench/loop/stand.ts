@@ -69,6 +69,9 @@ export async function startStand(options: StandOptions): Promise<Stand> {
     processes: new ProcessList(join(dir, 'processes')),
     baseEnv: { PATH: process.env['PATH'] ?? '', HOME: dir },
     logger: createLogger({ service: 'bench', level: 'error' }),
+    fail: (error) => {
+      throw error;
+    },
     signal: abort.signal,
     clock: systemClock,
     timers: systemTimers,

@@ -53,12 +53,15 @@ test('a write is seen only when it is durable', async () => {
   expect(target.get(KEY)).toBeDefined();
 });
 
-test('a storage that fails refuses this write and all later ones', async () => {
-  const storage: Storage = { ...memoryStorage(), write: () => Promise.reject(new Error('the disk is full')) };
-  const target = store(storage);
+test('a storage that fails refuses this write and all later ones, and its owner learns why', async () => {
+  const reason = new Error('the disk is full');
+  const storage: Storage = { ...memoryStorage(), write: () => Promise.reject(reason) };
+  const failures: unknown[] = [];
+  const target = new Store({ storage, indexer: () => ({}), onFailure: (error) => failures.push(error) });
   await expect(put(target, KEY, '1')).rejects.toThrow('the storage failed');
   await expect(put(target, '/configmaps/default/b', '1')).rejects.toThrow('the storage failed');
   expect(target.get(KEY)).toBeUndefined();
+  expect(failures).toEqual([reason]);
 });
 
 test('revisions go on where they stopped, and removed objects stay removed', async () => {

@@ -35,6 +35,8 @@ export type Indexer = (key: string, object: KubeObject) => Readonly<Record<strin
 export interface StoreOptions {
   readonly storage: Storage;
   readonly indexer: Indexer;
+  /** Told once, with the reason, when the storage fails: from then on every write is refused. */
+  readonly onFailure?: ((error: unknown) => void) | undefined;
 }
 
 interface Pending {
@@ -60,9 +62,11 @@ export class Store {
   #revision: number;
   #assigned: number;
   #failure: Error | undefined;
+  readonly #onFailure: (error: unknown) => void;
 
   constructor(options: StoreOptions) {
     this.#storage = options.storage;
+    this.#onFailure = options.onFailure ?? (() => undefined);
     this.#indexer = options.indexer;
     const loaded = options.storage.load();
     // Kubernetes clients read resourceVersion 0 as "any version", so the first one is above it.
@@ -167,6 +171,7 @@ export class Store {
           'Internal error occurred: the storage failed; restart the server',
         );
         this.#failure.cause = error;
+        this.#onFailure(error);
         for (const pending of [...group, ...this.#queue]) pending.reject(this.#failure);
         this.#queue = [];
       }
