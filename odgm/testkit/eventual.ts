@@ -79,19 +79,22 @@ export class EventualGrid {
 
   /** The meta group has recorded other replicas: all members learn of it, or only those given. */
   async record(replicas: Membership['replicas'], epoch: number, who = this.members): Promise<void> {
-    for (const member of who) {
-      member.membership = { epoch, replicas };
-      const own = replicas.find((replica) => replica.member === member.number);
-      if (member.shard !== undefined && own?.epoch !== member.shard.epoch) {
-        const { shard, host } = member;
-        member.shard = undefined;
-        void shard.close();
-        await host?.remove(1);
-      }
-      if (own !== undefined && member.shard === undefined && member.host !== undefined)
-        await this.#open(member, own.epoch);
-      member.shard?.configure(member.membership);
+    const done = Promise.all(who.map((member) => this.#follow(member, { epoch, replicas })));
+    await this.world.run(20);
+    await done;
+  }
+
+  async #follow(member: EventualMember, membership: Membership): Promise<void> {
+    member.membership = membership;
+    const own = membership.replicas.find((replica) => replica.member === member.number);
+    const { shard, host } = member;
+    if (shard !== undefined && own?.epoch !== shard.epoch) {
+      member.shard = undefined;
+      await shard.close();
+      await host?.remove(1);
     }
+    if (own !== undefined && member.shard === undefined) await this.#open(member, own.epoch);
+    member.shard?.configure(membership);
   }
 
   /** Lets time pass until all are alike. False when that does not happen in time. */

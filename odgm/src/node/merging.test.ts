@@ -77,6 +77,28 @@ describe.each(['basic', 'mst'])('a collection of type %s with three replicas', (
     }
   });
 
+  it('is found converged by a check, a deep one too', async () => {
+    const grid = await startGrid({ dataDir: directory.path, ids, collections });
+    running.push(grid);
+    const first = grid.nodes[0]!;
+    for (let i = 0; i < 20; i++) {
+      const set = { clsId: 'c', partitionId: i % 2, objectId: `o${String(i)}`, object: { entries: { k: value('v') } } };
+      await grid.nodes[i % 3]!.data.set(set);
+    }
+    for (const mode of ['fast', 'deep']) {
+      const path = `/admin/collections/c/consistency-check?mode=${mode}`;
+      const { task_id: id } = await json<{ task_id: string }>(first, path, 'POST');
+      const task = await eventually(
+        async () => {
+          const found = await json<{ state: string; message: string }>(first, `/admin/tasks/${id}`);
+          return found.state !== 'running' && found;
+        },
+        { timeoutMs: 30_000 },
+      );
+      expect(task).toMatchObject({ state: 'succeeded', message: expect.stringContaining('2 converged') as string });
+    }
+  });
+
   it('goes on with one node of three, and the others have what they missed when they come back', async () => {
     const ports = await freePorts(3);
     const members = ids.map((id, i) => `${id}=127.0.0.1:${String(ports[i])}`);

@@ -494,7 +494,11 @@ export class GridNode {
       return handle instanceof RaftShard ? handle : undefined;
     };
     const leaderOf = (shard: number): number => leaders.leaderOf(shard);
-    const checks = new CheckService({ mesh, scrubber, replica });
+    const mergingReplica = (shard: number): EventualShard | undefined => {
+      const handle = replicas.get(shard);
+      return handle instanceof EventualShard ? handle : undefined;
+    };
+    const checks = new CheckService({ mesh, scrubber, replica, merging: mergingReplica });
     const tasks = new TaskCoordinator({
       meta,
       mesh,

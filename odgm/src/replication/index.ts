@@ -23,4 +23,4 @@ export {
   type EventualHostOptions,
   type EventualTuning,
 } from './eventual/host.ts';
-export type { Announcement, Completion, EventualReplica } from './eventual/types.ts';
+export type { Announcement, Comparison, Completion, EventualReplica } from './eventual/types.ts';

@@ -16,4 +16,6 @@ export { Shard } from './shard.ts';
 export { openRaftShard, RaftShard, type RaftShardOptions, type ReplicaMark, type ScanSource } from './raft-shard.ts';
 export { contentBuckets, type ContentSum, rootOf } from './content-hash.ts';
 export { type BadValue, ContentScan } from './content-scan.ts';
+export type { BranchMerge, EntryDifference, ShardVersions } from './eventual/versions.ts';
+export type { Verification } from './eventual/verify.ts';
 export { EventualShard, type EventualShardOptions, type Membership } from './eventual/eventual-shard.ts';

@@ -1,6 +1,6 @@
-import { oaasError } from '@oaas/commons/errors';
+import { oaasError, toOaasError } from '@oaas/commons/errors';
 import { channels, type Mesh } from '../mesh/index.ts';
-import type { RaftShard, ReplicaMark } from '../shard/index.ts';
+import type { EventualShard, RaftShard, ReplicaMark, ShardCounters, Verification } from '../shard/index.ts';
 import type { ObjectList, ScanReport, Scrubber } from './scrubber.ts';
 
 /** What a checker asks of a replica. Travels as JSON: these are few. */
@@ -8,7 +8,34 @@ type CheckRequest =
   | { readonly do: 'mark'; readonly shard: number; readonly id: string; readonly scan: boolean }
   | { readonly do: 'answer'; readonly shard: number; readonly id: string }
   | { readonly do: 'list'; readonly shard: number; readonly id: string; readonly buckets: readonly number[] }
-  | { readonly do: 'release'; readonly shard: number; readonly id: string };
+  | { readonly do: 'release'; readonly shard: number; readonly id: string }
+  | { readonly do: 'root'; readonly shard: number; readonly id: string; readonly isDeep: boolean }
+  | { readonly do: 'compare'; readonly shard: number; readonly id: string; readonly members: readonly number[] };
+
+/** What a replica that merges has. */
+export interface MergingRoot {
+  readonly root: string;
+  readonly counters: ShardCounters;
+  /** Of a look at all that it has stored, where one was asked for. */
+  readonly verification?: Verification | undefined;
+}
+
+/** A key that is not the same on the asked replica and on another one: leaves in hexadecimal, absent where there is none. */
+export interface MergingDifference {
+  readonly key: string;
+  readonly ours?: string | undefined;
+  readonly theirs?: string | undefined;
+}
+
+/** How the asked replica and that of a member differ, when they were compared. */
+export interface MergingComparison {
+  readonly member: number;
+  readonly ourRoot: string;
+  readonly theirRoot: string;
+  readonly differences: readonly MergingDifference[];
+  /** Why they could not be compared. */
+  readonly problem?: string | undefined;
+}
 
 /** What the leader had at its mark, and who is to be asked. */
 export interface Marked {
@@ -28,11 +55,15 @@ export interface CheckServiceOptions {
   readonly scrubber: Scrubber;
   /** This node's replica of a shard that is replicated by consensus. */
   readonly replica: (shard: number) => RaftShard | undefined;
+  /** This node's replica of a shard whose replicas merge. */
+  readonly merging: (shard: number) => EventualShard | undefined;
 }
 
 const text = new TextEncoder();
 const bytes = new TextDecoder();
 const requestMs = 5000;
+/** Keys that are named of two replicas that differ. */
+const differencesMax = 256;
 
 /** Carries requests of a checker out on the replicas of this node, and takes them to other nodes. */
 export class CheckService {
@@ -64,6 +95,16 @@ export class CheckService {
     await this.#ask(member, { do: 'release', shard, id });
   }
 
+  /** `id` names a look at all that is stored, which `isDeep` asks for. `NotFound` where there is no such replica. */
+  async root(member: number, shard: number, id: string, isDeep: boolean): Promise<MergingRoot> {
+    return (await this.#ask(member, { do: 'root', shard, id, isDeep })) as MergingRoot;
+  }
+
+  /** Has a replica that merges compare itself with others. */
+  async compare(member: number, shard: number, members: readonly number[]): Promise<readonly MergingComparison[]> {
+    return (await this.#ask(member, { do: 'compare', shard, id: '', members })) as readonly MergingComparison[];
+  }
+
   async #ask(member: number, request: CheckRequest): Promise<unknown> {
     const { mesh } = this.#options;
     if (member === mesh.self.number) return this.#here(request);
@@ -73,7 +114,7 @@ export class CheckService {
     return JSON.parse(bytes.decode(answer)) as unknown;
   }
 
-  async #here(request: CheckRequest): Promise<Marked | MarkAnswer | ObjectList | undefined> {
+  async #here(request: CheckRequest): Promise<unknown> {
     const { scrubber, replica } = this.#options;
     const { shard, id } = request;
     switch (request.do) {
@@ -100,6 +141,38 @@ export class CheckService {
       case 'release':
         scrubber.release(shard, id);
         return undefined;
+      case 'root': {
+        const found = this.#merging(shard);
+        const { root } = await found.announce();
+        const verification = request.isDeep ? found.verify(id) : undefined;
+        return { root, counters: found.counters, verification } satisfies MergingRoot;
+      }
+      case 'compare': {
+        const found = this.#merging(shard);
+        return Promise.all(request.members.map((member) => compareWith(found, member)));
+      }
     }
   }
+
+  #merging(shard: number): EventualShard {
+    const found = this.#options.merging(shard);
+    if (found === undefined) throw oaasError('NotFound', 'this member has no replica of the shard');
+    return found;
+  }
+}
+
+async function compareWith(shard: EventualShard, member: number): Promise<MergingComparison> {
+  try {
+    const { mine, theirs, differences } = await shard.differencesWith(member, differencesMax);
+    return {
+      ...{ member, ourRoot: mine.root, theirRoot: theirs.root },
+      differences: differences.map(({ key, ours, theirs: other }) => ({ key, ours: hex(ours), theirs: hex(other) })),
+    };
+  } catch (error) {
+    return { member, ourRoot: '', theirRoot: '', differences: [], problem: toOaasError(error).message };
+  }
+}
+
+function hex(bytesOf: Uint8Array | undefined): string | undefined {
+  return bytesOf === undefined ? undefined : Buffer.from(bytesOf).toString('hex');
 }

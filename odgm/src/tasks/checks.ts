@@ -4,12 +4,14 @@ import { type Clock, sleep, type Timers } from '@oaas/commons/time';
 import {
   alarmOf,
   canDoWithout,
+  isMerging,
   type CheckRecord,
   type CheckReplica,
   type MetaGroup,
   type ShardRecord,
   type TaskRecord,
 } from '../meta/index.ts';
+import { checkMerging } from './check-merging.ts';
 import { classifyRaft, type RaftCheckOutcome } from './check-raft.ts';
 import type { CheckService, Marked } from './check-service.ts';
 import { consequencesOf } from './consequences.ts';
@@ -59,7 +61,7 @@ export interface Round {
 type About = Pick<CheckRecord, 'shard' | 'collection' | 'partition' | 'task' | 'mode'>;
 
 /**
- * Checks shards whose replicas follow one log: each says what it had at a mark in the log. A fast check compares what
+ * Checks shards, those whose replicas merge as {@link checkMerging} says. Others follow one log: each replica says what it had at a mark in the log. A fast check compares what
  * replicas keep with every change; a deep one has them read what they have stored. When replicas differ, a fast check
  * has them read it as well, to tell what differs.
  */
@@ -78,7 +80,7 @@ export class ConsistencyChecker implements ShardChecker {
       ...{ shard: shard.id, collection: shard.collection, partition: shard.partition, task: task.id },
       mode: isDeep ? 'deep' : 'fast',
     };
-    if (shard.type === 'mst') return this.#unknown(about, 'replicas of this type have no log to compare them by');
+    if (isMerging(shard)) return checkMerging(this.#options, shard, about, control);
     let round = await this.#round(shard, task, isDeep, control);
     if (typeof round === 'string') return this.#unknown(about, round);
     if (isDeep) await this.#awaitScans(shard, round, Infinity, control);

@@ -58,6 +58,36 @@ export async function exchange(
   }
 }
 
+/** The first keys in which two replicas differ; nothing is sent but pages. */
+export async function compare(
+  replica: EventualReplica,
+  mine: Announcement,
+  theirs: Announcement,
+  port: ExchangePort,
+  max: number,
+): Promise<{ readonly differences: readonly Difference[]; readonly hasMore: boolean }> {
+  const unpin = replica.pin(mine.root);
+  try {
+    const initiator = new ExchangeInitiator(replica.pages, { ours: mine.root, theirs: theirs.root });
+    const differences: Difference[] = [];
+    for (;;) {
+      const step = initiator.step();
+      if (step.type === 'fetch') {
+        initiator.receive(decodePageResponse(await port.ask(requests.pages, encodePageRequest(step.request))));
+      } else if (step.type === 'found') {
+        differences.push(...step.differences);
+        if (differences.length > max) return { differences: differences.slice(0, max), hasMore: true };
+      } else if (step.reason === 'complete') {
+        return { differences, hasMore: false };
+      } else {
+        throw oaasError('Unavailable', `a comparison ended early: ${step.reason}`);
+      }
+    }
+  } finally {
+    unpin();
+  }
+}
+
 function keysOf(differences: readonly Difference[], direction: 'take' | 'give'): Key[] {
   return differences
     .filter(({ ours, theirs }) => {

@@ -7,7 +7,7 @@ import type { Engine } from '../../storage/index.ts';
 import { Cleaner } from '../cleaner.ts';
 import { garbageKey } from '../keys.ts';
 import { Reader } from '../wire.ts';
-import { exchange, stateBytes } from './exchange.ts';
+import { compare, exchange, type ExchangePort, stateBytes } from './exchange.ts';
 import {
   bodyOf,
   decodeAnswers,
@@ -24,7 +24,7 @@ import {
   requests,
 } from './messages.ts';
 import { type ReplicaRecord, readRecord, readRecords, writeRecord } from './record.ts';
-import type { Announcement, EventualReplica } from './types.ts';
+import type { Announcement, Comparison, EventualReplica } from './types.ts';
 
 export interface EventualTuning {
   /** A replica that has news is compared with one other so often, taking turns. Default 1,000 ms. */
@@ -212,6 +212,23 @@ export class EventualHost {
     return mesh.isUp(to) && mesh.send(to, channels.eventual, encodeStates(head, states));
   }
 
+  /** See {@link EventualReplica}: compares it with that of a member. `Unavailable` when there is none that answers. */
+  async differencesWith(replica: EventualReplica, member: number, max: number): Promise<Comparison> {
+    const toEpoch = replica.epochOf(member);
+    const head = { shard: replica.shard, fromEpoch: replica.epoch, toEpoch: toEpoch ?? 0 };
+    const mine = await replica.announce();
+    const answer = await this.#request(member, encodeGossip([{ head, announcement: mine }]));
+    const [theirs] = decodeAnswers(answer, 1);
+    if (theirs === undefined) throw oaasError('Unavailable', 'the member has no replica that knows this one');
+    replica.heard(member, theirs);
+    const found = await compare(replica, mine, theirs, this.#portTo(member, head), max);
+    return { mine, theirs, ...found };
+  }
+
+  sleep(ms: number): Promise<void> {
+    return sleep(this.#options.timers, ms, this.#stop.signal);
+  }
+
   isUp(member: number): boolean {
     return this.#options.mesh.isUp(member);
   }
@@ -334,10 +351,7 @@ export class EventualHost {
     hosted.intervalMs = this.#tuning.gossipMs;
     const head = { shard: replica.shard, fromEpoch: replica.epoch, toEpoch };
     try {
-      const found = await exchange(replica, member, mine, theirs, {
-        ask: (type, body) => this.#request(member, encodeRequest(type, head, body)),
-        pace: (bytes) => this.#pace(bytes),
-      });
+      const found = await exchange(replica, member, mine, theirs, this.#portTo(member, head));
       this.counters.exchanges += 1;
       this.counters.differences += found;
     } catch (error) {
@@ -345,6 +359,13 @@ export class EventualHost {
     } finally {
       this.#running -= 1;
     }
+  }
+
+  #portTo(member: number, head: Head): ExchangePort {
+    return {
+      ask: (type, body) => this.#request(member, encodeRequest(type, head, body)),
+      pace: (bytes) => this.#pace(bytes),
+    };
   }
 
   #failed(error: unknown, member: number): void {

@@ -1,5 +1,5 @@
 import type { Stamp } from '../../merge/index.ts';
-import type { Key, PageHash, Pages } from '../../merkle/index.ts';
+import type { Difference, Key, PageHash, Pages } from '../../merkle/index.ts';
 
 /** What a replica says of itself: its root stands for all that it held when its clock gave the stamp. */
 export interface Announcement {
@@ -17,6 +17,16 @@ export interface Announcement {
 export interface Completion {
   readonly mine: Announcement;
   readonly theirs: Announcement;
+}
+
+/** What two replicas had when they were compared. */
+export interface Comparison {
+  readonly mine: Announcement;
+  readonly theirs: Announcement;
+  /** In the order of keys. */
+  readonly differences: readonly Difference[];
+  /** There are more. */
+  readonly hasMore: boolean;
 }
 
 /** A replica of a shard whose replicas merge, as the host and exchanges see it. */

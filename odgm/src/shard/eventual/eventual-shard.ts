@@ -11,7 +11,7 @@ import {
   zeroStamp,
 } from '../../merge/index.ts';
 import type { Key, PageHash, Pages } from '../../merkle/index.ts';
-import type { Announcement, Completion, EventualHost, EventualReplica } from '../../replication/index.ts';
+import type { Announcement, Comparison, Completion, EventualHost, EventualReplica } from '../../replication/index.ts';
 import type { Engine, WriteOperation } from '../../storage/index.ts';
 import { checkMutation } from '../apply.ts';
 import { contentOf } from '../content-scan.ts';
@@ -23,6 +23,8 @@ import { decodePatches, encodePatch, type ObjectPatch } from './patch.ts';
 import { clockKey, graveBounds, ofGraveKey, ofTreeKey } from './records.ts';
 import { EventualTransaction, type EventualTransactionOptions, type LeafChange } from './transaction.ts';
 import { TreeIndex } from './tree-index.ts';
+import { type Verification, verifySlice } from './verify.ts';
+import { ShardVersions } from './versions.ts';
 
 /** Who holds replicas of a shard, as the meta group has recorded it. */
 export interface Membership {
@@ -86,6 +88,11 @@ interface Peer {
   hints: Set<Key> | undefined;
 }
 
+/** A slice of a verification is about 128 KiB. */
+const verifyPauseMs = 8;
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
 /** Mutations of one commit, and bytes of mutations and states in it. */
 const maxGroup = 512;
 const maxGroupBytes = 8 * 1024 * 1024;
@@ -146,6 +153,8 @@ export class EventualShard implements ShardHandle, EventualReplica {
   /** Highest epoch of the shard's record that any replica is known to follow. */
   #heardMembership = 0;
   #problem: string | undefined;
+  #verification: Verification | undefined;
+  #versions: ShardVersions | undefined;
 
   /** Opens what is stored at the location, or an empty replica. Throws `StorageCorrupt`. */
   constructor(host: EventualHost, location: ShardLocation, options: EventualShardOptions) {
@@ -159,7 +168,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
     this.#options = options;
     this.#host = host;
     this.#location = location;
-    this.#membership = options.membership;
+    this.#membership = copyOf(options.membership);
     this.reader = new ShardReader(engine, location, `${collection}/${String(options.partition)}`, clock);
     this.index = new TreeIndex({ engine, location, levelKey, isFounder, hasHistory: type === 'mst' });
     const { counters, content } = decodeTotals(engine.get(totalsKey(location)));
@@ -213,7 +222,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
   /** The meta group has recorded other replicas. */
   configure(membership: Membership): void {
     if (membership.epoch < this.#membership.epoch) return;
-    this.#membership = membership;
+    this.#membership = copyOf(membership);
     const others = membership.replicas.filter(({ member }) => member !== this.#host.self);
     for (const { member, epoch, role } of others) {
       const known = this.#peers.get(member);
@@ -371,6 +380,57 @@ export class EventualShard implements ShardHandle, EventualReplica {
 
   linkUp(member: number): void {
     this.#sendHints(member);
+  }
+
+  /** History, branches and merges of a shard of type mst; `FailedPrecondition` for one of another type. */
+  get versions(): ShardVersions {
+    const { history } = this.index;
+    if (history === undefined) {
+      throw oaasError('FailedPrecondition', `collection ${this.collection} keeps no versions`, {
+        remedy: 'Only collections of type mst do.',
+      });
+    }
+    const { engine, clock } = this.#options;
+    this.#versions ??= new ShardVersions({
+      ...{ shard: this, history, engine, location: this.#location, index: this.index, clock },
+      commit: async () => {
+        await this.#announceNow();
+      },
+      stamp: () => this.#clock.tick(clock.now()),
+      clockOperation: () => this.#clockOperation(),
+      member: this.#host.self,
+    });
+    return this.#versions;
+  }
+
+  /** Compares with the replica of a member, and changes nothing: at most `max` keys that differ. Rejects as requests do. */
+  differencesWith(member: number, max: number): Promise<Comparison> {
+    return this.#host.differencesWith(this, member, max);
+  }
+
+  /**
+   * Reads all that is stored and compares it with the digests of the leaves, at about 16 MiB a second; does so once for
+   * one id. Ask again for how far it is.
+   */
+  verify(id: string): Verification {
+    if (this.#verification?.id === id) return this.#verification;
+    const verification: Writable<Verification> = { id, isDone: false, readBytes: 0, bad: [], problem: undefined };
+    this.#verification = verification;
+    void this.#verify(verification);
+    return verification;
+  }
+
+  async #verify(verification: Writable<Verification>): Promise<void> {
+    let from: Uint8Array | undefined;
+    try {
+      do {
+        from = verifySlice(this.#options.engine, this.#location, from, verification);
+        await this.#host.sleep(verifyPauseMs);
+      } while (from !== undefined && this.#verification === verification);
+    } catch (error) {
+      verification.problem = toOaasError(error).message;
+    }
+    verification.isDone = true;
   }
 
   /** Runs something when all that was accepted before is done, and nothing else meanwhile. */
@@ -589,6 +649,11 @@ export class EventualShard implements ShardHandle, EventualReplica {
       if (leaves.length === 0 || graves.length < reapAtOnce) return;
     }
   }
+}
+
+/** The given one may be changed by its owner. */
+function copyOf({ epoch, replicas }: Membership): Membership {
+  return { epoch, replicas: [...replicas] };
 }
 
 function newPeer(epoch: number, role: 'voter' | 'learner'): Peer {

@@ -375,7 +375,7 @@ export class EventualTransaction {
   }
 
   #setLeaf(object: PendingObject, key: string, register: Register | undefined, old: Value | undefined): void {
-    const after = register === undefined ? undefined : leafOf(register);
+    const after = register === undefined ? undefined : leafOfRegister(register);
     const pending = object.leaves.get(key);
     if (pending !== undefined) {
       pending.after = after;
@@ -421,7 +421,8 @@ export function headerLeaf(header: ObjectHeader | undefined, encoded: Uint8Array
   return encodeLeaf({ stamp: headerStamp(header), kind: 'join', digest: digestOf(encoded) });
 }
 
-function leafOf(register: Register): Uint8Array {
+/** Leaf of an entry. */
+export function leafOfRegister(register: Register): Uint8Array {
   const digest = digestOf(encodeRegister(register));
   return encodeLeaf({ stamp: register.stamp, kind: leafKindOf(register), digest });
 }

@@ -142,16 +142,13 @@ export class TreeIndex {
     this.#committed = new MerkleSearchTree(this.pages, root);
   }
 
-  /** Stores what changed in the history, and pages that were put meanwhile. */
+  /** Stores what changed in the history, with pages that were put meanwhile and what else belongs to them. */
   async saveHistory(more: readonly WriteOperation[] = []): Promise<void> {
-    const { state } = this;
-    const dirty = { first: this.#firstDirty, next: this.#nextDirty };
     const written = this.#store.pending();
-    const next = { ...state, history: this.history?.state };
-    await this.#engine.write([...more, ...this.#store.operations(written), stateOperation(this.#location, next)]);
-    this.#store.stored(written);
-    this.state = next;
-    if (dirty.first !== this.#firstDirty) throw oaasError('Internal', 'two changes of one tree at once');
+    const state = { ...this.state, history: this.history?.state };
+    await this.#engine.write([...more, ...this.#store.operations(written), stateOperation(this.#location, state)]);
+    this.#stored(written);
+    this.state = state;
   }
 
   async #save(state: ReplicaState, more: readonly WriteOperation[]): Promise<void> {
@@ -162,10 +159,14 @@ export class TreeIndex {
       operations.push({ type: 'delete', key: dirtyKey(this.#location, sequence) });
     }
     await this.#engine.write(operations);
-    for (const hash of written.keys()) this.#collection?.collector.wrote(hash);
-    this.#store.stored(written);
+    this.#stored(written);
     this.#firstDirty = next;
     this.state = state;
+  }
+
+  #stored(pages: ReadonlyMap<PageHash, Uint8Array>): void {
+    for (const hash of pages.keys()) this.#collection?.collector.wrote(hash);
+    this.#store.stored(pages);
   }
 
   /** Keeps the pages of a root. */

@@ -1,0 +1,179 @@
+import { describe, expect, it } from 'vitest';
+import { contentOf, EventualGrid, type EventualMember, put } from '../../../testkit/eventual.ts';
+
+const voter = (member: number, epoch = 1) => ({ member, role: 'voter', epoch }) as const;
+const learner = (member: number, epoch: number) => ({ member, role: 'learner', epoch }) as const;
+
+async function started(options: Partial<ConstructorParameters<typeof EventualGrid>[0]> = {}): Promise<EventualGrid> {
+  const grid = new EventualGrid({ seed: 11, graceMs: 400, ...options });
+  grid.start();
+  await grid.world.run(500);
+  return grid;
+}
+
+async function write(grid: EventualGrid, member: EventualMember, ids: readonly string[]): Promise<void> {
+  const written = ids.map((id) => member.shard!.mutate(put(id, { k: id })));
+  await grid.world.run(50);
+  await Promise.all(written);
+}
+
+async function remove(grid: EventualGrid, member: EventualMember, ids: readonly string[]): Promise<void> {
+  const removed = ids.map((objectId) => member.shard!.mutate({ type: 'delete', objectId }));
+  await grid.world.run(50);
+  for (const { changed } of await Promise.all(removed)) expect(changed).toBe(true);
+}
+
+const names = (prefix: string, count: number): string[] =>
+  Array.from({ length: count }, (_, i) => `${prefix}${String(i)}`);
+
+describe('a replica that is added', () => {
+  it('takes no writes and counts as behind until it has all that another one had', async () => {
+    const grid = await started();
+    await write(grid, grid.member(1), names('a', 300));
+    await grid.converge();
+    const added = grid.addMember();
+    grid.boot(added);
+    await grid.world.run(20);
+    await grid.record([voter(1), voter(2), voter(3), learner(4, 2)], 2);
+    expect(added.shard?.isComplete).toBe(false);
+    await expect(added.shard!.mutate(put('x', { k: '1' }))).rejects.toMatchObject({ code: 'NoLeader' });
+    expect(grid.member(1).shard!.isSyncedWith(4)).toBe(false);
+    expect(await grid.world.until(() => added.shard?.isComplete === true, 20_000)).toBe(true);
+    expect(contentOf(added.shard!.reader).size).toBe(300);
+    // Still a learner by the record.
+    expect(added.shard!.isPrimary).toBe(false);
+    expect(await grid.world.until(() => grid.member(1).shard!.isSyncedWith(4), 20_000)).toBe(true);
+    await grid.record([voter(1), voter(2), voter(3), voter(4, 2)], 3);
+    expect(added.shard!.isPrimary).toBe(true);
+  });
+
+  it('holds up reaping until it has the tombstones, also on a member that has not heard of it', async () => {
+    const grid = await started();
+    await write(grid, grid.member(1), names('a', 20));
+    await grid.converge();
+    await grid.world.run(3000);
+    const added = grid.addMember();
+    grid.boot(added);
+    // Member 3 does not know of it yet, and can reach the others; the new one can reach only member 2.
+    await grid.record(
+      [voter(1), voter(2), voter(3), learner(4, 2)],
+      2,
+      [1, 2, 4].map((one) => grid.member(one)),
+    );
+    expect(await grid.world.until(() => added.shard?.isComplete === true, 20_000)).toBe(true);
+    grid.network.cut('n1', 'n4');
+    grid.network.cut('n2', 'n4');
+    grid.network.cut('n3', 'n4');
+    await grid.world.run(2000);
+    const cut = Math.max(...grid.members.map(({ shard }) => shard!.cut.ms));
+    await remove(grid, grid.member(3), names('a', 10));
+    await grid.world.run(10_000);
+    for (const { shard } of grid.members) expect(shard!.cut.ms).toBeLessThanOrEqual(cut + 2500);
+    expect(contentOf(added.shard!.reader).has('a0')).toBe(true);
+    grid.network.heal();
+    await grid.record([voter(1), voter(2), voter(3), learner(4, 2)], 2);
+    expect(await grid.converge()).toBe(true);
+    await grid.world.run(10_000);
+    expect(await grid.converge()).toBe(true);
+    for (const { shard } of grid.members)
+      expect([...contentOf(shard!.reader).keys()].sort()).toEqual(names('a', 20).slice(10).sort());
+  });
+});
+
+describe('a replica that is to leave', () => {
+  it('takes no more writes, and the others have all that it took', async () => {
+    const grid = await started();
+    const leaving = grid.member(3);
+    grid.network.cut('n1', 'n3');
+    grid.network.cut('n2', 'n3');
+    await write(grid, leaving, names('only', 50));
+    await grid.record([voter(1), voter(2), learner(3, 1)], 2);
+    await expect(leaving.shard!.mutate(put('x', { k: '1' }))).rejects.toMatchObject({ code: 'NoLeader' });
+    await grid.world.run(1000);
+    expect(grid.member(1).shard!.isSyncedWith(3)).toBe(false);
+    grid.network.heal();
+    expect(await grid.world.until(() => grid.member(1).shard!.isSyncedWith(3), 20_000)).toBe(true);
+    expect(contentOf(grid.member(1).shard!.reader).size).toBe(50);
+    await grid.record([voter(1), voter(2)], 3);
+    expect(leaving.shard).toBeUndefined();
+    expect(leaving.host!.stored().size).toBe(0);
+  });
+
+  it('is not taken for the one that is made anew on the same member', async () => {
+    const grid = await started();
+    await write(grid, grid.member(1), names('a', 5));
+    await grid.converge();
+    await grid.record([voter(1), voter(2), learner(3, 2)], 2, [grid.member(3)]);
+    expect(grid.member(3).shard?.epoch).toBe(2);
+    await grid.world.run(3000);
+    // The others talk to the old one still: nothing that they say counts.
+    expect(grid.member(3).shard!.isComplete).toBe(false);
+    expect(contentOf(grid.member(3).shard!.reader).size).toBe(0);
+    await grid.record([voter(1), voter(2), learner(3, 2)], 2);
+    expect(await grid.converge()).toBe(true);
+    expect(contentOf(grid.member(3).shard!.reader).size).toBe(5);
+  });
+});
+
+describe('a replica that was away for long', () => {
+  it('brings nothing back that was deleted meanwhile, and keeps what it took while it was alone', async () => {
+    const grid = await started();
+    const away = grid.member(3);
+    await write(grid, grid.member(1), names('a', 40));
+    await grid.converge();
+    grid.network.isolate('n3');
+    await write(grid, away, names('alone', 5));
+    away.node.crash();
+    await remove(grid, grid.member(1), names('a', 20));
+    await write(grid, grid.member(2), names('b', 5));
+    // What matters is that it is far beyond the grace of tombstones.
+    await grid.world.run(600_000);
+    grid.network.heal();
+    away.node.restart();
+    expect(await grid.converge()).toBe(true);
+    await grid.world.run(20_000);
+    expect(await grid.converge()).toBe(true);
+    const expected = [...names('a', 40).slice(20), ...names('alone', 5), ...names('b', 5)].sort();
+    for (const { shard } of grid.members) {
+      expect([...contentOf(shard!.reader).keys()].sort()).toEqual(expected);
+      expect(shard!.cut.ms).toBeGreaterThan(0);
+    }
+  });
+});
+
+describe('replicas that differ', () => {
+  it('name the keys, and what each has of them', async () => {
+    const grid = await started({ tuning: { maxExchanges: 0 } });
+    await write(grid, grid.member(1), ['same', 'other']);
+    await grid.world.run(500);
+    grid.network.isolate('n2');
+    await grid.world.run(1500);
+    await write(grid, grid.member(1), ['other', 'more']);
+    // Hints go with the process.
+    grid.member(1).node.crash();
+    grid.member(1).node.restart();
+    grid.network.heal();
+    await grid.world.run(2000);
+    const asked = grid.member(1).shard!.differencesWith(2, 100);
+    await grid.world.run(100);
+    const { differences, mine, theirs } = await asked;
+    expect(mine.root).not.toBe(theirs.root);
+    expect(differences.map(({ key }) => key)).toEqual(['more', 'more\u0000k']);
+    expect(differences.every(({ ours, theirs: leaf }) => ours !== undefined && leaf === undefined)).toBe(true);
+  });
+
+  it('find an entry whose stored value is not what its leaf says', async () => {
+    const grid = await started();
+    const { shard, disk } = grid.member(1);
+    await write(grid, grid.member(1), ['a', 'b']);
+    const records = [...disk.range({ start: Buffer.from([0]), end: Buffer.from([0xff]) })];
+    const meta = records.find(({ key }) => key[10] === 2 && Buffer.from(key).toString('latin1').endsWith('b'))!;
+    const damaged = Buffer.from(meta.value);
+    damaged[damaged.length - 1]! ^= 1;
+    await disk.write([{ type: 'put', key: meta.key, value: damaged }]);
+    const asked = () => shard!.verify('1');
+    asked();
+    await grid.world.run(100);
+    expect(asked()).toMatchObject({ isDone: true, bad: ['b/k'] });
+  });
+});

@@ -1,0 +1,427 @@
+import { isOaasError, oaasError } from '@oaas/commons/errors';
+import type { Clock } from '@oaas/commons/time';
+import {
+  changeHeader,
+  decodeHeader,
+  decodeLeaf,
+  decodeRegister,
+  deleteHeader,
+  encodeHeader,
+  encodeRegister,
+  isAlive,
+  type MergeConflict,
+  mergeObject,
+  type MergePolicy,
+  type ObjectHeader,
+  type ObjectMerge,
+  type Register,
+  type Stamp,
+  survivorOf,
+  type ThreeWay,
+  versionOf,
+  writeRegister,
+} from '../../merge/index.ts';
+import {
+  type Branch,
+  diffThreeWay,
+  diffTrees,
+  type Key,
+  MerkleSearchTree,
+  type PageHash,
+  type Version,
+  type VersionHistory,
+} from '../../merkle/index.ts';
+import type { Engine, WriteOperation } from '../../storage/index.ts';
+import type { Mutation, StoredObject, Value } from '../model.ts';
+import type { ShardLocation } from '../records.ts';
+import { digestOf, headerKey, keptKey, ofTreeKey, treeKeyOf } from './records.ts';
+import { headerLeaf, leafOfRegister } from './transaction.ts';
+import { leafOf, type TreeIndex } from './tree-index.ts';
+import { storedValue } from './verify.ts';
+
+/** What versions need of their shard. */
+export interface VersionsOptions {
+  readonly shard: {
+    whenIdle<T>(run: () => Promise<T>): Promise<T>;
+    mutate(mutation: Mutation): Promise<unknown>;
+  };
+  readonly history: VersionHistory;
+  readonly engine: Engine;
+  readonly location: ShardLocation;
+  readonly index: TreeIndex;
+  readonly clock: Clock;
+  readonly member: number;
+  /** Stores the tree as it is now, which records a version. */
+  readonly commit: () => Promise<void>;
+  readonly stamp: () => Stamp;
+  /** To be written with what has the stamp. */
+  readonly clockOperation: () => WriteOperation;
+}
+
+/** Something that is not the same in two versions. */
+export interface EntryDifference {
+  readonly objectId: string;
+  /** Undefined: the object itself was made, deleted, or changed its version. */
+  readonly key: string | undefined;
+  readonly before: Value | undefined;
+  readonly after: Value | undefined;
+  /** Versions of the object, 0 where there is none. Of differences of the object itself. */
+  readonly versions?: readonly [before: number, after: number] | undefined;
+}
+
+export interface BranchMerge {
+  /** Objects that were changed or deleted, or would be. */
+  readonly objects: readonly string[];
+  readonly conflicts: readonly MergeConflict[];
+  /** False: nothing was written. */
+  readonly isDone: boolean;
+}
+
+/** Differences given at once. */
+const maxDifferences = 1000;
+/** Times that a merge begins anew because objects changed meanwhile. */
+const maxTries = 5;
+
+/**
+ * Versions of one replica of a shard of type mst. A version is a root: replicas with the same content have the same
+ * root, whoever recorded it. Which roots are kept, with labels and branches, is known to this replica only.
+ *
+ * A version is recorded whenever the tree is stored with changes, which happens with every comparison of replicas; the
+ * newest 128 are kept, and those with a label. Names of versions are: a root, a number, a label, the name of a branch,
+ * `now`, or a time (the last version recorded by then).
+ */
+export class ShardVersions {
+  readonly #options: VersionsOptions;
+
+  constructor(options: VersionsOptions) {
+    this.#options = options;
+  }
+
+  /** Oldest first. */
+  get versions(): readonly Version[] {
+    return this.#options.history.versions;
+  }
+
+  get branches(): readonly Branch[] {
+    return this.#options.history.branches;
+  }
+
+  /** Records the present state, and gives it a label where one is asked for. Rejects as {@link VersionHistory.label}. */
+  record(label?: string): Promise<Version> {
+    const { shard, history, index, clock, commit } = this.#options;
+    return shard.whenIdle(async () => {
+      await commit();
+      const version = history.record(index.root, clock.now());
+      if (label !== undefined) history.label(version.sequence, label);
+      await index.saveHistory();
+      return history.find(version.sequence) ?? version;
+    });
+  }
+
+  /** Gives a version a label, or takes it away. */
+  label(sequence: number, label: string | undefined): Promise<void> {
+    const { shard, history, index } = this.#options;
+    return shard.whenIdle(async () => {
+      history.label(sequence, label);
+      await index.saveHistory();
+    });
+  }
+
+  /** The root that a name means. `NotFound` for one that is not kept. */
+  resolve(name: string): PageHash {
+    const { history, index } = this.#options;
+    if (name === 'now') return index.root;
+    const branch = history.branch(name);
+    if (branch !== undefined) return branch.root;
+    const found = history.find(/^\d+$/.test(name) ? Number(name) : name);
+    if (found !== undefined) return found.root;
+    if (name === index.pages.emptyRoot || name === index.root || history.roots().has(name)) return name;
+    const at = /^\d{4}-/.test(name) ? history.at(Date.parse(name)) : undefined;
+    if (at !== undefined) return at.root;
+    throw oaasError('NotFound', `there is no version or branch "${name.slice(0, 160)}" here`, {
+      remedy: 'List the versions of this replica; others may have other ones.',
+    });
+  }
+
+  /** The object as it was; undefined where there was none. */
+  object(name: string, id: string): StoredObject | undefined {
+    const root = this.resolve(name);
+    const header = this.#header(root, id);
+    if (header === undefined || !isAlive(header)) return undefined;
+    const entries = new Map<string, Value>();
+    let bytes = id.length;
+    for (const [key, register] of this.#registers(root, id)) {
+      const value = valueOf(register);
+      if (value === undefined) continue;
+      entries.set(key, value);
+      bytes += key.length + value.data.length;
+    }
+    return {
+      meta: { version: versionOf(header), entryCount: entries.size, bytes, event: header.event?.value },
+      entries,
+    };
+  }
+
+  /** What differs between two versions, in the order of ids and keys: at most 1,000, from an object on. */
+  diff(
+    from: string,
+    to: string,
+    start?: string,
+  ): { readonly differences: readonly EntryDifference[]; readonly next?: string } {
+    const [before, after] = [this.resolve(from), this.resolve(to)];
+    const differences: EntryDifference[] = [];
+    for (const { key: treeKey, ours, theirs } of diffTrees(this.#options.index.pages, before, after, { start })) {
+      const { id, key } = ofTreeKey(treeKey);
+      if (differences.length >= maxDifferences && key === undefined) return { differences, next: id };
+      if (key === undefined) {
+        const versions = [ours, theirs].map((leaf) => versionOf(this.#headerOf(id, leaf))) as [number, number];
+        if (versions[0] !== versions[1]) {
+          differences.push({ objectId: id, key, before: undefined, after: undefined, versions });
+        }
+        continue;
+      }
+      const [old, now] = [valueOf(this.#registerOf(treeKey, ours)), valueOf(this.#registerOf(treeKey, theirs))];
+      if (old !== undefined || now !== undefined) differences.push({ objectId: id, key, before: old, after: now });
+    }
+    return { differences };
+  }
+
+  /** Begins a line of changes beside the main one. `AlreadyExists`, `ResourceExhausted`, `NotFound`. */
+  createBranch(name: string, from: string): Promise<Branch> {
+    const { shard, history, index, commit } = this.#options;
+    return shard.whenIdle(async () => {
+      if (from === 'now') await commit();
+      const branch = history.createBranch(name, this.resolve(from));
+      await index.saveHistory();
+      return branch;
+    });
+  }
+
+  /** False when there was none. */
+  deleteBranch(name: string): Promise<boolean> {
+    const { shard, history, index } = this.#options;
+    return shard.whenIdle(async () => {
+      const isDeleted = history.deleteBranch(name);
+      if (isDeleted) await index.saveHistory();
+      return isDeleted;
+    });
+  }
+
+  /** Changes an object on a branch; nobody sees it until the branch is merged. `VersionConflict` as on the main line. */
+  writeBranch(
+    name: string,
+    mutation: Extract<Mutation, { type: 'change' | 'delete' }>,
+  ): Promise<{ readonly root: PageHash; readonly version: number }> {
+    const { shard, history, index } = this.#options;
+    return shard.whenIdle(async () => {
+      const branch = this.#branch(name);
+      const id = mutation.objectId;
+      const held = this.#header(branch.root, id);
+      const current = versionOf(held);
+      if (mutation.expectedVersion !== undefined && mutation.expectedVersion !== current) {
+        throw oaasError('VersionConflict', `object ${id} is at version ${String(current)} on branch ${name}`, {
+          details: { objectId: id, expectedVersion: mutation.expectedVersion, currentVersion: current },
+        });
+      }
+      const changed = this.#changed(branch.root, held, mutation);
+      if (changed === undefined) return { root: branch.root, version: current };
+      const { header, registers } = changed;
+      const tree = new MerkleSearchTree(index.pages, branch.root);
+      const kept: WriteOperation[] = [this.#options.clockOperation()];
+      const encoded = encodeHeader(header);
+      const leaf = headerLeaf(header, encoded);
+      if (leaf !== undefined) tree.upsert(id, leaf);
+      kept.push({ type: 'put', key: keptKey(this.#options.location, digestOf(encoded)), value: encoded });
+      for (const [key, register] of registers) {
+        const treeKey = treeKeyOf(id, key);
+        if (register === undefined) {
+          tree.remove(treeKey);
+          continue;
+        }
+        const bytes = encodeRegister(register);
+        tree.upsert(treeKey, leafOfRegister(register));
+        kept.push({ type: 'put', key: keptKey(this.#options.location, digestOf(bytes)), value: bytes });
+      }
+      const root = tree.commit();
+      history.moveBranch(name, branch.root, root);
+      await index.saveHistory(kept);
+      return { root, version: versionOf(header) };
+    });
+  }
+
+  /**
+   * Merges a branch into the main line: what it changed since it began, or since it was last merged. Each object is
+   * written as one batch, decided against what it is now; when that changed meanwhile, the merge begins anew. With
+   * policy `list` conflicts stay as they are on the main line, and come again with the next merge. `isDryRun`: says what
+   * would be. `Conflict` when objects change faster than they can be merged.
+   */
+  async mergeBranch(name: string, policy: MergePolicy, isDryRun = false): Promise<BranchMerge> {
+    const { shard, history, index, commit } = this.#options;
+    const objects = new Set<string>();
+    for (let tries = 0; tries < maxTries; tries++) {
+      const { theirs, merges, versions, unpin } = await shard.whenIdle(async () => {
+        await commit();
+        return this.#plan(this.#branch(name), policy);
+      });
+      try {
+        const conflicts = merges.flatMap((merge) => merge.conflicts);
+        const changing = merges.filter(({ outcome }) => outcome !== 'none');
+        if (isDryRun) return { objects: changing.map(({ objectId }) => objectId), conflicts, isDone: false };
+        for (const merge of changing) {
+          await shard.mutate(mutationOf(merge, versions.get(merge.objectId) ?? 0));
+          objects.add(merge.objectId);
+        }
+        await shard.whenIdle(async () => {
+          await commit();
+          const isResolved = policy !== 'list' || conflicts.length === 0;
+          const present = this.#branch(name);
+          if (isResolved) history.moveBranch(name, present.root, present.root, theirs);
+          await index.saveHistory();
+        });
+        return { objects: [...objects], conflicts, isDone: true };
+      } catch (error) {
+        if (!isOaasError(error, 'VersionConflict')) throw error;
+      } finally {
+        unpin();
+      }
+    }
+    throw oaasError('Conflict', `objects change faster than branch ${name} can be merged`, {
+      remedy: 'Merge again; what was merged stays merged.',
+    });
+  }
+
+  // ---- merging
+
+  #plan(branch: Branch, policy: MergePolicy) {
+    const { index } = this.#options;
+    const ours = index.root;
+    const unpin = index.pin(ours);
+    const roots = { base: branch.base, ours, theirs: branch.root };
+    const byObject = new Map<string, Map<string, ThreeWay<Register>>>();
+    for (const { key: treeKey, base, ours: own, theirs } of diffThreeWay(index.pages, roots)) {
+      const { id, key } = ofTreeKey(treeKey);
+      const entries = byObject.get(id) ?? new Map<string, ThreeWay<Register>>();
+      byObject.set(id, entries);
+      if (key === undefined) continue;
+      entries.set(key, {
+        base: this.#registerOf(treeKey, base),
+        ours: this.#registerOf(treeKey, own),
+        theirs: this.#registerOf(treeKey, theirs),
+      });
+    }
+    const merges: ObjectMerge[] = [];
+    const versions = new Map<string, number>();
+    for (const [objectId, entries] of byObject) {
+      const header = {
+        base: this.#header(roots.base, objectId),
+        ours: this.#header(ours, objectId),
+        theirs: this.#header(roots.theirs, objectId),
+      };
+      const own = [...this.#registers(ours, objectId).values()];
+      const ourEntryCount = isAlive(header.ours) ? own.filter(({ value }) => value !== undefined).length : 0;
+      merges.push(mergeObject({ objectId, header, entries, ourEntryCount }, policy));
+      versions.set(objectId, versionOf(header.ours));
+    }
+    return Promise.resolve({ theirs: branch.root, merges, versions, unpin });
+  }
+
+  #branch(name: string): Branch {
+    const branch = this.#options.history.branch(name);
+    if (branch === undefined) throw oaasError('NotFound', `there is no branch ${name.slice(0, 160)} here`);
+    return branch;
+  }
+
+  /** The object's header, and its entries as far as they change; undefined when nothing does. */
+  #changed(
+    root: PageHash,
+    held: ObjectHeader | undefined,
+    mutation: Extract<Mutation, { type: 'change' | 'delete' }>,
+  ): { header: ObjectHeader; registers: Map<string, Register | undefined> } | undefined {
+    const { member } = this.#options;
+    const registers = new Map<string, Register | undefined>();
+    const own = this.#registers(root, mutation.objectId);
+    if (mutation.type === 'delete') {
+      if (held === undefined || !isAlive(held)) return undefined;
+      for (const key of own.keys()) registers.set(key, undefined);
+      return { header: deleteHeader(held, this.#options.stamp(), member), registers };
+    }
+    const stamp = this.#options.stamp();
+    const header = changeHeader(held, { stamp, member, replace: mutation.replace, event: mutation.event });
+    if (mutation.replace) for (const key of own.keys()) registers.set(key, undefined);
+    else {
+      for (const key of mutation.remove) {
+        if (own.get(key)?.value !== undefined) {
+          registers.set(key, { stamp, type: 'bytes', value: undefined, expiresAt: undefined });
+        }
+      }
+    }
+    for (const [key, { data, type, expiresAt }] of mutation.put) {
+      const written = writeRegister(own.get(key), { type, value: data, expiresAt }, stamp);
+      registers.set(key, survivorOf(header, written));
+    }
+    return { header, registers };
+  }
+
+  // ---- states of a version
+
+  #header(root: PageHash, id: string): ObjectHeader | undefined {
+    return this.#headerOf(id, new MerkleSearchTree(this.#options.index.pages, root).get(id));
+  }
+
+  #registers(root: PageHash, id: string): Map<string, Register> {
+    const registers = new Map<string, Register>();
+    const tree = new MerkleSearchTree(this.#options.index.pages, root);
+    for (const { key: treeKey, leaf } of tree.range({ start: treeKeyOf(id, ''), end: `${id}\u0001` })) {
+      const register = this.#registerOf(treeKey, leaf);
+      const { key } = ofTreeKey(treeKey);
+      if (register !== undefined && key !== undefined) registers.set(key, register);
+    }
+    return registers;
+  }
+
+  #headerOf(id: string, leaf: Uint8Array | undefined): ObjectHeader | undefined {
+    if (leaf === undefined) return undefined;
+    const { engine, location } = this.#options;
+    const { digest } = decodeLeaf(leaf);
+    const current = engine.get(headerKey(location, id));
+    if (current !== undefined && Buffer.compare(digestOf(current), digest) === 0) return decodeHeader(current);
+    return decodeHeader(this.#kept(digest, id));
+  }
+
+  #registerOf(treeKey: Key, leaf: Uint8Array | undefined): Register | undefined {
+    if (leaf === undefined) return undefined;
+    const { engine, location } = this.#options;
+    const { stamp, kind, digest } = decodeLeaf(leaf);
+    if (kind === 'tombstone') return { stamp, type: 'bytes', value: undefined, expiresAt: undefined };
+    const current = leafOf(engine, location, treeKey);
+    const { id, key = '' } = ofTreeKey(treeKey);
+    if (current !== undefined && Buffer.compare(current, leaf) === 0) {
+      const value = storedValue(engine, location, id, key);
+      if (value !== undefined) return { stamp, type: value.type, value: value.data, expiresAt: value.expiresAt };
+    }
+    return decodeRegister(this.#kept(digest, treeKey));
+  }
+
+  #kept(digest: Uint8Array, treeKey: Key): Uint8Array {
+    const bytes = this.#options.engine.get(keptKey(this.#options.location, digest));
+    if (bytes !== undefined) return bytes;
+    throw oaasError('DataLoss', 'what a version had is not kept', {
+      remedy: 'Ask another replica that has the same root.',
+      details: { key: treeKey, group: this.#options.location.shard },
+    });
+  }
+}
+
+function mutationOf({ objectId, outcome, put, remove, event }: ObjectMerge, expectedVersion: number): Mutation {
+  if (outcome === 'delete') return { type: 'delete', objectId, expectedVersion };
+  const values = [...put].flatMap(([key, write]): [string, Value][] => {
+    const { value, type, expiresAt } = write;
+    return value === undefined ? [] : [[key, { data: value, type, expiresAt }]];
+  });
+  return { type: 'change', objectId, put: new Map(values), remove, replace: false, event, expectedVersion };
+}
+
+function valueOf(register: Register | undefined): Value | undefined {
+  if (register?.value === undefined) return undefined;
+  return { data: register.value, type: register.type, expiresAt: register.expiresAt };
+}
