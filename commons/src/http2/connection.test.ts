@@ -79,6 +79,17 @@ describe('a server', () => {
     expect(peer.connection.queuedBytes).toBe(0);
   });
 
+  it('keeps a copy of what waits for the window, also of a Buffer, whose slices are views', () => {
+    const peer = Peer.server();
+    peer.receive(settings([4, 10]), request(1));
+    const payload = Buffer.alloc(30, 1);
+    peer.connection.sendHeaders(1, ok, false);
+    peer.connection.sendData(1, payload, false);
+    payload.fill(0xee);
+    peer.receive(windowUpdate(1, 100));
+    expect(Buffer.from(peer.bytes()).includes(0xee)).toBe(false);
+  });
+
   it('lets a window below zero open again before it sends', () => {
     const peer = Peer.server();
     peer.receive(settings([4, 10]), request(1));

@@ -112,7 +112,7 @@ export class HpackDecoder {
     if (size > this.#listBytesMax) return undefined;
     const block = new FieldBlock(fields, sensitive === undefined ? {} : { sensitive });
     if (plain && slot >= 0) {
-      this.#cache[slot] = { bytes: bytes.slice(start, end), generation: table.generation, block };
+      this.#cache[slot] = { bytes: new Uint8Array(bytes.subarray(start, end)), generation: table.generation, block };
     }
     return block;
   }

@@ -175,7 +175,7 @@ export class Receiver implements FrameSink {
     }
     if ((flags & frameFlags.END_HEADERS) === 0) {
       if (start === end) this.core.spendIdle();
-      this.block = new SplitBlock(id, flags, bytes.slice(start, end));
+      this.block = new SplitBlock(id, flags, new Uint8Array(bytes.subarray(start, end)));
       return;
     }
     this.onBlock(id, flags, this.decoder.decode(bytes, start, end), selfDependent);
@@ -358,7 +358,7 @@ export class Receiver implements FrameSink {
       writePing(this.core.sender.output, frameFlags.ACK, bytes, start);
       return;
     }
-    const payload = bytes.slice(start, start + 8);
+    const payload = bytes.subarray(start, start + 8);
     if (
       this.core.isShuttingDown &&
       this.core.table.acceptUpTo === maxInt31 &&
@@ -384,7 +384,7 @@ export class Receiver implements FrameSink {
         if (stream.id > lastId) this.core.interrupt(stream, code, 'goaway', 'reset-by-us');
       }
     }
-    this.core.events.goaway(lastId, code, end - start > 8 ? bytes.slice(start + 8, end) : noBytes);
+    this.core.events.goaway(lastId, code, end - start > 8 ? new Uint8Array(bytes.subarray(start + 8, end)) : noBytes);
   }
 
   private onPriority(bytes: Uint8Array, id: number, start: number, length: number): void {

@@ -100,9 +100,10 @@ export class Sender {
       return;
     }
     if (stream.queuedBytes === 0) stream.movedAt = nowMs;
-    if (prefix !== undefined) stream.queue.push({ bytes: prefix.slice(), at: 0 });
+    // Copied by the constructor: `slice` of a Node Buffer is a view of it.
+    if (prefix !== undefined) stream.queue.push({ bytes: new Uint8Array(prefix), at: 0 });
     if (payload.length > 0) {
-      stream.queue.push({ bytes: payload.length <= payloadCopyMax ? payload.slice() : payload, at: 0 });
+      stream.queue.push({ bytes: payload.length <= payloadCopyMax ? new Uint8Array(payload) : payload, at: 0 });
     }
     stream.queuedBytes += length;
     this.queuedBytes += length;
