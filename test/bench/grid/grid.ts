@@ -3,13 +3,14 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { hasH2load } from '../edge/h2load.ts';
+import { client } from './client.ts';
 import { failover } from './failover.ts';
 import { rebalance } from './rebalance.ts';
 import { hasRedis, redis } from './redis.ts';
 import { idleShards } from './shards.ts';
 import { type Figure, throughput } from './throughput.ts';
 
-const parts = ['throughput', 'redis', 'failover', 'rebalance', 'shards'] as const;
+const parts = ['throughput', 'redis', 'client', 'failover', 'rebalance', 'shards'] as const;
 type Part = (typeof parts)[number];
 
 export interface GridPlan {
@@ -60,6 +61,7 @@ export async function runGridBench(args: readonly string[]): Promise<boolean> {
     else console.log('SKIPPED: throughput, since h2load (nghttp2-client) is not on PATH.');
     if (await hasRedis()) await part('redis', () => redis(plan));
     else console.log('SKIPPED: redis beside it, since redis-server is not on PATH.');
+    await part('client', () => client(plan));
     await part('failover', () => failover(plan));
     await part('rebalance', () => rebalance(plan));
     if (process.platform === 'linux') await part('shards', () => idleShards(plan));
