@@ -73,7 +73,8 @@ export async function client(plan: GridPlan): Promise<Figure[]> {
 
 async function streamed(data: DataClient): Promise<number> {
   let count = 0;
-  for await (const { value: entry } of data.listValues({ clsId: cls, objectId: 'streamed', limit: streamedEntries })) count += entry === undefined ? 0 : 1;
+  for await (const { value: entry } of data.listValues({ clsId: cls, objectId: 'streamed', limit: streamedEntries }))
+    count += entry === undefined ? 0 : 1;
   return count;
 }
 
