@@ -223,7 +223,9 @@ function flushing(disk: Engine, process: SimProcess): Engine {
   };
 }
 
-export function put(objectId: string, entries: Readonly<Record<string, string>>, replace = false): Mutation {
+type ObjectChange = Extract<Mutation, { type: 'change' }>;
+
+export function put(objectId: string, entries: Readonly<Record<string, string>>, replace = false): ObjectChange {
   return {
     type: 'change',
     objectId,

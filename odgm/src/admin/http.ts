@@ -8,6 +8,7 @@ import type { Audit, AuditedCall } from './audit.ts';
 import { diagnose, inputOf } from './diagnostics/index.ts';
 import { collectionJson, metricsJson, snakeCase } from './json.ts';
 import type { Tasks } from './tasks.ts';
+import { addVersionRoutes } from './versions.ts';
 import { clusterStatus, collectionView, memberList, shardDistribution } from './view.ts';
 
 export interface AdminHttpOptions {
@@ -23,7 +24,7 @@ export interface AdminHttpOptions {
   readonly logger: Logger;
 }
 
-/** Requests are small: no path here takes a body. */
+/** Requests are small: hardly a path here takes a body. */
 const bodyBytesMax = 16 * 1024;
 
 /**
@@ -86,6 +87,7 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
       return collectionJson(collectionView(node, collection));
     }),
   );
+  addVersionRoutes(app, node);
   app.get('/admin/shards/distribution', () => asked(() => snakeCase(shardDistribution(node))));
   app.get('/admin/tasks', ({ query }) => {
     const { limit = '0', cursor = '' } = query as { limit?: string; cursor?: string };

@@ -189,3 +189,50 @@ describe.each(['basic', 'mst'])('a collection of type %s with three replicas', (
     }
   });
 });
+
+describe('the admin API of a collection of type mst', () => {
+  it('has versions, what differs between them, branches, and merges with a list of conflicts', async () => {
+    const node = await startNode({ dataDir: directory.path, collections: [{ name: 'c', shardType: 'mst' }] });
+    running.push(node);
+    const at = '/admin/collections/c';
+    const set = (text: string) => node.data.set({ clsId: 'c', objectId: 'o', object: { entries: { k: value(text) } } });
+    const texts = (data: string): string => Buffer.from(data, 'base64').toString();
+    interface Shown {
+      readonly version: number;
+      readonly entries: Record<string, { data: string }>;
+    }
+    await set('one');
+    const first = await json<{ root: string; label: string }>(node, `${at}/versions/record?label=start`, 'POST');
+    expect(first.label).toBe('start');
+    await set('two');
+    const old = await json<Shown>(node, `${at}/versions/objects/o?at=start`);
+    expect([old.version, texts(old.entries['k']!.data)]).toEqual([1, 'one']);
+    await json(node, `${at}/versions/record`, 'POST');
+    const { differences } = await json<{
+      differences: { key: string | null; before: { data: string } | null; after: { data: string } | null }[];
+    }>(node, `${at}/versions/diff?from=${first.root}&to=now`);
+    const [changed] = differences.filter(({ key }) => key === 'k');
+    expect([texts(changed!.before!.data), texts(changed!.after!.data)]).toEqual(['one', 'two']);
+
+    expect(await json(node, `${at}/branches/try`, 'POST')).toMatchObject({ name: 'try', node: 'n1' });
+    const response = await fetch(`${node.admin}${at}/branches/try/objects/o`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ put: { k: { data: Buffer.from('branch').toString('base64') } } }),
+    });
+    expect(response.status).toBe(200);
+    await set('three');
+    const merged = await json<{ is_done: boolean; conflicts: { object_id: string; key: string }[] }>(
+      node,
+      `${at}/branches/try/merge`,
+      'POST',
+    );
+    expect(merged).toMatchObject({ is_done: true, conflicts: [{ object_id: 'o', key: 'k' }] });
+    expect((await node.data.getValue({ clsId: 'c', objectId: 'o', key: 'k' })).value?.data.toString()).toBe('three');
+    await json(node, `${at}/branches/try/merge?policy=theirs`, 'POST');
+    expect((await node.data.getValue({ clsId: 'c', objectId: 'o', key: 'k' })).value?.data.toString()).toBe('branch');
+    const listed = await json<{ versions: object[]; branches: { name: string }[] }>(node, `${at}/versions`);
+    expect(listed.branches.map(({ name }) => name)).toEqual(['try']);
+    expect(listed.versions.length).toBeGreaterThan(1);
+  });
+});

@@ -32,6 +32,7 @@ import {
   type VersionHistory,
 } from '../../merkle/index.ts';
 import type { Engine, WriteOperation } from '../../storage/index.ts';
+import { isSame as isSameValue } from '../apply.ts';
 import type { Mutation, StoredObject, Value } from '../model.ts';
 import type { ShardLocation } from '../records.ts';
 import { digestOf, headerKey, keptKey, ofTreeKey, treeKeyOf } from './records.ts';
@@ -181,7 +182,8 @@ export class ShardVersions {
         continue;
       }
       const [old, now] = [valueOf(this.#registerOf(treeKey, ours)), valueOf(this.#registerOf(treeKey, theirs))];
-      if (old !== undefined || now !== undefined) differences.push({ objectId: id, key, before: old, after: now });
+      const isSame = old === undefined || now === undefined ? old === now : isSameValue(old, now);
+      if (!isSame) differences.push({ objectId: id, key, before: old, after: now });
     }
     return { differences };
   }
