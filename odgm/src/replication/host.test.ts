@@ -231,3 +231,30 @@ describe('a message for a group that is not here', () => {
     await untilEqual(running, 'a', '1');
   });
 });
+
+describe('a replica whose removal was cut short by a crash', () => {
+  it('leaves no log to the next replica of its group on the same member', async () => {
+    const engine = createMemoryEngine();
+    const first = await startHost(1, { engine });
+    await first.open(1, { voters: [1] });
+    await eventually(() => first.group().isLeader);
+    await first.set('a', '1');
+    const dropGroup = engine.dropGroup.bind(engine);
+    const dropping = new Promise<void>((resolve) => {
+      engine.dropGroup = () => {
+        resolve();
+        return new Promise(() => undefined);
+      };
+    });
+    void first.host.remove(1);
+    await dropping;
+    await first.kill();
+    expect(engine.log(1).lastIndex).toBeGreaterThan(1);
+
+    engine.dropGroup = dropGroup;
+    const second = await startHost(1, { engine });
+    running = [second];
+    await second.open(1, { voters: [] }, 2);
+    expect(second.group().status()).toMatchObject({ epoch: 2, lastIndex: 0, term: 0 });
+  });
+});

@@ -172,6 +172,7 @@ export class RaftHost {
         },
       );
     }
+    if (stored !== undefined) await this.#dropLeftover(group);
     const isFounder = first.voters.length > 0;
     const voters = [...first.voters].sort((a, b) => a - b);
     const record: GroupRecord = {
@@ -471,13 +472,27 @@ export class RaftHost {
   // ---- storage
 
   #readStored(): void {
-    const { engine } = this.#options;
+    const { engine, logger } = this.#options;
     const garbage = { start: garbagePrefix, end: prefixEnd(garbagePrefix) };
     for (const { key } of engine.range(garbage)) {
       const { group, generation } = ofGarbageKey(key);
       this.#cleaner.add(group, generation);
     }
-    for (const { group, epoch, state } of this.stored()) if (state === 'removed') this.#removed.set(group, epoch);
+    const withLog = new Set(engine.groups());
+    for (const { group, epoch, state } of this.stored()) {
+      if (state !== 'removed') continue;
+      this.#removed.set(group, epoch);
+      if (!withLog.has(group)) continue;
+      this.#dropLeftover(group).catch((error: unknown) => {
+        logger.warn({ group, err: error }, 'the log of a removed replica is not deleted');
+      });
+    }
+  }
+
+  /** A removal that a crash cut short has left the log of what was removed: nobody may take it for his own. */
+  async #dropLeftover(group: number): Promise<void> {
+    const { engine } = this.#options;
+    if (engine.groups().includes(group)) await engine.dropGroup(group);
   }
 
   #record(group: number): GroupRecord | undefined {
