@@ -6,6 +6,16 @@ import type { Cluster } from './cluster.ts';
 /** At least so long between two ambushes, so that something can happen in between. */
 const restMs = 700;
 
+/** A trap that nobody has walked into by then is taken away. */
+const trapMs = 6000;
+
+interface Trap {
+  readonly group: number;
+  /** Members that were cut off, one after the other. */
+  readonly first: number;
+  second: number | undefined;
+}
+
 /**
  * Strikes where chance seldom does: a leader that was just elected, or that just counted a commit, is cut off, and some of
  * those who helped it crash and come back at once. Whatever they had promised must still hold.
@@ -20,6 +30,7 @@ export class Ambush {
   readonly #began = new WeakMap<RaftGroup, { readonly term: number; readonly commit: number }>();
   /** Term in which the group's leader was struck for what it had counted. */
   readonly #struck = new WeakMap<RaftGroup, number>();
+  #trap: Trap | undefined;
   #notBefore = 0;
 
   constructor(cluster: Cluster) {
@@ -27,8 +38,9 @@ export class Ambush {
     this.#random = cluster.world.randomOf('ambush');
     cluster.world.always(() => {
       if (!this.isActive) return;
-      if (cluster.world.now >= this.#notBefore) this.#look();
       this.#lookForCounted();
+      if (this.#trap !== undefined) this.#springTrap(this.#trap);
+      else if (cluster.world.now >= this.#notBefore) this.#look();
     });
   }
 
@@ -40,12 +52,51 @@ export class Ambush {
         const before = this.#commits.get(group);
         this.#commits.set(group, { commit, leads });
         if (!leads || before === undefined) continue;
+        if (before.leads && commit > before.commit && this.#setTrap(member, group)) return;
         const chance = !before.leads ? 0.4 : commit > before.commit ? this.#chanceOf(group) : 0;
         if (chance === 0 || this.#random.next() >= chance) continue;
         this.#strike(member, group.confState);
         return;
       }
     }
+  }
+
+  /**
+   * The way to what {@link #lookForCounted} waits for: a leader is cut off with entries that only it has; whoever is elected
+   * next is cut off in its place, at once, so that only it has the first entry of its own term.
+   */
+  #setTrap(member: number, { group, confState }: RaftGroup): boolean {
+    const { plan, world, nodes, network } = this.#cluster;
+    const { voters, votersOutgoing } = confState;
+    // Small messages, so that entries of two terms do not travel together; few voters, so that it is clear who wins.
+    const fits = plan.tuning.maxMessageBytes === 100 && voters.length === 3 && votersOutgoing.length === 0;
+    if (!fits || this.#random.next() > 0.05) return false;
+    this.#trap = { group, first: member, second: undefined };
+    this.#cut(member, 'trap');
+    world.after(trapMs, () => {
+      this.#trap = undefined;
+      this.#notBefore = world.now + restMs;
+      network.partition([nodes.map(({ id }) => id)]);
+    });
+    return true;
+  }
+
+  #springTrap(trap: Trap): void {
+    if (trap.second !== undefined) return;
+    for (const [member, { host }] of this.#cluster.running) {
+      if (member === trap.first || host.group(trap.group)?.view.role !== 'leader') continue;
+      trap.second = member;
+      this.#cut(member, 'trap');
+    }
+  }
+
+  /** From all others, which hear each other; not at once, since this is in the middle of a check. */
+  #cut(member: number, why: string): void {
+    const { nodes, network, world } = this.#cluster;
+    const { id } = this.#cluster.nodeOf(member);
+    const rest = nodes.map((node) => node.id).filter((other) => other !== id);
+    this.#cluster.note(`ambush on ${id}, ${why}`);
+    world.after(0, () => network.partition([[id], rest]));
   }
 
   /**
@@ -72,25 +123,18 @@ export class Ambush {
         const counted = matches.sort((a, b) => b - a)[Math.floor(voters.length / 2)] ?? 0;
         const term = view.termAt(counted);
         if (counted <= began.commit || typeof term !== 'number' || term >= view.term) continue;
-        const rival = voters.find((voter) => voter !== member && this.#lastTermOf(voter, group.group) > term);
+        const rival = voters.find((voter) => {
+          const log = running.get(voter)?.host.group(group.group)?.view;
+          const last = log?.termAt(log.lastIndex);
+          return typeof last === 'number' && last > term && log?.termAt(counted) !== term;
+        });
         if (rival === undefined) continue;
         this.#struck.set(group, view.term);
         this.strikes += 1;
-        const leader = this.#cluster.nodeOf(member).id;
-        const rest = this.#cluster.nodes.map(({ id }) => id).filter((id) => id !== leader);
-        this.#cluster.note(`ambush on ${leader}, for ${this.#cluster.nodeOf(rival).id}`);
-        world.after(0, () => {
-          network.partition([[leader], rest]);
-          world.after(1000 + this.#random.next() * 3000, () => network.heal());
-        });
+        this.#cut(member, `for ${this.#cluster.nodeOf(rival).id}`);
+        world.after(1000 + this.#random.next() * 3000, () => network.heal());
       }
     }
-  }
-
-  #lastTermOf(member: number, group: number): number {
-    const view = this.#cluster.running.get(member)?.host.group(group)?.view;
-    const term = view?.termAt(view.lastIndex);
-    return typeof term === 'number' ? term : 0;
   }
 
   /** Commits are counted differently while members change. */

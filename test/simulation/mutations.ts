@@ -229,6 +229,13 @@ export const mutations: readonly SimulatedMutation[] = [
     seeds: 100,
   },
   {
+    name: 'the log of a replica whose removal was cut short is left to the next one',
+    file: 'odgm/src/replication/host.ts',
+    find: `if (engine.groups().includes(group)) await engine.dropGroup(group);`,
+    replace: `await Promise.resolve();`,
+    seeds: 300,
+  },
+  {
     name: 'a node removes replicas on the word of a meta state that is older than they are',
     file: 'odgm/src/node/replicas.ts',
     find: `    if (wanted !== undefined) return epoch < wanted;
