@@ -190,6 +190,37 @@ describe.each(['basic', 'mst'])('a collection of type %s with three replicas', (
   });
 });
 
+describe('a replica in memory', () => {
+  it('whose content went with its process is made anew from the others', async () => {
+    const collections = [{ name: 'c', shardType: 'basic', replicaCount: 2, durability: 'ephemeral' }, { name: 'p' }];
+    const ports = await freePorts(2);
+    const members = ['n1', 'n2'].map((id, i) => `${id}=127.0.0.1:${String(ports[i])}`);
+    const start = async (id: string, i: number): Promise<RunningNode> => {
+      const dataDir = `${directory.path}/${id}`;
+      const node = await startNode({ id, members, collections, grpcPort: ports[i]!, dataDir });
+      running.push(node);
+      return node;
+    };
+    const [first, second] = (await Promise.all(['n1', 'n2'].map(start))) as [RunningNode, RunningNode];
+    for (let i = 0; i < 20; i++) {
+      await first.data.set({ clsId: 'c', objectId: `o${String(i)}`, object: { entries: { k: value('v') } } });
+    }
+    await eventually(async () => (await ownValue(second, 0, 'o19', 'k')) === 'v');
+    await second.stop();
+    const back = await start('n2', 1);
+    await eventually(
+      async () => {
+        for (let i = 0; i < 20; i++) expect(await ownValue(back, 0, `o${String(i)}`, 'k')).toBe('v');
+        const { shards } = await json<Distribution>(first, '/admin/shards/distribution');
+        const shard = shards.find(({ type, replicas }) => type === 'basic' && replicas.length === 2);
+        expect(shard).toMatchObject({ state: 'ready', objects: 20 });
+        return true;
+      },
+      { timeoutMs: 30_000 },
+    );
+  });
+});
+
 describe('the admin API of a collection of type mst', () => {
   it('has versions, what differs between them, branches, and merges with a list of conflicts', async () => {
     const node = await startNode({ dataDir: directory.path, collections: [{ name: 'c', shardType: 'mst' }] });

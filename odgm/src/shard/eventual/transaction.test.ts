@@ -1,0 +1,177 @@
+import { isOaasError } from '@oaas/commons/errors';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { EventualGrid, put } from '../../../testkit/eventual.ts';
+import { encodeMap, decodeMap, zeroStamp } from '../../merge/index.ts';
+import type { EventualShard, Mutation } from '../index.ts';
+import { contentOf } from '../content-scan.ts';
+import { decodeTotals, totalsKey } from '../records.ts';
+
+interface Bench {
+  readonly grid: EventualGrid;
+  readonly shards: readonly EventualShard[];
+  /** Mutations at once; gives what became of each. */
+  readonly all: (mutations: readonly Mutation[], at?: number) => Promise<readonly unknown[]>;
+}
+
+async function bench(replicas = 1): Promise<Bench> {
+  const grid = new EventualGrid({ seed: 9, replicas });
+  grid.start();
+  await grid.world.run(300);
+  const { shards } = grid;
+  const all: Bench['all'] = async (mutations, at = 0) => {
+    const outcomes = mutations.map((one) =>
+      shards[at]!.mutate(one).catch((error: unknown) => {
+        if (isOaasError(error, 'VersionConflict')) return 'conflict';
+        throw error;
+      }),
+    );
+    await grid.world.run(20);
+    return Promise.all(outcomes);
+  };
+  return { grid, shards, all };
+}
+
+interface Step {
+  readonly kind: 'set' | 'change' | 'delete';
+  readonly id: string;
+  readonly put: Readonly<Record<string, string>>;
+  readonly remove: readonly string[];
+  readonly expected: number | undefined;
+}
+
+const key = fc.constantFrom('a', 'b', 'c', 'a.a');
+const step: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constantFrom('set', 'change', 'change', 'delete'),
+  id: fc.constantFrom('o', 'p', 'o.p'),
+  put: fc.dictionary(key, fc.constantFrom('', '1', '22', 'x'.repeat(3000), 'y'.repeat(3000)), { maxKeys: 4 }),
+  remove: fc.array(key, { maxLength: 3 }),
+  expected: fc.option(fc.integer({ min: 0, max: 4 }), { nil: undefined, freq: 4 }),
+});
+
+/** Plain maps, one mutation after the other. Versions go on counting over a delete. */
+class Model {
+  readonly objects = new Map<string, { count: number; entries: Map<string, string> | undefined }>();
+
+  apply({ kind, id, put: entries, remove, expected }: Step): unknown {
+    const { count, entries: before } = this.objects.get(id) ?? { count: 0, entries: undefined };
+    const current = before === undefined ? 0 : count;
+    if (expected !== undefined && expected !== current) return 'conflict';
+    if (kind === 'delete') {
+      if (before !== undefined) this.objects.set(id, { count: count + 1, entries: undefined });
+      return { version: 0, changed: before !== undefined };
+    }
+    const after = new Map(kind === 'set' ? [] : before);
+    if (kind === 'change') for (const name of remove) after.delete(name);
+    for (const [name, text] of Object.entries(entries)) after.set(name, text);
+    const isSame = before !== undefined && textOf(before) === textOf(after);
+    if (isSame || (before === undefined && kind === 'change' && after.size === 0)) {
+      return { version: current, changed: false };
+    }
+    this.objects.set(id, { count: count + 1, entries: after });
+    return { version: count + 1, changed: true };
+  }
+}
+
+function textOf(entries: ReadonlyMap<string, string>): string {
+  return JSON.stringify([...entries].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function mutationOf({ kind, id, put: entries, remove, expected }: Step): Mutation {
+  if (kind === 'delete') return { type: 'delete', objectId: id, expectedVersion: expected };
+  return { ...put(id, entries, kind === 'set'), remove: kind === 'set' ? [] : remove, expectedVersion: expected };
+}
+
+describe('one replica', () => {
+  it('answers and ends as the model does, however mutations fall into groups, and counts what it has', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.array(step, { maxLength: 6 }), { maxLength: 6 }), async (groups) => {
+        const { shards, all, grid } = await bench();
+        const shard = shards[0]!;
+        const model = new Model();
+        for (const group of groups) {
+          const expected = group.map((one) => model.apply(one));
+          expect(await all(group.map(mutationOf))).toEqual(expected);
+        }
+        let entries = 0;
+        for (const [id, object] of model.objects) {
+          const found = shard.reader.object(id);
+          const texts =
+            found && new Map([...found.entries].map(([name, { data }]) => [name, Buffer.from(data).toString()]));
+          expect(texts && textOf(texts)).toBe(object.entries && textOf(object.entries));
+          if (object.entries !== undefined) expect(found?.meta.version).toBe(object.count);
+          entries += object.entries?.size ?? 0;
+        }
+        expect(shard.counters.entries).toBe(entries);
+        const { disk } = grid.member(1);
+        const stored = decodeTotals(disk.get(totalsKey(shard.location)));
+        expect(stored.counters).toEqual(shard.counters);
+        expect(stored.content).toEqual(contentOf(disk, shard.location));
+      }),
+      { numRuns: 120 },
+    );
+  });
+
+  it('refuses what is over a limit, and goes on', async () => {
+    const { shards, all } = await bench();
+    const large = put('o', { k: 'x'.repeat(5 * 1024 * 1024) });
+    await expect(shards[0]!.mutate(large)).rejects.toMatchObject({ code: 'ResourceExhausted' });
+    expect(await all([put('o', { k: '1' })])).toEqual([{ version: 1, changed: true }]);
+  });
+});
+
+describe('replicas', () => {
+  it('let an entry expire by themselves, all alike, without a new version', async () => {
+    const { grid, shards, all } = await bench(2);
+    const expiresAt = grid.world.startMs + 5000;
+    const value = { data: Buffer.from('soon gone'), type: 'bytes', expiresAt } as const;
+    await all([{ ...put('o', { stays: '1' }), put: new Map([['k', value]]) }, put('o', { stays: '1' })]);
+    expect(await grid.converge()).toBe(true);
+    expect(shards[1]!.reader.value('o', 'k')).toBeDefined();
+    await grid.world.run(5000);
+    for (const shard of shards) expect(shard.reader.value('o', 'k')).toBeUndefined();
+    for (const shard of shards) shard.expire(10);
+    expect(await grid.converge()).toBe(true);
+    for (const shard of shards) {
+      expect(shard.counters.entries).toBe(1);
+      expect(shard.reader.meta('o')?.version).toBe(2);
+    }
+  });
+
+  it('merge maps key by key, and take the later of two values that are no maps', async () => {
+    const { grid, shards, all } = await bench(2);
+    const map = (element: string, text: string): Mutation => {
+      const elements = new Map([[element, { stamp: zeroStamp, value: Buffer.from(text) }]]);
+      const data = encodeMap({ cleared: zeroStamp, replace: false, elements });
+      return { ...put('o', {}), put: new Map([['m', { data, type: 'crdt-map' }]]) };
+    };
+    grid.network.partition([['n1'], ['n2']]);
+    await all([map('x', '1'), put('p', { k: 'first' })], 0);
+    await all([map('y', '2'), put('p', { k: 'later' })], 1);
+    grid.network.heal();
+    expect(await grid.converge()).toBe(true);
+    for (const { reader } of shards) {
+      const merged = decodeMap(reader.value('o', 'm')!.data);
+      expect([...merged!.elements].map(([name, { value }]) => [name, Buffer.from(value!).toString()])).toEqual([
+        ['x', '1'],
+        ['y', '2'],
+      ]);
+      expect(Buffer.from(reader.value('p', 'k')!.data).toString()).toBe('later');
+      expect(reader.meta('p')?.version).toBe(2);
+    }
+  });
+
+  it('hand over what was written while a peer could not be reached as soon as it can, without a comparison', async () => {
+    const { grid, shards, all } = await bench(2);
+    grid.network.partition([['n1'], ['n2']]);
+    await grid.world.run(2000);
+    await all(Array.from({ length: 50 }, (_, i) => put(`o${String(i)}`, { k: String(i) })));
+    expect(shards[0]!.status().replicas[0]).toMatchObject({ member: 2, lag: 100, isActive: false });
+    grid.network.heal();
+    const has = (): boolean => shards[1]!.counters.objects === 50;
+    expect(await grid.world.until(has, 5000)).toBe(true);
+    const found = grid.members.map(({ host }) => host!.counters.differences);
+    expect(found).toEqual([0, 0]);
+    expect(shards[0]!.status().replicas[0]).toMatchObject({ lag: 0, state: 'synced' });
+  });
+});
