@@ -2,7 +2,7 @@
 
 import type { UseQueryResult } from '@tanstack/react-query';
 import { Failed, SkeletonLines, StaleNotice } from '../../ui/states.tsx';
-import { failureOf } from './failure.ts';
+import { failureOf, isNotFound } from './failure.ts';
 
 /** The four states of something that is read: loading, failed, stale, there. */
 export function Loaded<Data>({
@@ -13,14 +13,15 @@ export function Loaded<Data>({
 }: {
   readonly query: UseQueryResult<Data>;
   readonly skeleton?: React.ReactNode;
-  /** Shown in place of a failure when the thing does not exist. */
-  readonly notFound?: (error: unknown) => React.ReactNode;
+  /** Shown in place of a failure when PM says that there is no such thing. */
+  readonly notFound?: React.ReactNode;
   readonly children: (data: Data) => React.ReactNode;
 }) {
   const retry = () => void query.refetch();
   if (query.data === undefined) {
     if (query.error === null) return skeleton ?? <SkeletonLines className="p-4" />;
-    return notFound?.(query.error) ?? <Failed failure={failureOf(query.error)} onRetry={retry} />;
+    if (notFound !== undefined && isNotFound(query.error)) return notFound;
+    return <Failed failure={failureOf(query.error)} onRetry={retry} />;
   }
   return (
     <>

@@ -2,21 +2,17 @@ import { SearchX } from 'lucide-react';
 import { buttonStyle } from '../../ui/button-style.ts';
 import { PageLink } from '../../ui/page-link.tsx';
 import { Empty } from '../../ui/states.tsx';
-import { isNotFound } from './failure.ts';
 
-/** In place of a failure, when PM says that there is no such thing; null for any other error. */
+/** In place of a failure, when PM says that there is no such thing. */
 export function NotThere({
-  error,
   what,
   name,
   back,
 }: {
-  readonly error: unknown;
   readonly what: string;
   readonly name: string;
   readonly back: string;
 }) {
-  if (!isNotFound(error)) return null;
   return (
     <Empty
       heading

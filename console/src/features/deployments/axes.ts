@@ -57,6 +57,10 @@ const titles: Record<AxisName, readonly [string, string]> = {
   nfr: ['NFR', 'Throughput, latency, availability'],
 };
 
+export function axisTitle(name: AxisName): string {
+  return titles[name][0];
+}
+
 export function axisView(name: AxisName, axes: Axes): AxisView {
   const { status, message } = axes[name];
   const [tone, word] = axisWords[name][status] ?? (['idle', status] as const);

@@ -40,7 +40,7 @@ export function DeploymentPage({ id }: { readonly id: string }) {
     <Loaded
       query={record}
       skeleton={<DetailSkeleton />}
-      notFound={(error) => <NotThere error={error} what="deployment" name={id} back="/deployments" />}
+      notFound={<NotThere what="deployment" name={id} back="/deployments" />}
     >
       {(data) => <DeploymentDetail record={data} />}
     </Loaded>

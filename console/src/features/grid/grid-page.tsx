@@ -62,7 +62,7 @@ export function GridPage({ environment, deployment }: { readonly environment: st
       <Loaded
         query={grid}
         skeleton={<GridSkeleton />}
-        notFound={(error) => <NotThere error={error} what="grid" name={deployment} back="/grid" />}
+        notFound={<NotThere what="grid" name={deployment} back="/grid" />}
       >
         {(data) => <GridDetail grid={data} />}
       </Loaded>

@@ -14,7 +14,7 @@ import { Loaded } from '../data/loaded.tsx';
 import { NotThere } from '../data/not-there.tsx';
 import { usePm } from '../data/provider.tsx';
 import { AxisCell } from '../deployments/axes.tsx';
-import { axisNames } from '../deployments/axes.ts';
+import { axisNames, axisTitle } from '../deployments/axes.ts';
 import { recordPath } from '../deployments/record.ts';
 import { classesOf, functionsOf, originText, type ClassView } from './package.ts';
 
@@ -25,7 +25,7 @@ export function PackagePage({ name }: { readonly name: string }) {
     <Loaded
       query={item}
       skeleton={<SkeletonLines lines={8} className="max-w-2xl" />}
-      notFound={(error) => <NotThere error={error} what="package" name={name} back="/packages" />}
+      notFound={<NotThere what="package" name={name} back="/packages" />}
     >
       {(data) => <PackageDetail item={data} />}
     </Loaded>
@@ -125,13 +125,13 @@ function Records({ name }: { readonly name: string }) {
           ) : (
             <ScrollX label="Deployments, scrollable">
               <table className="w-full text-left" aria-label="Deployments">
-                <thead className="sr-only">
-                  <tr>
+                <thead>
+                  <tr className={head}>
                     <th scope="col">Class</th>
                     <th scope="col">Environment</th>
                     {axisNames.map((axis) => (
                       <th key={axis} scope="col">
-                        {axis}
+                        {axisTitle(axis)}
                       </th>
                     ))}
                   </tr>

@@ -35,7 +35,7 @@ export function SourcePage({ name }: { readonly name: string }) {
     <Loaded
       query={source}
       skeleton={<SkeletonLines lines={8} className="max-w-2xl" />}
-      notFound={(error) => <NotThere error={error} what="source" name={name} back="/sources" />}
+      notFound={<NotThere what="source" name={name} back="/sources" />}
     >
       {(data) => <SourceDetail source={data} />}
     </Loaded>
