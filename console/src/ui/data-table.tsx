@@ -178,7 +178,7 @@ export function DataTable<Row extends RowData>({
           >
             <span className="flex-1">
               {page.total <= shown && state.page === 1
-                ? `${formatCount(page.total)} ${page.total === 1 ? noun.replace(/s$/, '') : noun}`
+                ? `${formatCount(page.total)} ${page.total === 1 ? singular(noun) : noun}`
                 : `${formatCount(first)}–${formatCount(first + shown - 1)} of ${formatCount(page.total)} ${noun}`}
             </span>
             {state.page > 1 || page.nextCursor !== null ? (
@@ -261,4 +261,8 @@ function SkeletonRows({ columns }: { readonly columns: number }) {
       ))}
     </tr>
   ));
+}
+
+function singular(noun: string): string {
+  return noun.replace(/ies$/, 'y').replace(/s$/, '');
 }

@@ -11,7 +11,7 @@ export interface Tab {
   readonly content: React.ReactNode;
 }
 
-/** Tabs whose choice the caller keeps, usually in the address. */
+/** Tabs whose choice the caller keeps, usually in the address; the first one stands in for a choice that is none. */
 export function Tabs({
   label,
   tabs,
@@ -23,8 +23,9 @@ export function Tabs({
   readonly value: string;
   readonly onChange: (id: string) => void;
 }) {
+  const chosen = tabs.some(({ id }) => id === value) ? value : (tabs[0]?.id ?? value);
   return (
-    <Radix.Root value={value} onValueChange={onChange}>
+    <Radix.Root value={chosen} onValueChange={onChange}>
       <Radix.List aria-label={label} className="flex gap-5 overflow-x-auto border-b [scrollbar-width:none]">
         {tabs.map((tab) => (
           <Radix.Trigger

@@ -80,7 +80,8 @@ function AxisFigures({ axes, name }: { readonly axes: Axes; readonly name: AxisN
           {data.bytes === null ? null : <Figure value={formatBytes(data.bytes)} unit="" />}
         </p>
         <p className="text-2xs text-ink-3">
-          Seen <Ago at={data.observed_at} />
+          {/* The figures are written when they change, so their age alone does not make them old. */}
+          {data.status === 'Unknown' ? 'As of' : 'Changed'} <Ago at={data.observed_at} />
         </p>
       </div>
     );
