@@ -173,7 +173,8 @@ const troubled: ReadonlySet<Source['phase']> = new Set(['Refused', 'Failed', 'St
 function appliedTimes(runs: readonly SyncRun[]): Overview['commit_to_applied_ms'] {
   const newest = runs.filter((run) => run.phase === 'Succeeded' && run.duration_ms !== null).slice(0, appliedMax);
   const times = newest.map((run) => run.duration_ms ?? 0).sort((a, b) => a - b);
-  const percentile = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? null;
+  // By nearest rank.
+  const percentile = (share: number) => times[Math.max(0, Math.ceil(times.length * share) - 1)] ?? null;
   return { p50: percentile(0.5), p95: percentile(0.95), last: newest[0]?.duration_ms ?? null };
 }
 
