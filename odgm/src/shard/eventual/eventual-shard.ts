@@ -514,7 +514,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
     try {
       const transaction = this.#transaction();
       for (const item of group) this.#decide(transaction, item, answers);
-      patches = transaction.patches();
+      patches = this.#peers.size === 0 ? [] : transaction.patches();
       await this.#write(transaction);
     } catch (thrown) {
       const error = toOaasError(thrown);
@@ -581,7 +581,6 @@ export class EventualShard implements ShardHandle, EventualReplica {
   // ---- to the others
 
   #replicate(patches: readonly ObjectPatch[]): void {
-    if (this.#peers.size === 0) return;
     const states = Buffer.concat(patches.map(encodePatch));
     for (const [member, peer] of this.#peers) {
       const canGo = peer.hints?.size === 0;

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Key, PageHash } from '../../merkle/index.ts';
 import { bufferOf, headLength, keyOf, putText, type ShardLocation } from '../records.ts';
 
@@ -16,12 +16,12 @@ const hashBytes = 20;
 const digestBytes = 16;
 
 export function hashOf(bytes: Uint8Array): Uint8Array {
-  return createHash('sha256').update(bytes).digest().subarray(0, hashBytes);
+  return hash('sha256', bytes, 'buffer').subarray(0, hashBytes);
 }
 
 /** Of an encoded register or header. */
 export function digestOf(bytes: Uint8Array): Uint8Array {
-  return createHash('sha256').update(bytes).digest().subarray(0, digestBytes);
+  return hash('sha256', bytes, 'buffer').subarray(0, digestBytes);
 }
 
 /** Key of an entry in the tree; that of an object's header is the object's id. */

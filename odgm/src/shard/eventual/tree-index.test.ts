@@ -1,0 +1,134 @@
+import { describe, expect, it } from 'vitest';
+import { encodeLeaf, zeroStamp } from '../../merge/index.ts';
+import { MerkleSearchTree } from '../../merkle/index.ts';
+import type { Engine } from '../../storage/index.ts';
+import { createMemoryEngine } from '../../storage/memory.ts';
+import { leafKey, pageBounds } from './records.ts';
+import { TreeIndex } from './tree-index.ts';
+import type { LeafChange } from './transaction.ts';
+
+const location = { shard: 1, generation: 1 };
+const levelKey = new Uint8Array(16);
+const open = (engine: Engine, hasHistory = false): TreeIndex =>
+  new TreeIndex({ engine, location, levelKey, isFounder: true, hasHistory });
+
+let counter = 0;
+const leafOf = (): Uint8Array =>
+  encodeLeaf({ stamp: { ms: (counter += 1), counter: 0, member: 1 }, kind: 'lww', digest: new Uint8Array(16) });
+
+/** As a commit of a group does: leaves and the note of them in one write. */
+async function change(engine: Engine, index: TreeIndex, keys: readonly string[]): Promise<void> {
+  const leaves = keys.map((treeKey): LeafChange => ({ treeKey, before: undefined, after: leafOf() }));
+  await engine.write([
+    ...leaves.map(({ treeKey, after }) => ({ type: 'put', key: leafKey(location, treeKey), value: after! }) as const),
+    index.noteOf(leaves),
+  ]);
+  index.apply(leaves);
+}
+
+const commit = (index: TreeIndex, now = counter): Promise<void> =>
+  index.commit({ cut: zeroStamp, isComplete: true }, now, []);
+
+const pagesOf = (engine: Engine): number => [...engine.range(pageBounds(location))].length;
+const contentOf = (index: TreeIndex, root = index.root): string =>
+  [...new MerkleSearchTree(index.pages, root).range()].map(({ key, leaf }) => `${key} ${leaf.join()}`).join('\n');
+const keyOf = (i: number): string => `o${String(i)}\u0000k`;
+
+describe('the tree of a replica', () => {
+  it('is the same after a restart at any moment between two commits', async () => {
+    const engine = createMemoryEngine();
+    const index = open(engine);
+    for (let round = 0; round < 20; round++) {
+      await change(engine, index, [keyOf(round), keyOf(round * 7), keyOf(round + 100)]);
+      if (round % 3 === 0) await commit(index);
+      const again = open(engine);
+      expect(again.isDirty).toBe(round % 3 !== 0);
+      await commit(again);
+      const before = open(engine);
+      await commit(index);
+      expect(again.root).toBe(index.root);
+      expect(before.root).toBe(index.root);
+    }
+  });
+
+  it('lets go of pages that no root needs, and of none that a pinned or kept one does', async () => {
+    const engine = createMemoryEngine();
+    const index = open(engine);
+    await change(
+      engine,
+      index,
+      Array.from({ length: 3000 }, (_, i) => keyOf(i)),
+    );
+    await commit(index);
+    const pinned = index.root;
+    const unpin = index.pin(pinned);
+    const then = contentOf(index);
+    const most = { pages: 0 };
+    for (let round = 0; round < 150; round++) {
+      await change(
+        engine,
+        index,
+        Array.from({ length: 20 }, (_, i) => keyOf((round * 131 + i * 17) % 3000)),
+      );
+      await commit(index);
+      index.collect();
+      most.pages = Math.max(most.pages, pagesOf(engine));
+    }
+    // Some 200 pages make a tree of these; each round writes some 40.
+    expect(most.pages).toBeLessThan(2500);
+    const cold = open(engine);
+    expect(contentOf(cold, pinned)).toBe(then);
+    expect(contentOf(cold)).toBe(contentOf(index));
+    unpin();
+    for (let round = 0; round < 60; round++) {
+      await change(
+        engine,
+        index,
+        Array.from({ length: 20 }, (_, i) => keyOf((round * 131 + i * 17) % 3000)),
+      );
+      await commit(index);
+      index.collect();
+    }
+    expect(contentOf(open(engine))).toBe(contentOf(index));
+    expect(() => contentOf(open(engine), pinned)).toThrow('is missing');
+  });
+
+  it('keeps the pages of all versions, and lets go of those of versions that are kept no longer', async () => {
+    const engine = createMemoryEngine();
+    const index = open(engine, true);
+    await change(
+      engine,
+      index,
+      Array.from({ length: 500 }, (_, i) => keyOf(i)),
+    );
+    for (let round = 0; round < 400; round++) {
+      await change(engine, index, [keyOf(round), keyOf(round + 50), keyOf((round * 3) % 500)]);
+      await commit(index);
+      index.collect();
+    }
+    const cold = open(engine, true);
+    expect(cold.history?.versions).toHaveLength(128);
+    for (const { root } of cold.history?.versions ?? []) {
+      expect([...new MerkleSearchTree(cold.pages, root).range()]).toHaveLength(500);
+    }
+    expect(pagesOf(engine)).toBeLessThan(128 * 12 + 1500);
+  });
+
+  it('keeps what was committed and what changed when a commit cannot be written', async () => {
+    const engine = createMemoryEngine();
+    let isFull = false;
+    const failing: Engine = {
+      ...engine,
+      write: (operations) => (isFull ? Promise.reject(new Error('full')) : engine.write(operations)),
+    };
+    const index = open(failing);
+    await change(engine, index, [keyOf(1), keyOf(2)]);
+    isFull = true;
+    await expect(commit(index)).rejects.toThrow('full');
+    isFull = false;
+    await change(engine, index, [keyOf(3)]);
+    await commit(index);
+    expect(contentOf(open(engine))).toBe(contentOf(index));
+    expect([...new MerkleSearchTree(index.pages, index.root).range()]).toHaveLength(3);
+  });
+});
