@@ -733,7 +733,7 @@ export class GridNode {
         if (handle.id === id) collection.setHandle(handle.partition, undefined);
       }
     }
-    this.#joined?.leaders.forget(id);
+    this.#joined?.leaders.left(id);
     if (this.#joined?.meta.state.shards.has(id) !== true) this.elections.forget(id);
   }
 
