@@ -20,4 +20,8 @@ export const knownSeeds: readonly KnownSeed[] = [
     ...{ seed: 207, nodes: 5, world: 'nodes' as const },
     why: 'a rebalance that came before the first placement gave shards one replica after the other, of which none could begin',
   },
+  {
+    ...{ seed: 1021, nodes: 5, world: 'nodes' as const },
+    why: 'a member whose own replica went forgot who leads the shard, and nobody said so again: its tasks waited for ever',
+  },
 ];

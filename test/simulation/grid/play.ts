@@ -4,7 +4,7 @@ import { Clients } from '../clients.ts';
 import { Observer } from '../observer.ts';
 import { type Played, PlayFailure, type PlayOptions } from '../run.ts';
 import { GridAsker } from './asker.ts';
-import { SimGrid, usedCollection } from './grid.ts';
+import { shardsOf, SimGrid, usedCollection } from './grid.ts';
 import { Guard } from './guard.ts';
 import { Killer } from './killer.ts';
 import { GridOperator } from './operator.ts';
@@ -110,9 +110,12 @@ function unrest(grid: SimGrid): string | undefined {
   if (state === undefined) return 'the meta group has no leader';
   const task = [...state.tasks.values()].find((one) => !isFinished(one));
   if (task !== undefined) {
-    const moves = task.moves.map(
-      ({ shard, kind, from, to, step }) => `${kind} ${shard} ${from ?? ''}>${to ?? ''} ${step ?? ''}`,
-    );
+    const moves = task.moves
+      .filter(({ state: at }) => at === 'running')
+      .map(
+        ({ shard, kind, from, to, step }) =>
+          `${kind} ${from ?? ''}>${to ?? ''} ${step ?? ''} of ${tellShard(grid, shard)}`,
+      );
     return `task ${task.id} (${task.kind}) is ${task.state}: ${moves.join('; ')}`;
   }
   const byNumber = new Map([...grid.running.values()].map(({ node }) => [node.number, node]));
@@ -137,4 +140,20 @@ function unrest(grid: SimGrid): string | undefined {
   }
   if (!state.collections.has(usedCollection)) return 'the collection is gone';
   return undefined;
+}
+
+/** The shard as it is recorded, and as its replicas see it. */
+function tellShard({ running }: SimGrid, id: number): string {
+  const nodes = [...running.values()].map(({ node }) => node);
+  const record = nodes.find(({ meta }) => meta?.isLeader === true)?.meta?.state.shards.get(id);
+  const recorded = record?.replicas.map(({ member, role, epoch }) => `${member} ${role} of epoch ${epoch}`).join(', ');
+  const seen = nodes.flatMap((node) =>
+    shardsOf(node)
+      .filter((shard) => shard.id === id)
+      .map(({ group }) => {
+        const { role, term, lastIndex, commit, confState } = group.status();
+        return `${node.number}: ${role} of epoch ${group.epoch}, term ${term}, ${commit}/${lastIndex}, voters ${confState.voters.join()}`;
+      }),
+  );
+  return `shard ${id}, recorded as ${recorded ?? ''}, seen by ${seen.join(' | ')}`;
 }
