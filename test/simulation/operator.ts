@@ -81,6 +81,7 @@ export class Operator {
     if (chance < 0.15) {
       if (other !== undefined) await this.#transfer(member, shard, other);
     } else if (chance < 0.45 && absent !== undefined) {
+      if (random.next() < 0.25) this.#crashSoon(absent, random);
       await this.#add(member, shard, absent);
     } else if (chance < 0.7 && learner !== undefined) {
       const promote: MemberChange = { type: 'voter', member: learner, epoch: this.#epochOf(shard, learner) };
@@ -95,6 +96,16 @@ export class Operator {
       const gone = pick(learners);
       if (gone !== undefined) await this.#change(member, shard, [{ type: 'remove', member: gone }], false);
     }
+  }
+
+  /** In the middle of what is asked of it. */
+  #crashSoon(member: number, random: Random): void {
+    const { world } = this.#cluster;
+    const node = this.#cluster.nodeOf(member);
+    world.after(random.next() * 150, () => node.crash());
+    world.after(200 + random.next() * 500, () => {
+      if (!node.isUp) node.restart();
+    });
   }
 
   #epochOf(shard: number, member: number): number {
