@@ -97,6 +97,25 @@ export class EventualGrid {
     member.shard?.configure(membership);
   }
 
+  /** The replica that a member still has stored although the shard's record does not name it any more. */
+  former(member: EventualMember, epoch: number): EventualShard {
+    const { host } = member;
+    const engine = this.#engines.get(member)?.engine;
+    const process = this.#engines.get(member)?.process;
+    const generation = engine === undefined ? undefined : host?.generationOf(engine, 1, epoch);
+    if (host === undefined || engine === undefined || process === undefined || generation === undefined) {
+      throw new Error('the member has no such replica');
+    }
+    return new EventualShard(
+      host,
+      { shard: 1, generation },
+      {
+        ...{ type: 'basic', id: 1, epoch, collection: 'c', partition: 0, engine, clock: process.clock },
+        ...{ limits: defaultLimits, levelKey, membership: { epoch: 0, replicas: [] }, isFounder: true },
+      },
+    );
+  }
+
   /** Lets time pass until all are alike. False when that does not happen in time. */
   async converge(maxMs = 60_000): Promise<boolean> {
     for (let waited = 0; waited < maxMs; waited += 250) {

@@ -15,8 +15,12 @@ import { EventualShard, RaftShard, type ShardHandle } from '../shard/index.ts';
 /** Makes, opens and removes replicas of shards. */
 export interface ReplicaFactory {
   open(shard: ShardRecord, collection: CollectionRecord, replica: ShardReplicaRecord): Promise<ShardHandle>;
-  /** Removes a replica for good, with its data. */
-  remove(shard: number): Promise<void>;
+  /**
+   * Removes a replica for good, with its data. `shard`: the record that it is no part of any more, to hand over to the
+   * others what they may lack; undefined where there is no such shard, or what it has is not to be trusted. Rejects
+   * when that cannot be done yet.
+   */
+  remove(id: number, shard?: ShardRecord): Promise<void>;
   /** Shards of which there is something stored here, with the epoch of the replica. */
   stored(): ReadonlyMap<number, number>;
 }
@@ -131,7 +135,8 @@ export class Replicas {
     const epochs = new Map(wanted.map(({ shard, replica }) => [shard.id, replica.epoch]));
     for (const [id, { epoch }] of [...this.#held]) if (epochs.get(id) !== epoch) await this.#close(id);
     const stored = factory.stored();
-    for (const [id, epoch] of stored) if (this.#isObsolete(state, id, epoch, epochs.get(id))) await this.#remove(id);
+    const obsolete = [...stored].filter(([id, epoch]) => this.#isObsolete(state, id, epoch, epochs.get(id)));
+    for (const [id] of obsolete) if (epochs.has(id)) await this.#remove(id);
     const missing: Wanted[] = [];
     for (const one of wanted) {
       if ((stored.get(one.shard.id) ?? 0) > one.replica.epoch) continue;
@@ -142,6 +147,8 @@ export class Replicas {
     for (let from = 0; from < missing.length && !this.#isClosed; from += openAtOnce) {
       await Promise.all(missing.slice(from, from + openAtOnce).map((one) => this.#open(state, one)));
     }
+    // These may have something to hand over, which nobody waits for.
+    for (const [id] of obsolete) if (!epochs.has(id)) await this.#remove(id, state.shards.get(id));
   }
 
   #wantedOf(state: MetaState): Wanted[] {
@@ -223,9 +230,9 @@ export class Replicas {
     await held.handle.close();
   }
 
-  async #remove(id: number): Promise<void> {
+  async #remove(id: number, shard?: ShardRecord): Promise<void> {
     try {
-      await this.#options.factory.remove(id);
+      await this.#options.factory.remove(id, shard);
       this.#problems.delete(id);
     } catch (error) {
       this.#options.logger.warn({ err: error, shard: id }, 'the data of a replica could not be removed yet');

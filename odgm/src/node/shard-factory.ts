@@ -1,9 +1,9 @@
-import { oaasError } from '@oaas/commons/errors';
+import { isOaasError, oaasError, toOaasError } from '@oaas/commons/errors';
 import type { Clock } from '@oaas/commons/time';
 import type { CollectionRecord, CollectionSpec, ShardRecord, ShardReplicaRecord } from '../meta/index.ts';
 import { isFounder, isMerging, metaShard } from '../meta/index.ts';
 import type { EventualHost, RaftHost } from '../replication/index.ts';
-import { EventualShard, openRaftShard, type ScanSource, type ShardHandle } from '../shard/index.ts';
+import { defaultLimits, EventualShard, openRaftShard, type ScanSource, type ShardHandle } from '../shard/index.ts';
 import type { Engine, Storage } from '../storage/index.ts';
 import { limitsOf } from './collection.ts';
 import type { ReplicaFactory } from './replicas.ts';
@@ -98,9 +98,45 @@ export class ShardFactory implements ReplicaFactory {
     return opened;
   }
 
-  async remove(shard: number): Promise<void> {
-    await this.#merging.remove(shard);
-    for (const { host } of this.#homes.values()) await host.remove(shard);
+  async remove(id: number, shard?: ShardRecord): Promise<void> {
+    const epoch = this.#merging.stored().get(id);
+    if (shard !== undefined && epoch !== undefined && isMerging(shard)) await this.#handOver(shard, epoch);
+    await this.#merging.remove(id);
+    for (const { host } of this.#homes.values()) await host.remove(id);
+  }
+
+  /** Gives one of the shard's replicas what only this former one may have: writes that it took before it went away. */
+  async #handOver(shard: ShardRecord, epoch: number): Promise<void> {
+    const merging = this.#merging;
+    const voters = shard.replicas.filter(({ role, member }) => role === 'voter' && merging.isUp(member));
+    let problem: unknown = oaasError('Unavailable', 'no replica of the shard can be reached to hand over to');
+    for (const home of this.#homes.values()) {
+      const generation = merging.generationOf(home.engine, shard.id, epoch);
+      if (generation === undefined) continue;
+      const former = new EventualShard(
+        merging,
+        { shard: shard.id, generation },
+        {
+          type: 'basic',
+          ...{ id: shard.id, epoch, collection: shard.collection, partition: shard.partition },
+          ...{ engine: home.engine, clock: this.#clock, limits: defaultLimits, levelKey: this.#levelKey },
+          ...{ membership: { epoch: 0, replicas: [] }, isFounder: true },
+        },
+      );
+      for (const { member, epoch: toEpoch } of voters) {
+        try {
+          await merging.handOver(former, member, toEpoch);
+          problem = undefined;
+          break;
+        } catch (error) {
+          problem = error;
+          // What cannot be read cannot be handed over, now or later.
+          if (isOaasError(error, 'StorageCorrupt') || isOaasError(error, 'DataLoss')) problem = undefined;
+        }
+      }
+      await former.close();
+    }
+    if (problem !== undefined) throw toOaasError(problem);
   }
 
   stored(): ReadonlyMap<number, number> {

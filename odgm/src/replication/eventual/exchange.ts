@@ -58,6 +58,34 @@ export async function exchange(
   }
 }
 
+/**
+ * Gives another replica all that this one has and it lacks, and takes nothing. What all replicas had long ago, and have
+ * taken away since, it does not let in. Resolves with the number of keys that were given, once they are on its disk.
+ */
+export async function handOver(
+  replica: EventualReplica,
+  mine: Announcement,
+  theirs: Announcement,
+  port: ExchangePort,
+): Promise<number> {
+  const initiator = new ExchangeInitiator(replica.pages, { ours: mine.root, theirs: theirs.root });
+  let given = 0;
+  for (;;) {
+    const step = initiator.step();
+    if (step.type === 'fetch') {
+      initiator.receive(decodePageResponse(await port.ask(requests.pages, encodePageRequest(step.request))));
+    } else if (step.type === 'found') {
+      const keys = keysOf(step.differences, 'give');
+      await give(replica, port, keys);
+      given += keys.length;
+    } else if (step.reason === 'complete') {
+      return given;
+    } else {
+      throw oaasError('Unavailable', `a hand-over ended early: ${step.reason}`);
+    }
+  }
+}
+
 /** The first keys in which two replicas differ; nothing is sent but pages. */
 export async function compare(
   replica: EventualReplica,

@@ -7,7 +7,7 @@ import type { Engine } from '../../storage/index.ts';
 import { Cleaner } from '../cleaner.ts';
 import { garbageKey } from '../keys.ts';
 import { Reader } from '../wire.ts';
-import { compare, exchange, type ExchangePort, stateBytes } from './exchange.ts';
+import { compare, exchange, type ExchangePort, handOver, stateBytes } from './exchange.ts';
 import {
   bodyOf,
   decodeAnswers,
@@ -16,6 +16,8 @@ import {
   decodeHead,
   decodeKeys,
   encodeAnswers,
+  encodeHello,
+  formerEpoch,
   encodeGossip,
   encodeRequest,
   encodeStates,
@@ -165,6 +167,12 @@ export class EventualHost {
     return record;
   }
 
+  /** Where the replica with this epoch lies; undefined when it is not in this storage. */
+  generationOf(engine: Engine, shard: number, epoch: number): number | undefined {
+    const stored = readRecord(engine, shard);
+    return stored?.state === 'present' && stored.epoch === epoch ? stored.generation : undefined;
+  }
+
   /** The replica takes part from now on. */
   attach(replica: EventualReplica): void {
     const { clock, random } = this.#options;
@@ -223,6 +231,19 @@ export class EventualHost {
     replica.heard(member, theirs);
     const found = await compare(replica, mine, theirs, this.#portTo(member, head), max);
     return { mine, theirs, ...found };
+  }
+
+  /**
+   * Gives the replica of a member what this one has and that one lacks: before it is removed, when it is no part of the
+   * shard any more. Resolves with the number of keys; rejects when it did not come to the end.
+   */
+  async handOver(replica: EventualReplica, member: number, epoch: number): Promise<number> {
+    const head = { shard: replica.shard, fromEpoch: formerEpoch, toEpoch: epoch };
+    const port = this.#portTo(member, head);
+    const [theirs] = decodeAnswers(await port.ask(requests.hello, new Uint8Array(0)), 1);
+    if (theirs === undefined) throw oaasError('Unavailable', 'the member has no replica to hand over to');
+    const mine = await replica.announce();
+    return handOver(replica, mine, theirs, port);
   }
 
   sleep(ms: number): Promise<void> {
@@ -406,7 +427,9 @@ export class EventualHost {
     const type = reader.u8();
     if (type === requests.gossip) return this.#compared(from, reader);
     const head = decodeHead(reader);
-    const replica = this.#addressed(from, head);
+    const isFormer = head.fromEpoch === formerEpoch;
+    const mayAsk = type === requests.hello || type === requests.pages || type === requests.push;
+    const replica = isFormer && mayAsk ? this.#heir(head) : this.#addressed(from, head);
     if (replica === undefined) {
       throw oaasError('FailedPrecondition', `there is no such replica of shard ${String(head.shard)} here`);
     }
@@ -425,6 +448,11 @@ export class EventualHost {
         replica.completed(from, { mine, theirs }, found);
         return Uint8Array.of(1);
       }
+      case requests.hello: {
+        const announcement = await replica.announce();
+        this.#keepAnnounced(replica, announcement);
+        return encodeHello(announcement);
+      }
       default:
         throw oaasError('InvalidArgument', `a request of the unknown kind ${String(type)}`);
     }
@@ -441,14 +469,23 @@ export class EventualHost {
         if (mine.root === theirs.root) {
           replica.completed(from, { mine, theirs }, 0);
         } else {
-          const unpin = replica.pin(mine.root);
-          this.#options.timers.after(announcedMs, unpin);
+          this.#keepAnnounced(replica, mine);
           this.poke(head.shard);
         }
         return mine;
       }),
     );
     return encodeAnswers(answers);
+  }
+
+  #keepAnnounced(replica: EventualReplica, { root }: Announcement): void {
+    this.#options.timers.after(announcedMs, replica.pin(root));
+  }
+
+  /** Who can take what a former replica hands over. */
+  #heir({ shard, toEpoch }: Head): EventualReplica | undefined {
+    const replica = this.#hosted.get(shard)?.replica;
+    return replica?.epoch === toEpoch && replica.isComplete ? replica : undefined;
   }
 
   /** Both replicas are what the other takes them for. */

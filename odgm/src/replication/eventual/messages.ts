@@ -5,7 +5,13 @@ import { Reader, Writer } from '../wire.ts';
 import type { Announcement } from './types.ts';
 
 /** Requests on the channel of eventual shards begin with one of these. Messages are {@link encodeStates} without it. */
-export const requests = { gossip: 1, pages: 2, states: 3, push: 4, done: 5 } as const;
+export const requests = { gossip: 1, pages: 2, states: 3, push: 4, done: 5, hello: 6 } as const;
+
+/**
+ * Epoch of a replica that is no part of the shard any more and hands over what it still has: it may ask for `hello`,
+ * `pages` and `push`. Real epochs are 1 and more.
+ */
+export const formerEpoch = 0;
 
 /** From a replica to a replica: both by their epochs, so that one that was made anew is not taken for the old one. */
 export interface Head {
@@ -146,6 +152,10 @@ export function encodeTaken(count: number, states: Uint8Array): Uint8Array[] {
 export function decodeTaken(bytes: Uint8Array): { readonly count: number; readonly states: Uint8Array } {
   const from = new Reader(bytes);
   return { count: from.number(), states: bodyOf(from) };
+}
+
+export function encodeHello(announcement: Announcement): Uint8Array {
+  return encodeAnswers([announcement]);
 }
 
 /** The two announcements that were exchanged, the asking replica's first, and how many keys differed. */

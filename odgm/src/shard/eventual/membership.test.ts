@@ -141,6 +141,46 @@ describe('a replica that was away for long', () => {
   });
 });
 
+describe('a former replica', () => {
+  it('hands over what it took before it was replaced, and nothing that was deleted and reaped since', async () => {
+    const grid = await started();
+    const former = grid.member(3);
+    await write(grid, grid.member(1), names('a', 30));
+    await grid.converge();
+    await grid.world.run(2000);
+    grid.network.isolate('n3');
+    former.node.crash();
+    await grid.record([voter(1), voter(2)], 2);
+    await remove(grid, grid.member(1), names('a', 10));
+    await grid.world.run(10_000);
+    expect(await grid.converge()).toBe(true);
+    expect(grid.member(1).shard!.counters.objects).toBe(20);
+    // What it wrote alone is later than what the others have reaped.
+    former.membership = { epoch: 1, replicas: [voter(1), voter(2), voter(3)] };
+    former.node.restart();
+    await grid.world.run(50);
+    await write(grid, former, names('alone', 5));
+    former.node.crash();
+    grid.network.heal();
+    former.membership = { epoch: 2, replicas: [voter(1), voter(2)] };
+    former.node.restart();
+    await grid.world.run(2000);
+    const shard = grid.former(former, 1);
+    const given = former.host!.handOver(shard, 2, 1);
+    await grid.world.run(500);
+    expect(await given).toBeGreaterThan(9);
+    expect(await grid.converge()).toBe(true);
+    await grid.world.run(10_000);
+    const expected = [...names('a', 30).slice(10), ...names('alone', 5)].sort();
+    for (const number of [1, 2]) {
+      expect([...contentOf(grid.member(number).shard!.reader).keys()].sort()).toEqual(expected);
+    }
+    const refused = former.host!.handOver(shard, 2, 7).catch((error: unknown) => error);
+    await grid.world.run(100);
+    expect(await refused).toMatchObject({ code: 'FailedPrecondition' });
+  });
+});
+
 describe('replicas that differ', () => {
   it('name the keys, and what each has of them', async () => {
     const grid = await started({ tuning: { maxExchanges: 0 } });
