@@ -1,4 +1,5 @@
 import { type TempDir, eventually, tempDir } from '@oaas/commons/testkit';
+import type { ReadonlyMetadata } from '@oaas/commons/grpc';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freePorts, type RunningNode, startGrid, startNode } from '../../testkit/index.ts';
 
@@ -63,6 +64,15 @@ describe.each(['basic', 'mst'])('a collection of type %s with three replicas', (
     await expect(grid.nodes[0]!.data.batchSetValues(batch, own)).rejects.toMatchObject({
       code: 'VersionConflict',
       details: { currentVersion: 1 },
+    });
+    let said: string | undefined;
+    const local = {
+      metadata: { 'x-oaas-consistency': 'local' },
+      onTrailer: (given: ReadonlyMetadata) => (said = given.get('x-oaas-staleness-ms')),
+    };
+    await eventually(async () => {
+      await grid.nodes[2]!.data.get({ clsId: 'c', partitionId: 1, objectId: 'o1' }, local);
+      return /^\d+$/.test(said ?? '');
     });
     const view = await eventually(async () => {
       const { shards } = await json<Distribution>(grid.nodes[1]!, '/admin/shards/distribution');

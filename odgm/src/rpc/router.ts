@@ -9,6 +9,11 @@ import type { Consistency, ShardHandle } from '../shard/index.ts';
 export const partitionHeader = 'x-oaas-partition';
 /** `local`: any replica may answer a read, from what it has. Otherwise reads are linearizable. */
 export const consistencyHeader = 'x-oaas-consistency';
+/**
+ * Trailing metadata of a `local` read from a replica that merges with others: milliseconds since it last had the same as
+ * each of them, or `unknown`. What they took since may be missing.
+ */
+export const stalenessTrailer = 'x-oaas-staleness-ms';
 /** Marks a call that another member passed on; it is not passed on again. */
 export const hopHeader = 'x-oaas-hop';
 /** Trailing metadata of a call that was passed on: host:port of the member to ask the next time. */

@@ -10,8 +10,14 @@ import {
   type NodeMetrics,
   type Operation,
 } from '../node/index.ts';
-import type { Mutation, MutationResult, ShardHandle, ShardReader } from '../shard/index.ts';
-import { consistencyOf, isPassedOn, type Route, routeOf, type Target } from './router.ts';
+import {
+  EventualShard,
+  type Mutation,
+  type MutationResult,
+  type ShardHandle,
+  type ShardReader,
+} from '../shard/index.ts';
+import { consistencyOf, isPassedOn, type Route, routeOf, stalenessTrailer, type Target } from './router.ts';
 
 export type DataService = typeof data.DataServiceDefinition;
 
@@ -59,6 +65,9 @@ export class Serving {
     const consistency = consistencyOf(context);
     const run = async (shard: ShardHandle, partition: number): Promise<T> => {
       const reader = shard.read(consistency);
+      if (consistency === 'local' && shard instanceof EventualShard) {
+        context.setTrailer(stalenessTrailer, String(shard.staleMs ?? 'unknown'));
+      }
       return local(reader instanceof Promise ? await reader : reader, partition);
     };
     return this.#serve(operation, target, context, run, remote);

@@ -226,6 +226,23 @@ describe('the shards', () => {
     expect(uneven).toMatchObject({ code: 'balance.uneven', evidence: expect.stringContaining('capacity') as string });
   });
 
+  it('show replicas that merge and do not come to have the same', () => {
+    const progress = [
+      { member: 2, match: 0, state: 'behind', active: true, lag: 7, staleMs: 600_000 },
+      { member: 3, match: 0, state: 'synced', active: true, lag: 0, staleMs: 1000 },
+    ];
+    const merging = shardReport(1, { group: group({ role: 'replica', progress }) });
+    const members = [
+      view(1, {}, { collections: [{ ...report(1).collections[0]!, shards: [merging, shardReport(2)] }] }),
+      view(2),
+      view(3),
+    ];
+    const found = diagnose(input({ members })).shards.replicationHealth.filter(
+      ({ code }) => code === 'replication.behind',
+    );
+    expect(found).toMatchObject([{ evidence: 'behind, the same 600 s ago, 7 entries to send' }]);
+  });
+
   it('show replicas that are not well with the reason, and followers that are behind', () => {
     const apart = shardReport(1, { state: 'unavailable', reason: 'set apart: a value is damaged' });
     const progress = [

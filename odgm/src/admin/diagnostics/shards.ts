@@ -7,6 +7,8 @@ import { type DiagnosticsInput, error, info, isAnswering, nameOf, orWell, second
 const lagMax = 1000;
 /** A step that has not got on for so long is told. */
 const slowStepMs = 60_000;
+/** Replicas that merge are compared every 30 s at least, one pair after the other. */
+const staleMax = 300_000;
 const dayMs = 24 * 3600_000;
 
 /** Whether shards lie evenly, and why they do not move where they do not. */
@@ -103,7 +105,7 @@ export function replicationHealth(input: DiagnosticsInput): Finding[] {
         warning('replication.too-few', message, `on ${places}`, 'Add members; replicas are added by themselves.'),
       );
     }
-    findings.push(...lagging(input, name, own));
+    findings.push(...lagging(input, name, own), ...behind(input, name, own));
   }
   return orWell(findings, info('replication.ok', 'all replicas are there and follow', `${String(replicas)} replicas`));
 }
@@ -128,6 +130,23 @@ function lagging(input: DiagnosticsInput, name: string, own: readonly Seen[]): F
         'See whether the member is overloaded or its disk slow.',
       ),
     ];
+  });
+}
+
+/** Replicas that merge, and have not had the same as another one for long although the two see each other. */
+function behind(input: DiagnosticsInput, name: string, own: readonly Seen[]): Finding[] {
+  return own.flatMap(({ member, report }) => {
+    if (report.group?.role !== 'replica') return [];
+    const late = report.group.progress.filter(({ active, staleMs }) => active && staleMs > staleMax);
+    return late.map((other) => {
+      const evidence = `${other.state}, the same ${seconds(other.staleMs)} ago, ${String(other.lag)} entries to send`;
+      return warning(
+        'replication.behind',
+        `${nameOf(input, other.member)} and ${nameOf(input, member)} do not come to have the same of ${name}`,
+        evidence,
+        'Set the clocks of the members right (what is stamped over 5 s ahead is not merged), and see whether one is overloaded.',
+      );
+    });
   });
 }
 

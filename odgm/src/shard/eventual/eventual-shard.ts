@@ -290,6 +290,17 @@ export class EventualShard implements ShardHandle, EventualReplica {
     };
   }
 
+  /** Milliseconds since it last had the same as each of the others; undefined: that was not the case since the start. */
+  get staleMs(): number | undefined {
+    const now = this.#options.clock.monotonic();
+    let most = 0;
+    for (const { syncedAt } of this.#peers.values()) {
+      if (syncedAt === undefined) return undefined;
+      most = Math.max(most, now - syncedAt);
+    }
+    return Math.round(most);
+  }
+
   /** Has nothing of the other replica that it lacks been found since the shard has its present replicas, both ways? */
   isSyncedWith(member: number): boolean {
     return (this.#peers.get(member)?.syncedMembership ?? -1) >= this.#membership.epoch;
