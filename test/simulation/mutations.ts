@@ -244,10 +244,12 @@ export const mutations: readonly SimulatedMutation[] = [
     ...{ seeds: 100, world: 'nodes' as const },
   },
   {
-    name: 'a replica that comes later begins a group of its own',
-    file: 'odgm/src/node/shard-factory.ts',
-    find: `const founds = isFounder(shard);`,
-    replace: `const founds = shard.replicas.length > 0;`,
+    name: 'a replica is made anew while it still has a vote',
+    file: 'odgm/src/tasks/steps-rebuild.ts',
+    find: `      : change('take-out', { remove: [member] });
+  }`,
+    replace: `      : renew(input, member);
+  }`,
     ...{ seeds: 60, world: 'nodes' as const },
   },
 ];
