@@ -64,7 +64,8 @@ export function createPmClient(options: PmClientOptions) {
     const headers: Record<string, string> = { accept: 'application/json' };
     if (options.token !== undefined) headers['authorization'] = `Bearer ${options.token}`;
     if (body !== undefined) headers['content-type'] = 'application/json';
-    const timeout = AbortSignal.timeout(options.timeoutMs ?? 10_000);
+    const timeoutMs = options.timeoutMs ?? 10_000;
+    const timeout = AbortSignal.timeout(timeoutMs);
     let response: Response;
     try {
       response = await doFetch(`${options.baseUrl}/api/v1${path}`, {
@@ -80,7 +81,9 @@ export function createPmClient(options: PmClientOptions) {
         title: 'The Package Manager cannot be reached',
         status: 503,
         code: 'Unavailable',
-        detail: cause instanceof Error ? cause.message : String(cause),
+        detail: timeout.aborted
+          ? `It did not answer within ${String(timeoutMs / 1000)} s.`
+          : `There is no connection to it: ${cause instanceof Error ? cause.message : String(cause)}.`,
         remedy: 'Check that PM runs and that its address is right; the request may be repeated.',
       });
     }

@@ -7,6 +7,7 @@ import { GitBranch, Layers, LogOut, Moon, Package, RefreshCw, Search } from 'luc
 import { useRouter } from 'next/navigation';
 import { Dialog } from 'radix-ui';
 import { useDeferredValue, useState } from 'react';
+import { useDialogFocus } from '../../ui/dialog.tsx';
 import { Kbd } from '../../ui/kbd.tsx';
 import { keys } from '../data/keys.ts';
 import { usePm } from '../data/provider.tsx';
@@ -27,11 +28,13 @@ const row =
 
 /** Go anywhere and do the common things, by typing. Names are searched by PM, not in what happens to be loaded. */
 export function CommandPalette({ open, onOpenChange, ...rest }: PaletteProps) {
+  const focus = useDialogFocus();
   return (
     <Dialog.Root open={open} onOpenChange={onOpenChange}>
       <Dialog.Portal>
         <Dialog.Overlay className="fixed inset-0 z-40 bg-black/40 animate-in fade-in-0 duration-150" />
         <Dialog.Content
+          {...focus}
           aria-describedby={undefined}
           className="fixed top-[12vh] left-1/2 z-50 w-[calc(100vw-2rem)] max-w-xl -translate-x-1/2 overflow-hidden rounded-lg border bg-surface shadow-float animate-in fade-in-0 zoom-in-[0.98] duration-150"
         >
