@@ -24,6 +24,8 @@ export interface EventualMember {
   host: EventualHost | undefined;
   /** What the member knows of the shard's replicas. */
   membership: Membership;
+  /** It is learning of a record. */
+  isFollowing: boolean;
   /** By all its processes. */
   sentBytes(): number;
 }
@@ -79,13 +81,22 @@ export class EventualGrid {
 
   /** The meta group has recorded other replicas: all members learn of it, or only those given. */
   async record(replicas: Membership['replicas'], epoch: number, who = this.members): Promise<void> {
-    const done = Promise.all(who.map((member) => this.#follow(member, { epoch, replicas })));
+    const done = Promise.all(who.map((member) => this.follow(member, { epoch, replicas })));
     await this.world.run(20);
     await done;
   }
 
-  async #follow(member: EventualMember, membership: Membership): Promise<void> {
+  /** One member learns of the record. What is under way when it crashes goes on when it boots. */
+  async follow(member: EventualMember, membership: Membership): Promise<void> {
     member.membership = membership;
+    if (member.isFollowing) return;
+    member.isFollowing = true;
+    while (await this.#follow(member, member.membership)) continue;
+    member.isFollowing = false;
+  }
+
+  /** True when there is something newer to follow. */
+  async #follow(member: EventualMember, membership: Membership): Promise<boolean> {
     const own = membership.replicas.find((replica) => replica.member === member.number);
     const { shard, host } = member;
     if (shard !== undefined && own?.epoch !== shard.epoch) {
@@ -95,6 +106,8 @@ export class EventualGrid {
     }
     if (own !== undefined && member.shard === undefined) await this.#open(member, own.epoch);
     member.shard?.configure(membership);
+    const isMissing = own !== undefined && member.shard === undefined && member.host !== undefined;
+    return isMissing || member.membership.epoch !== membership.epoch;
   }
 
   /** The replica that a member still has stored although the shard's record does not name it any more. */
@@ -136,11 +149,14 @@ export class EventualGrid {
       shard: undefined,
       host: undefined,
       membership,
+      isFollowing: false,
       sentBytes: () => this.#sent.get(number) ?? 0,
     };
   }
 
   async #run(member: EventualMember, process: SimProcess): Promise<void> {
+    // It may have crashed before it came to run.
+    if (!process.isAlive) return;
     const { clock, timers, random } = process;
     const mesh = createSimMesh(this.network, process, { number: member.number });
     const count = (payload: MeshPayload): void => {
@@ -153,6 +169,7 @@ export class EventualGrid {
     process.onCrash(() => {
       member.shard = undefined;
       member.host = undefined;
+      member.isFollowing = false;
     });
     member.host = new EventualHost({
       ...{ mesh: counted, clock, timers, random, engines: [engine] },
@@ -161,7 +178,7 @@ export class EventualGrid {
     });
     this.#engines.set(member, { engine, process });
     const own = member.membership.replicas.find((replica) => replica.member === member.number);
-    if (own !== undefined) await this.#open(member, own.epoch);
+    if (own !== undefined) await this.follow(member, member.membership);
     this.#meshes.set(member, mesh);
     for (const one of this.members) this.#meshes.get(one)?.setPeers(this.#peersOf(one));
   }
@@ -183,8 +200,9 @@ export class EventualGrid {
     const { engine, process } = owned;
     const { membership } = member;
     const founds = membership.replicas.every((replica) => replica.epoch === membership.epoch);
+    if ((host.stored().get(1) ?? epoch) < epoch) await host.remove(1);
     const { generation, isFounder } = await host.place(engine, 1, epoch, founds);
-    if (!process.isAlive) return;
+    if (!process.isAlive || member.shard !== undefined) return;
     const { type = 'basic', graceMs } = this.#options;
     const shard = new EventualShard(
       host,

@@ -5,19 +5,22 @@ import { build, type Plugin } from 'esbuild';
 import { describe, expect, it } from 'vitest';
 import { storm } from '../../../testkit/eventual-storm.ts';
 
-const seeds = Number(process.env['EVENTUAL_SEEDS'] ?? 120);
+const seeds = Number(process.env['EVENTUAL_SEEDS'] ?? 100);
 
 describe('replicas that merge', () => {
   it(`end alike, lose nothing that was acknowledged and bring nothing back, in ${String(seeds)} storms`, async () => {
     let deleted = 0;
     let reaped = 0;
+    let replaced = 0;
     for (let seed = 1; seed <= seeds; seed++) {
       const report = await storm(seed);
       deleted += report.deleted;
       reaped += report.reaped;
+      replaced += report.replaced;
     }
     expect(deleted).toBeGreaterThan(seeds);
     expect(reaped).toBeGreaterThan(seeds);
+    expect(replaced).toBeGreaterThan(seeds / 2);
   }, 120_000);
 });
 
