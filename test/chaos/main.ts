@@ -1,9 +1,12 @@
-// npm run chaos -- [--seed N] [--minutes M | --seeds K] [--nodes 3|5] [--seconds S]
+// npm run chaos -- [--seed N] [--minutes M | --seeds K] [--nodes 3|5] [--seconds S] [--mutation NAME]
 // Real node processes under faults that are drawn from the seed: fresh seeds from N upwards, until M minutes are over.
+// With a mutation (of test/simulation/mutations.ts) the nodes have that bug, which the run should find.
 // What a seed does to the grid is repeated by it; how the processes take it is not.
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { tempDir } from '@oaas/commons/testkit';
+import { mutations } from '../simulation/mutations.ts';
+import type { Mutation } from '../simulation/patch.ts';
 import { playChaos } from './play.ts';
 import { buildNode } from './program.ts';
 
@@ -14,6 +17,7 @@ const { values } = parseArgs({
     seeds: { type: 'string' },
     nodes: { type: 'string' },
     seconds: { type: 'string' },
+    mutation: { type: 'string' },
   },
 });
 
@@ -22,9 +26,16 @@ const count = numberOf(values.seeds) ?? (values.minutes === undefined ? 1 : Infi
 const end = performance.now() + (numberOf(values.minutes) ?? Infinity) * 60_000;
 const seconds = numberOf(values.seconds);
 
-async function run(): Promise<boolean> {
-  const built = await tempDir('oaas-chaos-program-');
-  const program = await buildNode(built.path);
+function chosenMutation(): Mutation | undefined {
+  const { mutation } = values;
+  if (mutation === undefined) return undefined;
+  const found = mutations.find(({ name }) => name.includes(mutation));
+  if (found === undefined) throw new Error(`there is no mutation "${mutation}"`);
+  return found;
+}
+
+async function run(directoryOfProgram: string): Promise<boolean> {
+  const program = await buildNode(directoryOfProgram, chosenMutation());
   const sum = { seeds: 0, faults: 0, operations: 0, acknowledged: 0, doubts: 0 };
   const say = (line: string): void => console.log(line);
   for (let seed = Number(values.seed); sum.seeds < count && performance.now() < end; seed += 1) {
@@ -51,8 +62,8 @@ async function run(): Promise<boolean> {
         `${String(sum.acknowledged)} acknowledged objects kept, ${String(sum.doubts)} keys undecided`,
     );
   }
-  await built.remove();
   return true;
 }
 
-process.exitCode = (await run()) ? 0 : 1;
+const built = await tempDir('oaas-chaos-program-');
+process.exitCode = (await run(built.path).finally(() => built.remove())) ? 0 : 1;
