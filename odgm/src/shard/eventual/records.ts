@@ -54,7 +54,6 @@ export interface KeyBounds {
   readonly end: Buffer;
 }
 
-export const headerBounds = (location: ShardLocation): KeyBounds => bounds(location, kinds.header);
 export const leafBounds = (location: ShardLocation): KeyBounds => bounds(location, kinds.leaf);
 export const pageBounds = (location: ShardLocation): KeyBounds => bounds(location, kinds.page);
 export const dirtyBounds = (location: ShardLocation): KeyBounds => bounds(location, kinds.dirty);
