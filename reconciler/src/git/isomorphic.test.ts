@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, createServer as createSocketServer } from 'node:net';
 import { join } from 'node:path';
@@ -80,6 +81,16 @@ it('an older commit that was never fetched is fetched by its id', async () => {
   await expect(repository.snapshot('1'.repeat(40), main)).rejects.toSatisfy(
     (error) => isOaasError(error, 'RefNotFound') || isOaasError(error, 'SourceUnreachable'),
   );
+});
+
+it('a repository whose HEAD names a branch that nobody pushed is read all the same', async () => {
+  const dir = await folder();
+  const server = await startGitServer({ dir, repositories: [{ name: 'shop', files: { 'a.yaml': 'a: 1' } }] });
+  cleanups.push(() => server.stop());
+  await writeFile(join(dir, 'shop.git', 'HEAD'), 'ref: refs/heads/master\n');
+  const repository = await source(server.repositoryUrl('shop'));
+  const snapshot = await repository.snapshot(await repository.check(main), main);
+  expect(text(await snapshot.read('a.yaml'))).toBe('a: 1');
 });
 
 it('tags lead to their commit, annotated ones too', async () => {

@@ -71,9 +71,34 @@ async function boundedRequest(
   // The library passes its options on to http.request, which knows `signal`; its types do not say so.
   const withSignal = { ...request, signal } as GitHttpRequest;
   const response = await nodeHttp.request(withSignal);
-  const { body } = response;
-  return body === undefined ? response : { ...response, body: bounded(body, limits.responseBytes) };
+  if (response.body === undefined) return response;
+  const body = bounded(response.body, limits.responseBytes);
+  const isAdvertisement = response.statusCode === 200 && request.url.endsWith('/info/refs?service=git-upload-pack');
+  return { ...response, body: isAdvertisement ? withHead(body) : body };
 }
+
+/**
+ * The refs that a server advertises, with a HEAD. It has none when HEAD names a branch that nobody has pushed, as in a bare
+ * repository made for `master` that was given `main`; the library fetches nothing from such a one, though it needs no HEAD.
+ */
+async function* withHead(body: AsyncIterable<Uint8Array>): AsyncIterableIterator<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  const bytes = Buffer.concat(chunks);
+  const text = bytes.toString('latin1');
+  const [, anyCommit] = /([0-9a-f]{40}) refs\//.exec(text) ?? [];
+  if (anyCommit === undefined || / HEAD[\0\n]/.test(text) || !text.endsWith(flush)) {
+    yield bytes;
+    return;
+  }
+  const line = `${anyCommit} HEAD\n`;
+  yield bytes.subarray(0, -flush.length);
+  // A pkt-line begins with its length, four hexadecimal digits that count as well.
+  yield Buffer.from(`${(line.length + 4).toString(16).padStart(4, '0')}${line}${flush}`);
+}
+
+/** The pkt-line that ends a list. */
+const flush = '0000';
 
 async function* bounded(body: AsyncIterableIterator<Uint8Array>, bytesMax: number): AsyncIterableIterator<Uint8Array> {
   let received = 0;
