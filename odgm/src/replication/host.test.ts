@@ -258,3 +258,35 @@ describe('a replica whose removal was cut short by a crash', () => {
     expect(second.group().status()).toMatchObject({ epoch: 2, lastIndex: 0, term: 0 });
   });
 });
+
+describe('a replica that is removed while a snapshot is being installed', () => {
+  it('leaves nothing of the snapshot to the next replica of its group on the same member', async () => {
+    const engine = createMemoryEngine();
+    const append = engine.append.bind(engine);
+    let release: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    const installing = new Promise<void>((resolve) => {
+      engine.append = async (writes, operations) => {
+        if (writes.some(({ reset }) => reset !== undefined)) {
+          resolve();
+          await gate;
+        }
+        return append(writes, operations);
+      };
+    });
+    const [leader, joining] = [await startHost(1), await startHost(2, { engine })];
+    running = [leader, joining];
+    introduce(leader, joining);
+    await leader.open(1, { voters: [1] });
+    await eventually(() => leader.group().isLeader);
+    await leader.set('a', '1');
+    await joining.open(1, { voters: [] });
+    await leader.group().changeMembers([{ type: 'learner', member: 2 }], new Uint8Array(0));
+    await installing;
+    const removing = joining.host.remove(1);
+    release();
+    await removing;
+    await joining.open(1, { voters: [] }, 2);
+    expect(joining.machine().read('a')).toBeUndefined();
+  });
+});

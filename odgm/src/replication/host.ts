@@ -227,9 +227,11 @@ export class RaftHost {
   async remove(group: number): Promise<void> {
     const { engine } = this.#options;
     this.close(group);
+    if (this.#record(group)?.state !== 'present') return;
+    // A snapshot whose installation is on its way to the disk brings another generation, which has to go as well.
+    await this.#appends.idle();
     const record = this.#record(group);
     if (record?.state !== 'present') return;
-    await this.#appends.idle();
     const removed = encodeRecord({ ...record, state: 'removed', applied: 0, appliedTerm: 0 }, encodeMembers(noMembers));
     this.#removed.set(group, record.epoch);
     await engine.write([
