@@ -69,7 +69,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: tracker,
     find: `return this.#outgoing.length === 0 ? incoming : Math.min(incoming, this.#reached(this.#outgoing));`,
     replace: `return incoming;`,
-    seeds: 300,
+    seeds: 600,
   },
   {
     name: 'messages of earlier terms are taken',
@@ -233,6 +233,17 @@ export const mutations: readonly SimulatedMutation[] = [
     file: 'odgm/src/replication/host.ts',
     find: `if (engine.groups().includes(group)) await engine.dropGroup(group);`,
     replace: `await Promise.resolve();`,
+    seeds: 300,
+  },
+  {
+    name: 'a removal goes by what there was before a snapshot was installed',
+    file: 'odgm/src/replication/host.ts',
+    find: `    await this.#appends.idle();
+    const record = this.#record(group);
+    if (record?.state !== 'present') return;`,
+    replace: `    const record = this.#record(group);
+    await this.#appends.idle();
+    if (record?.state !== 'present') return;`,
     seeds: 300,
   },
   {

@@ -24,4 +24,8 @@ export const knownSeeds: readonly KnownSeed[] = [
     ...{ seed: 1021, nodes: 5, world: 'nodes' as const },
     why: 'a member whose own replica went forgot who leads the shard, and nobody said so again: its tasks waited for ever',
   },
+  {
+    ...{ seed: 3079, nodes: 5, world: 'nodes' as const },
+    why: 'a replica that was removed while a snapshot was being installed left its content to the next one of its member',
+  },
 ];

@@ -89,7 +89,7 @@ export function describeVerdict<Input, Output>({ key, verdict }: KeyVerdict<Inpu
   const line = ({ call, return: end, client, input, output }: Operation<Input, Output>): string =>
     `  ${call}..${end === Infinity ? '?' : end} ${client ?? ''} ${JSON.stringify(input)} -> ${output === undefined ? '?' : JSON.stringify(output)}`;
   if (verdict.outcome === 'gave-up') {
-    return `${key}: over ${verdict.configurations} configurations are possible before\n${line(verdict.operation)}`;
+    return `${key}: too many configurations are possible (bound ${verdict.configurations}) before\n${line(verdict.operation)}`;
   }
   const { operation, prefix, possible } = verdict;
   const before = prefix.filter((other) => other !== operation).slice(-20);

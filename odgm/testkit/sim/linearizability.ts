@@ -57,6 +57,8 @@ export type Verdict<Input, Output> =
 export interface CheckOptions {
   /** Most configurations held at once; over it the check gives up. Default 200,000 (about 50 MiB). */
   readonly configurationsMax?: number | undefined;
+  /** Most operations tried and configurations compared, in all; over it the check gives up. Default 10 million (some seconds). */
+  readonly stepsMax?: number | undefined;
 }
 
 /** A state that is possible now, and which of the open operations it already has in it. */
@@ -79,13 +81,15 @@ export function checkLinearizable<State, Input, Output>(
   const operations = history
     .filter((operation) => operation.return !== Infinity || !model.isReadOnly(operation.input))
     .sort((a, b) => a.call - b.call);
-  return new Checker(model, operations, options.configurationsMax ?? 200_000).run(history.length);
+  const { configurationsMax = 200_000, stepsMax = 10_000_000 } = options;
+  return new Checker(model, operations, configurationsMax, stepsMax).run(history.length);
 }
 
 class Checker<State, Input, Output> {
   private readonly model: SequentialModel<State, Input, Output>;
   private readonly operations: readonly Operation<Input, Output>[];
   private readonly configurationsMax: number;
+  private stepsLeft: number;
   /** Indices of operations that were called and have not returned. */
   private readonly open = new Set<number>();
   /** Of an operation of unknown outcome: the one before it that is like it. */
@@ -95,10 +99,12 @@ class Checker<State, Input, Output> {
     model: SequentialModel<State, Input, Output>,
     operations: readonly Operation<Input, Output>[],
     configurationsMax: number,
+    stepsMax: number,
   ) {
     this.model = model;
     this.operations = operations;
     this.configurationsMax = configurationsMax;
+    this.stepsLeft = stepsMax;
     const likeness = model.likenessOf?.(operations);
     const last = new Map<string, number>();
     for (const [index, { input, return: end }] of operations.entries()) {
@@ -143,6 +149,7 @@ class Checker<State, Input, Output> {
     const done = new Frontier<State>();
     const seen = new Frontier<State>();
     let level: Configuration<State>[] = [];
+    let tried = 0;
     for (const configuration of configurations) {
       if (configuration.known.includes(index)) done.add(returned(configuration, index));
       else if (seen.add(configuration)) level.push(configuration);
@@ -152,6 +159,7 @@ class Checker<State, Input, Output> {
       const nextLevel: Configuration<State>[] = [];
       for (const configuration of level) {
         if (!seen.has(configuration)) continue;
+        tried += this.open.size;
         for (const candidate of this.open) {
           const next = this.linearize(configuration, candidate);
           if (next === undefined) continue;
@@ -159,9 +167,11 @@ class Checker<State, Input, Output> {
           else if (seen.add(next)) nextLevel.push(next);
         }
         if (seen.size + done.size > this.configurationsMax) return undefined;
+        if (tried + seen.comparisons + done.comparisons > this.stepsLeft) return undefined;
       }
       level = nextLevel;
     }
+    this.stepsLeft -= tried + seen.comparisons + done.comparisons;
     return done.all();
   }
 
@@ -192,6 +202,8 @@ class Checker<State, Input, Output> {
  */
 class Frontier<State> {
   size = 0;
+  /** Sets that were held against one another. */
+  comparisons = 0;
   private readonly groups = new Map<string, Configuration<State>[]>();
 
   add(configuration: Configuration<State>): boolean {
@@ -202,6 +214,7 @@ class Frontier<State> {
       this.size += 1;
       return true;
     }
+    this.comparisons += group.length;
     if (group.some(({ unknown }) => isSubset(unknown, configuration.unknown))) return false;
     const rest = group.filter(({ unknown }) => !isSubset(configuration.unknown, unknown));
     this.size += rest.length + 1 - group.length;
