@@ -90,6 +90,8 @@ const retryAfterMs = 100;
 const expireMs = 1000;
 const expireMax = 256;
 const lookMs = 20;
+/** A node that cannot catch up asks others for the members, this often. */
+const strangersMs = 2000;
 
 /** What a node has once it is a member. */
 interface Joined {
@@ -571,7 +573,7 @@ export class GridNode {
     const isNew = meta.state.cluster === undefined && identity.member !== 1;
     if (isNew && this.#firstPeers.length === 0) await this.#findCluster(identity);
     await this.#onMeta();
-    void this.#catchUp(meta);
+    void this.#catchUp(meta, identity);
     void this.#announce(identity);
     while (meta.state.cluster === undefined) await sleep(timers, lookMs, signal);
     await this.putCollections(collections);
@@ -632,14 +634,46 @@ export class GridNode {
   }
 
   /** From then on the meta state is as new as anything that this member has ever seen. */
-  async #catchUp(meta: MetaGroup): Promise<void> {
+  async #catchUp(meta: MetaGroup, identity: NodeIdentity): Promise<void> {
+    const { clock } = this.#options;
+    let askAt = clock.monotonic() + strangersMs;
     try {
-      await this.#untilItWorks('catch up with the meta group', () => meta.catchUp());
+      await this.#untilItWorks('catch up with the meta group', async () => {
+        try {
+          await meta.catchUp();
+        } catch (error) {
+          if (clock.monotonic() >= askAt) {
+            await this.#meetStrangers(meta, identity);
+            askAt = clock.monotonic() + strangersMs;
+          }
+          throw error;
+        }
+      });
     } catch {
       return; // stopped
     }
     this.#isCurrent = true;
     await this.#onMeta();
+  }
+
+  /**
+   * Who leads the meta group may have joined since this node was last there: it would refuse the link of a member that it
+   * does not know, and never hear what it lacks. Anybody who can be reached says who the members are now.
+   */
+  async #meetStrangers(meta: MetaGroup, identity: NodeIdentity): Promise<void> {
+    const response = await this.#askToJoin(meta, identity).catch(() => undefined);
+    if (response === undefined) return;
+    this.#firstPeers = response.members;
+    this.#joined?.mesh.setPeers(this.#peersOf(meta.state));
+  }
+
+  /** Asks everybody who may be there; the first answer counts. Found anew each time: all may have other addresses by now. */
+  async #askToJoin(meta: MetaGroup, identity: NodeIdentity): Promise<peer.JoinResponse> {
+    const { clusterId, self, joinPort, seeds } = this.#options;
+    const request = { ...this.#asMember(identity), clusterId, clusterUid: identity.clusterUid, nodeId: self.id };
+    const found = await seeds.find().catch(() => []);
+    const others = [...found, ...meta.state.members.values()].filter(({ id }) => id !== self.id);
+    return Promise.any(others.map(({ address }) => joinPort.join(address, request, this.#stop.signal)));
   }
 
   /** Says where this node is now; its address may be another one than before. */
@@ -653,17 +687,13 @@ export class GridNode {
       record.admin === member.admin &&
       record.zone === member.zone;
     if (isKnown || meta === undefined) return;
-    const { clusterId, self, joinPort, seeds, logger } = this.#options;
-    const request = { ...member, clusterId, clusterUid: identity.clusterUid, nodeId: self.id };
+    const { logger } = this.#options;
     await this.#untilItWorks('tell the others where this node is', async () => {
       if (meta.isLeader) {
         await meta.propose({ type: 'joinMember', clusterId: identity.clusterUid, member }, this.#stop.signal);
         return;
       }
-      // Found anew each time: all the others may have other addresses by now, too.
-      const found = await seeds.find().catch(() => []);
-      const others = [...found, ...meta.state.members.values()].filter(({ id }) => id !== self.id);
-      await Promise.any(others.map(({ address }) => joinPort.join(address, request, this.#stop.signal)));
+      await this.#askToJoin(meta, identity);
     }).catch((error: unknown) => {
       if (!this.#stop.signal.aborted) logger.error({ err: error }, 'the cluster does not take this node back');
     });
@@ -705,10 +735,13 @@ export class GridNode {
   }
 
   #peersOf(state: MetaState): readonly MeshPeer[] {
-    if (state.cluster === undefined) return this.#firstPeers.filter(({ number }) => number !== this.number);
-    return [...state.members.values()]
-      .filter(({ number, replacedBy }) => number !== this.number && replacedBy === undefined)
-      .map(({ number, id, address }) => ({ number, id, address }));
+    const members = [...state.members.values()].filter(({ replacedBy }) => replacedBy === undefined);
+    const known: readonly MeshPeer[] = members.map(({ number, id, address }) => ({ number, id, address }));
+    // What others said of the members is newer than a state that may be older than anything.
+    const told = this.#isCurrent ? [] : this.#firstPeers;
+    const peers = new Map([...known, ...told].map((one) => [one.number, one]));
+    peers.delete(this.number);
+    return [...peers.values()];
   }
 
   #refreshCollections(state: MetaState): void {
