@@ -28,4 +28,8 @@ export const knownSeeds: readonly KnownSeed[] = [
     ...{ seed: 3079, nodes: 5, world: 'nodes' as const },
     why: 'a replica that was removed while a snapshot was being installed left its content to the next one of its member',
   },
+  {
+    ...{ seed: 7110, nodes: 5, world: 'nodes' as const },
+    why: 'a member that came back did not know the one that led by then, refused its link, and never heard what it lacked',
+  },
 ];
