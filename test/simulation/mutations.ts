@@ -76,7 +76,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: raft,
     find: `    } else if (message.term < this.term && message.term !== 0) {`,
     replace: `    } else if (message.term < this.term && message.term !== 0 && message.type !== MessageType.MsgApp) {`,
-    seeds: 60,
+    seeds: 300,
   },
   {
     name: 'the entry before new ones is not compared',
@@ -126,7 +126,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: raft,
     find: `if (this.#config.readOnlyOption === 'leaseBased' || this.tracker.isOnlyVoter(this.id)) {`,
     replace: `if (this.role === 'leader') {`,
-    seeds: 100,
+    seeds: 300,
   },
   {
     name: 'a leader answers reads before the first commit of its term',

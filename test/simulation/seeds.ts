@@ -32,4 +32,8 @@ export const knownSeeds: readonly KnownSeed[] = [
     ...{ seed: 7110, nodes: 5, world: 'nodes' as const },
     why: 'a member that came back did not know the one that led by then, refused its link, and never heard what it lacked',
   },
+  {
+    ...{ seed: 30113, nodes: 5, world: 'nodes' as const },
+    why: 'a replica got a vote before it was there: what it lacked of a short log passed for having caught up',
+  },
 ];

@@ -130,10 +130,11 @@ export class ShardService {
       learnersNext,
       progress: status.progress
         .filter(({ member }) => member !== this.#mesh.self.number)
-        .map(({ member, lag, state, recentActive }) => ({
+        .map(({ member, lag, match, state, recentActive }) => ({
           member,
           lag,
-          needsSnapshot: state === 'snapshot',
+          // One that has acknowledged nothing may not be there yet, however short the log is that it lacks.
+          needsSnapshot: state === 'snapshot' || match === 0,
           received: sentBytes(member),
           active: recentActive,
         })),
