@@ -16,6 +16,7 @@ import {
   type RequestHead,
   responseHeaders,
 } from './server-method.ts';
+import type { LonePoll } from './lone-poll.ts';
 import type { FlushQueue } from './socket-driver.ts';
 import { errorTrailers, okTrailers } from './status.ts';
 import { prefixBytes } from './wire.ts';
@@ -28,6 +29,7 @@ export interface ServerSetting {
   readonly deadlines: Deadlines;
   readonly pool: ChunkPool;
   readonly flushes: FlushQueue;
+  readonly poll: LonePoll | undefined;
   readonly codec: Codec;
   readonly bounds: Partial<Http2Bounds>;
   readonly messageBytesMax: number;

@@ -262,6 +262,7 @@ export class ServerConnection implements Http2Events, CallHost {
 
   private newCall(id: number, entry: EdgeMethod, head: RequestHead): ServerCall {
     const call = new ServerCall(id, entry, head, this);
+    this.setting.poll?.called();
     if (entry.meter !== undefined) call.startedAt = this.driver.heardAt;
     return call;
   }

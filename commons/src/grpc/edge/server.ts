@@ -14,6 +14,7 @@ import { reflectionServices } from '../reflection.ts';
 import type { GrpcServer, GrpcServerOptions } from '../server.ts';
 import { Codec } from './codec.ts';
 import { Deadlines } from './deadlines.ts';
+import { LonePoll } from './lone-poll.ts';
 import { type OtherProtocol, PrefaceSorter, protocolsProblem } from './other-protocols.ts';
 import type { ServerSetting } from './responder.ts';
 import { ServerConnection } from './server-connection.ts';
@@ -38,6 +39,11 @@ export interface EdgeServerOptions extends GrpcServerOptions {
   /** Compress responses of at least so many bytes with gzip for callers who take it. Default: never. */
   readonly compressFrom?: number | undefined;
   /**
+   * How long the event loop stays awake for the next call of a caller who makes one at a time, in milliseconds: see
+   * {@link LonePoll}. 0: never, where other processes need the processor more. Default 0.2.
+   */
+  readonly pollMs?: number | undefined;
+  /**
    * Other protocols on the same port. With any, a connection says first what it speaks: it has `handshakeMs` for that.
    * They count among `connectionsMax`. Default: none.
    */
@@ -61,13 +67,16 @@ export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
   const connections = new Set<ServerConnection>();
   const methods = new Map<string, EdgeMethod>();
   const names: string[] = [];
+  const { pollMs = 0.2 } = options;
+  const poll = pollMs > 0 ? new LonePoll({ clock, pollMs, soon: setImmediate }) : undefined;
   const setting: ServerSetting = {
     methods,
     logger,
     clock,
     deadlines: new Deadlines(clock, timers),
     pool: new ChunkPool(),
-    flushes: new FlushQueue(),
+    flushes: new FlushQueue(poll),
+    poll,
     codec: new Codec(),
     bounds: {
       ...(options.maxConcurrentStreams === undefined ? {} : { streamsMax: options.maxConcurrentStreams }),

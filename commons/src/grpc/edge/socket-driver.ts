@@ -2,18 +2,34 @@ import type { Socket } from 'node:net';
 import type { Http2Connection } from '../../http2/index.ts';
 import type { ChunkPool } from '../../http2/index.ts';
 import type { Clock } from '../../time/index.ts';
+import type { LonePoll } from './lone-poll.ts';
 
 /** Unsent bytes from where on a socket counts as slow: DATA waits, and nothing more is read. */
 const slowBytes = 512 * 1024;
 
 /** Writes what connections have to say once per turn of the event loop, so that the frames of a turn share a write. */
 export class FlushQueue {
+  private readonly poll: LonePoll | undefined;
   private drivers: SocketDriver[] = [];
   private readonly flush = (): void => {
-    const { drivers } = this;
+    const { drivers, poll } = this;
     this.drivers = [];
-    for (const driver of drivers) driver.flush();
+    let openCalls = 0;
+    for (const driver of drivers) {
+      driver.flush();
+      openCalls += driver.streamCount;
+    }
+    poll?.written(openCalls);
   };
+
+  /** @param poll to stay awake for a lone caller. */
+  constructor(poll?: LonePoll) {
+    this.poll = poll;
+  }
+
+  heard(nowMs: number): void {
+    this.poll?.heard(nowMs);
+  }
 
   add(driver: SocketDriver): void {
     if (this.drivers.length === 0) setImmediate(this.flush);
@@ -44,6 +60,10 @@ export class SocketDriver {
     this.heardAt = options.clock.monotonic();
   }
 
+  get streamCount(): number {
+    return this.connection?.streamCount ?? 0;
+  }
+
   /** @param head what was read off the socket before. */
   start(connection: Http2Connection, head?: Uint8Array): void {
     this.connection = connection;
@@ -67,6 +87,7 @@ export class SocketDriver {
 
   private receive(bytes: Uint8Array): void {
     this.heardAt = this.options.clock.monotonic();
+    this.options.flushes.heard(this.heardAt);
     (this.connection as Http2Connection).receive(bytes, this.heardAt);
     this.flushSoon();
   }
