@@ -160,26 +160,31 @@ export class SimulatedDisk {
   }
 
   #handle(file: FileContent, step: Step): StorageFile {
+    const write = (buffers: readonly Uint8Array[], position: number): Promise<void> =>
+      step(() => {
+        const bytes = Buffer.concat(buffers);
+        const room = this.capacity - this.fileBytes;
+        const grows = Math.max(0, position + bytes.length - file.length);
+        if (grows <= room) {
+          file.write(bytes, position);
+          return;
+        }
+        // A full disk takes what it can, as a real one does.
+        file.write(bytes.subarray(0, Math.max(0, bytes.length - (grows - Math.max(0, room)))), position);
+        throw failure('ENOSPC');
+      });
+    const datasync = (): Promise<void> =>
+      step(() => {
+        if (this.failsFlushes) throw failure('EIO');
+        this.flushes += 1;
+        file.flush();
+      });
     return {
-      write: (buffers, position) =>
-        step(() => {
-          const bytes = Buffer.concat(buffers);
-          const room = this.capacity - this.fileBytes;
-          const grows = Math.max(0, position + bytes.length - file.length);
-          if (grows <= room) {
-            file.write(bytes, position);
-            return;
-          }
-          // A full disk takes what it can, as a real one does.
-          file.write(bytes.subarray(0, Math.max(0, bytes.length - (grows - Math.max(0, room)))), position);
-          throw failure('ENOSPC');
-        }),
-      datasync: () =>
-        step(() => {
-          if (this.failsFlushes) throw failure('EIO');
-          this.flushes += 1;
-          file.flush();
-        }),
+      writeDurably: async (buffers, position) => {
+        await write(buffers, position);
+        await datasync();
+      },
+      datasync,
       read: (target, position) => step(() => file.read(target, position)),
       readSync: (target, position) => file.read(target, position),
       size: () => step(() => file.length),

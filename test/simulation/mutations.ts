@@ -117,8 +117,8 @@ export const mutations: readonly SimulatedMutation[] = [
   {
     name: 'the journal says that a frame is on disk without a flush',
     file: 'odgm/src/storage/journal/journal.ts',
-    find: `await segment.file.datasync();`,
-    replace: `await Promise.resolve();`,
+    find: `await segment.file.writeDurably(`,
+    replace: `await (segment.file as unknown as { write: typeof segment.file.writeDurably }).write(`,
     seeds: 60,
   },
   {

@@ -16,9 +16,12 @@ export interface FileSystem {
 }
 
 export interface StorageFile {
-  /** Writes all bytes, one buffer after the other. Lost by a crash until {@link datasync} has resolved. */
-  write(buffers: readonly Uint8Array[], position: number): Promise<void>;
-  /** Resolves when everything that was written, and the length of the file, is on disk. */
+  /**
+   * Writes all bytes, one buffer after the other, and resolves when they are on disk. After an error any part of them may be
+   * there; they may be written over.
+   */
+  writeDurably(buffers: readonly Uint8Array[], position: number): Promise<void>;
+  /** Resolves when everything that can be read here is on disk, also what another process had written. */
   datasync(): Promise<void>;
   /** Bytes read; fewer than asked for at the end of the file only. */
   read(target: Uint8Array, position: number): Promise<number>;

@@ -1,12 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { FileSystem, StorageFile } from '../../src/storage/file-system.ts';
-import { type DiskFaults, healthyDisk, SimDisk } from './disk.ts';
+import { type DiskFaults, healthyDisk, SimDisk, type SimFile, type SimFiles } from './disk.ts';
 import { SimWorld } from './world.ts';
 
 interface Machine {
   readonly world: SimWorld;
   readonly disk: SimDisk;
-  files: FileSystem;
+  files: SimFiles;
   /** Lets the call end, or says after a second that it does not. */
   done<T>(call: Promise<T>): Promise<T>;
   crash(): void;
@@ -17,7 +16,7 @@ function machine(seed: number, faults: Partial<DiskFaults> = {}): Machine {
   const disk = new SimDisk(world, 'n1');
   disk.faults = { ...healthyDisk, ...faults };
   const node = world.node('n1');
-  const boot = (): FileSystem => disk.mount(node.boot(() => undefined)).files;
+  const boot = (): SimFiles => disk.mount(node.boot(() => undefined)).files;
   const self: Machine = {
     ...{ world, disk, files: boot() },
     done: async (call) => {
@@ -48,7 +47,7 @@ async function contents(m: Machine, name: string): Promise<Buffer> {
   return bytes;
 }
 
-async function newFile(m: Machine, name: string): Promise<StorageFile> {
+async function newFile(m: Machine, name: string): Promise<SimFile> {
   const file = await m.done(m.files.open(name, 'new'));
   await m.done(m.files.syncNames());
   return file;

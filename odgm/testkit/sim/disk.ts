@@ -37,9 +37,19 @@ export const healthyDisk: DiskFaults = {
   capacityBytes: Number.POSITIVE_INFINITY,
 };
 
+/** A file whose writes can be left without a flush. */
+export interface SimFile extends StorageFile {
+  /** Lost by a crash, or half lost, until {@link datasync} has resolved. */
+  write(buffers: readonly Uint8Array[], position: number): Promise<void>;
+}
+
+export interface SimFiles extends FileSystem {
+  open(name: string, how: 'existing' | 'new'): Promise<SimFile>;
+}
+
 /** What one process sees of a disk, as the storage engine takes it. */
 export interface SimMount {
-  readonly files: FileSystem;
+  readonly files: SimFiles;
   readonly base: Base;
 }
 
@@ -290,7 +300,7 @@ function applyChange(names: Map<string, Inode>, change: NameChange): void {
 }
 
 /** The files as one process sees them. */
-class Mounted implements FileSystem {
+class Mounted implements SimFiles {
   readonly path: string;
   private readonly disk: SimDisk;
   private readonly process: SimProcess;
@@ -305,7 +315,7 @@ class Mounted implements FileSystem {
     return this.later(1, () => this.disk.list());
   }
 
-  open(name: string, how: 'existing' | 'new'): Promise<StorageFile> {
+  open(name: string, how: 'existing' | 'new'): Promise<SimFile> {
     return this.later(1, () => this.fileOf(how === 'new' ? this.disk.create(name) : this.disk.inodeOf(name)));
   }
 
@@ -321,21 +331,27 @@ class Mounted implements FileSystem {
     return this.later(5, () => this.disk.syncNames());
   }
 
-  private fileOf(inode: Inode): StorageFile {
+  private fileOf(inode: Inode): SimFile {
     const { disk } = this;
+    const write = (buffers: readonly Uint8Array[], position: number): Promise<void> => {
+      // What is written is what was there at the call, for the caller may not change it before the end.
+      const pending = { bytes: Uint8Array.from(Buffer.concat(buffers)), position };
+      inode.inFlight.add(pending);
+      return this.later(1, () => {
+        inode.inFlight.delete(pending);
+        disk.write(inode, pending);
+      });
+    };
+    const datasync = (): Promise<void> => {
+      const writes = [...inode.pending];
+      return this.later(5, () => disk.flush(inode, writes));
+    };
     return {
-      write: (buffers, position) => {
-        // What is written is what was there at the call, for the caller may not change it before the end.
-        const write = { bytes: Uint8Array.from(Buffer.concat(buffers)), position };
-        inode.inFlight.add(write);
-        return this.later(1, () => {
-          inode.inFlight.delete(write);
-          disk.write(inode, write);
-        });
-      },
-      datasync: () => {
-        const writes = [...inode.pending];
-        return this.later(5, () => disk.flush(inode, writes));
+      write,
+      datasync,
+      writeDurably: async (buffers, position) => {
+        await write(buffers, position);
+        await datasync();
       },
       read: (target, position) => this.later(1, () => inode.seen.read(target, position)),
       readSync: (target, position) => inode.seen.read(target, position),

@@ -115,6 +115,8 @@ export class Journal {
         await this.#options.room();
         await this.#write();
       } catch (error) {
+        // What the disk holds is not known: the system may have dropped what it could not write. Where there was no space,
+        // the next frame is written over it.
         if (!isFull(error)) this.fail(error);
         this.#rejectAll(this.#failure ?? full(this.#options.path, error));
       }
@@ -132,14 +134,7 @@ export class Journal {
     const { segments } = this.#options;
     const segment = await segments.place(builder.length, this.sequence + 1);
     const { position } = segment;
-    await segment.file.write(builder.seal(segment.id, this.sequence + 1), position);
-    try {
-      await segment.file.datasync();
-    } catch (error) {
-      // The system may have dropped what it could not write: trying again would prove nothing.
-      this.fail(error);
-      throw error;
-    }
+    await segment.file.writeDurably(builder.seal(segment.id, this.sequence + 1), position);
     this.#queue.shift();
     segment.position = position + builder.length;
     this.sequence += 1;

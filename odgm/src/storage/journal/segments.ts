@@ -174,9 +174,8 @@ export class Segments {
     try {
       const zeros = Buffer.alloc(Math.min(fillBytes, length));
       for (let at = 0; at < length; at += zeros.length) {
-        await file.write([at + zeros.length > length ? zeros.subarray(0, length - at) : zeros], at);
         // Piece by piece: one large flush would hold up those of the frames.
-        await file.datasync();
+        await file.writeDurably([at + zeros.length > length ? zeros.subarray(0, length - at) : zeros], at);
       }
       await files.syncNames();
       return segmentOf(id, file, length);
