@@ -176,7 +176,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     functionService({ node, invoker, clock, newCorrelationId: () => newCorrelationId(random) }),
   );
   grpc.add(peer.GridPeerDefinition, peerService(node));
-  grpc.add(admin.GridAdminDefinition, gridAdminService({ node, tasks, metrics, audit, clock }));
+  grpc.add(admin.GridAdminDefinition, gridAdminService({ node, tasks, metrics, audit, clock, token: config.adminToken }));
 
   const { configSource } = dependencies;
   const configWatch =

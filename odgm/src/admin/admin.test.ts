@@ -204,3 +204,137 @@ describe('a call that changes something', () => {
     await app.close();
   });
 });
+
+describe('with a token', () => {
+  const token = 'a-token-of-some-length';
+  let guarded: RunningNode;
+  beforeEach(async () => {
+    guarded = await startNode({
+      ...{ id: 'n2', dataDir: `${directory.path}/guarded`, collections: [{ name: 'c' }] },
+      env: { ODGM_ADMIN_TOKEN: token },
+    });
+  });
+  afterEach(() => guarded.stop());
+
+  it('no method of GridAdmin answers a caller without it, be it one that reads, changes or watches', async () => {
+    const client = createGridAdminClient(guarded.channel);
+    const watch = async (options: object) => {
+      for await (const task of client.watchTask({ taskId: '1' }, options)) return task;
+      return undefined;
+    };
+    const calls = (options: object): Promise<unknown>[] => [
+      client.getClusterStatus({}, options),
+      client.listMembers({}, options),
+      client.listCollections({}, options),
+      client.getCollection({ name: 'c' }, options),
+      client.getShardDistribution({}, options),
+      client.planTask({ kind: 'rebalance' }, options),
+      client.startTask({ kind: 'consistency-check', collection: 'c' }, options),
+      client.getTask({ taskId: '1' }, options),
+      client.listTasks({}, options),
+      watch(options),
+      client.getDiagnostics({}, options),
+      client.getMetricsSnapshot({}, options),
+    ];
+    const changing = (options: object) => [
+      client.updateTask({ taskId: '1', options: { checks: '1' } }, options),
+      client.cancelTask({ taskId: '1' }, options),
+    ];
+    const wrong = { metadata: { authorization: 'Bearer another-token-of-some-length' } };
+    for (const options of [{}, wrong]) {
+      const ended = await Promise.allSettled([...calls(options), ...changing(options)]);
+      for (const one of ended) expect(one).toMatchObject({ status: 'rejected', reason: { code: 'Unauthenticated' } });
+    }
+    const right = { metadata: { authorization: `Bearer ${token}` } };
+    await client.startTask({ kind: 'consistency-check' }, right);
+    for (const one of await Promise.allSettled(calls(right))) expect(one.status).toBe('fulfilled');
+  });
+
+  it('no spelling of a path gets by it', async () => {
+    for (const path of ['/admin/tasks', '/%61dmin/tasks', '//admin/tasks', '/admin/nothing']) {
+      expect((await fetch(guarded.admin + path)).status, path).toBe(401);
+    }
+  });
+});
+
+describe('what cannot be meant is refused with the field and the remedy', () => {
+  const problemOf = async (method: 'GET' | 'POST', path: string, init: RequestInit = {}) => {
+    const response = await fetch(`${node.admin}/admin/${path}`, { method, ...init });
+    const { code, detail, remedy } = (await response.json()) as Record<string, string>;
+    return { status: response.status, code, text: `${detail ?? ''} ${remedy ?? ''}` };
+  };
+  it.each([
+    ['GET', 'tasks?limit=abc', 'limit', '0 to 200'],
+    ['GET', 'tasks?limit=-1', 'limit', '0 to 200'],
+    ['GET', 'tasks?limit=', 'limit', '0 to 200'],
+    ['GET', 'tasks?cursor=zz', 'cursor', 'next_cursor'],
+    ['GET', 'tasks?state=running', 'state', 'limit, cursor'],
+    ['GET', 'shards/distribution?collektion=c', 'collektion', 'collection'],
+    ['POST', 'collections/c/rebalance?dry_run=yes', 'dry_run', 'true or false'],
+    ['POST', 'collections/c/rebalance?dry_run=true&dry_run=true', 'dry_run', 'once'],
+    ['POST', 'collections/c/rebalance?movesPerNod=1', 'movesPerNod', 'movesPerNode'],
+    ['POST', 'collections/c/rebalance?movesPerNode=1.5', 'movesPerNode', 'whole number'],
+    ['POST', 'collections/c/rebalance?bytesPerSecond=0', 'bytesPerSecond', 'at least 1'],
+    ['POST', 'collections/c/rebalance?collection=d', 'collection', 'Use one of'],
+    ['POST', 'collections/c/consistency-check?mode=quick', 'mode', 'fast or deep'],
+    ['POST', 'members/n1/repair?collection=c&partition=2', 'partition', '0 to 1'],
+    ['POST', 'members/n1/repair?collection=c&partition=', 'partition', '0 to 1'],
+    ['POST', 'members/n1/repair?partition=0', 'partition', 'collection'],
+  ] as const)('%s %s', async (method, path, field, remedy) => {
+    const problem = await problemOf(method, path);
+    expect(problem).toMatchObject({ status: 400, code: 'InvalidArgument' });
+    expect(problem.text).toContain(field);
+    expect(problem.text).toContain(remedy);
+    // Nothing was begun.
+    expect(await get('/admin/tasks')).toEqual({ tasks: [], next_cursor: '' });
+  });
+
+  it('a body where options belong into the query', async () => {
+    const body = JSON.stringify({ dry_run: true });
+    const headers = { 'content-type': 'application/json' };
+    const problem = await problemOf('POST', 'collections/c/rebalance', { body, headers });
+    expect(problem).toMatchObject({ status: 400, code: 'InvalidArgument' });
+    expect(problem.text).toContain('query parameters');
+    const empty = await fetch(`${node.admin}/admin/collections/c/rebalance?dry_run=true`, {
+      ...{ method: 'POST', body: '{}', headers },
+    });
+    expect(empty.status).toBe(200);
+  });
+
+  it('over gRPC', async () => {
+    const client = createGridAdminClient(node.channel);
+    const refused = { code: 'InvalidArgument' };
+    await expect(client.getCollection({})).rejects.toMatchObject(refused);
+    await expect(client.getTask({})).rejects.toMatchObject(refused);
+    await expect(client.getTask({ taskId: '0x1' })).rejects.toMatchObject({ code: 'NotFound' });
+    await expect(client.listTasks({ cursor: '-' })).rejects.toMatchObject(refused);
+    await expect(client.planTask({ kind: 'drain' })).rejects.toMatchObject(refused);
+    await expect(client.planTask({ kind: 'consistency-check', member: 'n1' })).rejects.toMatchObject(refused);
+    await client.startTask({ kind: 'consistency-check' });
+    await expect(client.updateTask({ taskId: '1' })).rejects.toMatchObject(refused);
+    await expect(client.updateTask({ taskId: '1', options: { mode: 'deep' } })).rejects.toMatchObject(refused);
+  });
+
+  it('what belongs to events is said to be missing, not unknown', async () => {
+    expect(await problemOf('GET', 'dead-letters')).toMatchObject({ status: 501, code: 'Unimplemented' });
+    expect(await problemOf('POST', 'dead-letters/1/replay')).toMatchObject({ status: 501, code: 'Unimplemented' });
+  });
+});
+
+it('tasks are listed page by page, the newest first, and end with the first', async () => {
+  const client = createGridAdminClient(node.channel);
+  for (let i = 0; i < 5; i++) {
+    const { id } = await client.startTask({ kind: 'consistency-check' });
+    await eventually(async () => {
+      expect((await client.getTask({ taskId: id })).state).toBe('succeeded');
+    });
+  }
+  const pages: string[][] = [];
+  let cursor = '';
+  do {
+    const { tasks, nextCursor } = await client.listTasks({ limit: 2, cursor });
+    pages.push(tasks.map(({ id }) => id));
+    cursor = nextCursor;
+  } while (cursor !== '');
+  expect(pages).toEqual([['5', '4'], ['3', '2'], ['1']]);
+});

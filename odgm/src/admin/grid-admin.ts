@@ -5,6 +5,7 @@ import { type Clock, toRfc3339 } from '@oaas/commons/time';
 import type { admin } from '@oaas/proto';
 import type { GridNode } from '../node/index.ts';
 import type { Audit } from './audit.ts';
+import { authenticate } from './authenticate.ts';
 import { diagnose, flatDiagnostics, inputOf } from './diagnostics/index.ts';
 import { metricsJson } from './json.ts';
 import type { Tasks } from './tasks.ts';
@@ -16,18 +17,25 @@ export interface GridAdminOptions {
   readonly metrics: Metrics;
   readonly audit: Audit;
   readonly clock: Clock;
+  /** Asked of every call when given, as over HTTP. */
+  readonly token?: string | undefined;
 }
 
 /** The part of `oaas.admin.v1.GridAdmin` that this build has; the other methods answer UNIMPLEMENTED. */
 export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typeof admin.GridAdminDefinition> {
-  const { node, tasks, metrics, audit, clock } = options;
+  const { node, tasks, metrics, audit, clock, token } = options;
+  const allow = (context: CallContext): void => {
+    if (token !== undefined) authenticate(context.metadata.get('authorization'), token);
+  };
   const named = (name: string) => {
+    if (name === '') throw oaasError('InvalidArgument', 'name is empty', { remedy: 'Name a collection.' });
     const collection = node.collections().find(({ spec }) => spec.name === name);
     if (collection === undefined) throw oaasError('NotFound', `there is no collection "${name}"`);
     return collection;
   };
   /** All answers are made from what the members say of themselves: ask them first. */
-  const asked = async <T>(answer: () => T): Promise<T> => {
+  const asked = async <T>(context: CallContext, answer: () => T): Promise<T> => {
+    allow(context);
     await node.reports.refresh();
     return answer();
   };
@@ -40,17 +48,23 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
   ): Promise<T> => {
     const subject = actorOf(context);
     const from = { address: context.peer, via: 'grpc' } as const;
-    return audit.around({ subject, action, resource, from, diff }, () => run(subject));
+    return audit.around({ subject, action, resource, from, diff }, async () => {
+      allow(context);
+      return run(subject);
+    });
   };
   return {
-    getClusterStatus: () => asked(() => clusterStatus(node)),
-    listMembers: () => asked(() => ({ members: memberList(node) })),
-    listCollections: () =>
-      asked(() => ({ collections: node.collections().map((collection) => collectionView(node, collection)) })),
-    getCollection: ({ name }) => asked(() => collectionView(node, named(name))),
-    getShardDistribution: ({ collection }) =>
-      asked(() => shardDistribution(node, collection === '' ? undefined : named(collection))),
-    planTask: (request) => tasks.plan(request),
+    getClusterStatus: (_request, context) => asked(context, () => clusterStatus(node)),
+    listMembers: (_request, context) => asked(context, () => ({ members: memberList(node) })),
+    listCollections: (_request, context) =>
+      asked(context, () => ({ collections: node.collections().map((collection) => collectionView(node, collection)) })),
+    getCollection: ({ name }, context) => asked(context, () => collectionView(node, named(name))),
+    getShardDistribution: ({ collection }, context) =>
+      asked(context, () => shardDistribution(node, collection === '' ? undefined : named(collection))),
+    planTask: async (request, context) => {
+      allow(context);
+      return tasks.plan(request);
+    },
     startTask: (request, context) => {
       const { kind, collection, member, options: diff } = request;
       const resource = member === '' ? `collection/${collection}` : `member/${member}`;
@@ -60,14 +74,18 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
       changing(context, 'task.throttle', `task/${taskId}`, changed, () => tasks.update(taskId, changed)),
     cancelTask: ({ taskId }, context) =>
       changing(context, 'task.cancel', `task/${taskId}`, {}, (actor) => tasks.cancel(taskId, actor)),
-    getTask: ({ taskId }) => asked(() => tasks.get(taskId)),
-    listTasks: ({ limit, cursor }) => asked(() => tasks.list(limit, cursor)),
-    watchTask: ({ taskId }, context) => tasks.watch(taskId, context.signal),
-    getDiagnostics: () => asked(() => flatDiagnostics(diagnose(inputOf(node, clock)), toRfc3339(clock.now()))),
-    getMetricsSnapshot: async () => ({
-      values: (await metricsJson(metrics)).metrics,
-      takenAt: toRfc3339(clock.now()),
-    }),
+    getTask: ({ taskId }, context) => asked(context, () => tasks.get(taskId)),
+    listTasks: ({ limit, cursor }, context) => asked(context, () => tasks.list(limit, cursor)),
+    watchTask: ({ taskId }, context) => {
+      allow(context);
+      return tasks.watch(taskId, context.signal);
+    },
+    getDiagnostics: (_request, context) =>
+      asked(context, () => flatDiagnostics(diagnose(inputOf(node, clock)), toRfc3339(clock.now()))),
+    getMetricsSnapshot: async (_request, context) => {
+      allow(context);
+      return { values: (await metricsJson(metrics)).metrics, takenAt: toRfc3339(clock.now()) };
+    },
   };
 }
 

@@ -1,15 +1,23 @@
 import { type JsonValue, oaasError, toOaasError, toProblem } from '@oaas/commons/errors';
-import { parseBearer, secretsEqual } from '@oaas/commons/security';
 import { type Logger, type Metrics, type OpsHandler } from '@oaas/commons/telemetry';
 import { type Clock, toRfc3339 } from '@oaas/commons/time';
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
-import type { GridNode } from '../node/index.ts';
+import type { GridNode, HostedCollection } from '../node/index.ts';
+import { flagOf, parametersOf, readable } from './parameters.ts';
 import type { Audit, AuditedCall } from './audit.ts';
+import { authenticate } from './authenticate.ts';
 import { diagnose, inputOf } from './diagnostics/index.ts';
 import { collectionJson, metricsJson, snakeCase } from './json.ts';
 import type { Tasks } from './tasks.ts';
 import { addVersionRoutes } from './versions.ts';
 import { clusterStatus, collectionView, memberList, shardDistribution } from './view.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The route reads a body. */
+    takesBody?: boolean;
+  }
+}
 
 export interface AdminHttpOptions {
   readonly node: GridNode;
@@ -40,7 +48,17 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
       reply.hijack();
       return;
     }
-    if (options.token !== undefined) authenticate(request, options.token);
+    // Whatever the path looks like: what routes are matched with is not what the line says, as in /%61dmin.
+    if (options.token !== undefined) authenticate(request.headers.authorization, options.token);
+  });
+  // Else a change would be made as if what the body asks for had not been said.
+  app.addHook('preHandler', (request, _reply, done) => {
+    const isHeeded = request.method === 'GET' || request.routeOptions.config.takesBody === true;
+    if (isHeeded || isEmpty(request.body)) done();
+    else {
+      const remedy = 'Give options as query parameters.';
+      done(oaasError('InvalidArgument', 'body: this path takes none', { remedy }));
+    }
   });
   // Every call that changes something leaves a record, whatever becomes of it; one that cannot be recorded fails.
   app.addHook('onError', async (request, _reply, error) => {
@@ -68,6 +86,12 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
     return answer();
   };
 
+  const named = (name: string): HostedCollection => {
+    const collection = node.collections().find(({ spec }) => spec.name === name);
+    if (collection === undefined) throw oaasError('NotFound', `there is no collection "${name}"`);
+    return collection;
+  };
+
   app.get('/admin/cluster/status', () =>
     asked(() => {
       const { leaderNode, ...status } = clusterStatus(node);
@@ -81,24 +105,23 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
     })),
   );
   app.get<{ Params: { name: string } }>('/admin/collections/:name', ({ params }) =>
-    asked(() => {
-      const collection = node.collections().find(({ spec }) => spec.name === params.name);
-      if (collection === undefined) throw oaasError('NotFound', `there is no collection "${params.name}"`);
-      return collectionJson(collectionView(node, collection));
-    }),
+    asked(() => collectionJson(collectionView(node, named(params.name)))),
   );
   addVersionRoutes(app, node);
-  app.get('/admin/shards/distribution', () => asked(() => snakeCase(shardDistribution(node))));
+  app.get('/admin/shards/distribution', ({ query }) => {
+    const { collection } = parametersOf(query, ['collection']);
+    return asked(() => snakeCase(shardDistribution(node, collection === undefined ? undefined : named(collection))));
+  });
   app.get('/admin/tasks', ({ query }) => {
-    const { limit = '0', cursor = '' } = query as { limit?: string; cursor?: string };
-    return asked(() => snakeCase(tasks.list(Number(limit), cursor)));
+    const { limit = '0', cursor = '' } = parametersOf(query, ['limit', 'cursor']);
+    return asked(() => snakeCase(tasks.list(limit === '' ? NaN : Number(limit), cursor)));
   });
   app.get<{ Params: { id: string } }>('/admin/tasks/:id', ({ params }) => asked(() => snakeCase(tasks.get(params.id))));
   app.post<{ Params: { id: string } }>('/admin/tasks/:id/cancel', async (request) =>
     snakeCase(await tasks.cancel(request.params.id, actorOf(request))),
   );
   app.post<{ Params: { id: string } }>('/admin/tasks/:id/throttle', async ({ params, query }) =>
-    snakeCase(await tasks.update(params.id, textsOf(query))),
+    snakeCase(await tasks.update(params.id, parametersOf(query))),
   );
   app.get<{ Params: { id: string } }>('/admin/tasks/:id/events', async ({ params }, reply) => {
     tasks.get(params.id);
@@ -120,10 +143,10 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
 
   /** A task by its kind; `?dry_run=true` gives the plan instead. Other parameters are options of the task. */
   const begin = async (kind: string, collection: string, member: string, request: FastifyRequest) => {
-    const { dry_run: isDryRun, plan_id: planId = '', ...options } = textsOf(request.query);
-    delete options['collection'];
+    const { dry_run: dryRun, plan_id: planId = '', ...options } = parametersOf(request.query);
+    if (kind === 'repair') delete options['collection'];
     const ask = { kind, collection, member, options, planId };
-    if (isDryRun === 'true') return snakeCase(await tasks.plan(ask));
+    if (flagOf('dry_run', dryRun)) return snakeCase(await tasks.plan(ask));
     const task = await tasks.start(ask, actorOf(request));
     return { success: true, task_id: task.id, message: task.message };
   };
@@ -139,8 +162,20 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
   );
   // With collection and partition: that replica is made anew from the others, whatever is known of it.
   app.post<{ Params: { id: string } }>('/admin/members/:id/repair', (request) =>
-    begin('repair', textsOf(request.query)['collection'] ?? '', request.params.id, request),
+    begin('repair', parametersOf(request.query)['collection'] ?? '', request.params.id, request),
   );
+  /** What the contract has for a pipeline of events, which this version does not have. */
+  for (const url of ['/admin/dead-letters', '/admin/dead-letters/*']) {
+    app.route({
+      method: ['GET', 'POST'],
+      url,
+      handler: () => {
+        throw oaasError('Unimplemented', 'this version fires no triggers, so there are no dead letters', {
+          remedy: 'Nothing is lost: triggers are kept with their objects.',
+        });
+      },
+    });
+  }
   app.get('/admin/checks', () => asked(() => ({ checks: tasks.checks().map(snakeCase) })));
   app.get('/admin/diagnostics', () =>
     asked(() => ({ ...snakeCase(diagnose(inputOf(node, clock))), taken_at: toRfc3339(clock.now()) })),
@@ -163,9 +198,13 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
   return app;
 }
 
+function isEmpty(body: unknown): boolean {
+  return body === undefined || body === null || (typeof body === 'object' && Object.keys(body).length === 0);
+}
+
 /** A plan that is only looked at changes nothing. */
-function isChanging({ method, url, query }: FastifyRequest): boolean {
-  return method !== 'GET' && url.startsWith('/admin') && textsOf(query)['dry_run'] !== 'true';
+function isChanging({ method, query }: FastifyRequest): boolean {
+  return method !== 'GET' && readable(query)['dry_run'] !== 'true';
 }
 
 /** From the path: `/admin/members/:id/drain` is `member.drain` of `member/<id>`. */
@@ -180,7 +219,7 @@ function auditedCall(request: FastifyRequest): AuditedCall {
     action: isNamed ? `${thing}.${verb}` : name === undefined ? `grid.${kind}` : `${thing}.${name}`,
     resource: isNamed ? `${thing}/${one}` : path,
     from: { address: request.ip, via: 'rest' },
-    diff: textsOf(request.query),
+    diff: readable(request.query),
   };
 }
 
@@ -188,22 +227,6 @@ function auditedCall(request: FastifyRequest): AuditedCall {
 function actorOf({ headers }: FastifyRequest): string {
   const actor = headers['x-oaas-actor'];
   return typeof actor === 'string' ? actor : 'admin';
-}
-
-/** Parameters that are given once. */
-function textsOf(query: unknown): Record<string, string> {
-  const pairs = Object.entries(query as Record<string, unknown>);
-  return Object.fromEntries(pairs.flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])));
-}
-
-function authenticate(request: FastifyRequest, token: string): void {
-  if (!request.url.startsWith('/admin')) return;
-  const given = parseBearer(request.headers.authorization);
-  if (given === undefined || !secretsEqual(given, token)) {
-    throw oaasError('Unauthenticated', 'the admin API asks for a token', {
-      remedy: 'Send Authorization: Bearer with the token of this grid.',
-    });
-  }
 }
 
 /** What fastify itself refuses: a malformed URL, a body that is too large. */

@@ -37,6 +37,15 @@ const watchMs = 250;
 const movesShown = 1000;
 /** Plans that are made for one start, while the topology changes under them. */
 const triesMax = 5;
+/** Options of a kind of task besides its throttle, with the values that they take; none: any text. */
+const ownOptions: Readonly<Record<TaskKind, Readonly<Record<string, readonly string[] | undefined>>>> = {
+  rebalance: {},
+  drain: {},
+  repair: { partition: undefined },
+  'change-replicas': {},
+  'consistency-check': { mode: ['fast', 'deep'] },
+};
+const idForm = /^[1-9]\d{0,15}$/;
 
 /** Long actions, as administrators plan, start, watch and stop them. Any node answers. */
 export class Tasks {
@@ -97,6 +106,12 @@ export class Tasks {
   async update(taskId: string, options: Readonly<Record<string, string>>): Promise<admin.Task> {
     const meta = this.#meta();
     const task = this.#record(taskId);
+    if (Object.keys(options).length === 0) {
+      throw oaasError('InvalidArgument', 'options: nothing to change is named', {
+        remedy: `Name one of ${throttleNames.join(', ')}.`,
+      });
+    }
+    checkOptions(options, throttleNames);
     const throttle = this.#throttleOf(options, task);
     await meta.propose({ type: 'setTaskThrottle', task: task.id, throttle });
     return this.#untilSeen(task.id);
@@ -113,8 +128,18 @@ export class Tasks {
     return this.#task(this.#record(taskId));
   }
 
-  /** Newest first. */
+  /** Newest first, at most 200 at a time; `limit` 0 stands for 50. Throws `InvalidArgument`. */
   list(limit: number, cursor: string): admin.ListTasksResponse {
+    if (!Number.isSafeInteger(limit) || limit < 0) {
+      throw oaasError('InvalidArgument', 'limit is no whole number', {
+        remedy: `Give a number from 0 to ${String(pageMax)}.`,
+      });
+    }
+    if (cursor !== '' && !idForm.test(cursor)) {
+      throw oaasError('InvalidArgument', 'cursor is none that a list of tasks has given', {
+        remedy: 'Give the next_cursor of the page before, or none for the first page.',
+      });
+    }
     const all = [...this.#meta().state.tasks.values()].sort((a, b) => b.id - a.id);
     const from = cursor === '' ? 0 : all.findIndex(({ id }) => id < Number(cursor));
     const size = Math.min(limit === 0 ? 50 : limit, pageMax);
@@ -155,19 +180,50 @@ export class Tasks {
   #wishOf({ kind, collection, member, options }: TaskAsk): TaskWish {
     const known = kinds.find((one) => one === kind);
     if (known === undefined) {
-      throw oaasError('InvalidArgument', `"${kind}" is no kind of task`, { remedy: `Use one of ${kinds.join(', ')}.` });
+      throw oaasError('InvalidArgument', `kind: "${kind}" is no kind of task`, {
+        remedy: `Use one of ${kinds.join(', ')}.`,
+      });
     }
-    if (known === 'drain' && member === '') throw oaasError('InvalidArgument', 'a drain needs a member');
-    if (member === '') return { kind: known, collection };
+    checkOptions(options, [...throttleNames, ...Object.keys(ownOptions[known])]);
+    for (const [name, values] of Object.entries(ownOptions[known])) {
+      const value = options[name];
+      if (value === undefined || values === undefined || values.includes(value)) continue;
+      throw oaasError('InvalidArgument', `option ${name} is "${value}"`, { remedy: `Use ${values.join(' or ')}.` });
+    }
+    const partition = this.#partitionOf(options['partition'], collection, member);
+    if (member === '') {
+      if (known !== 'drain') return { kind: known, collection };
+      throw oaasError('InvalidArgument', 'member: a drain needs one', { remedy: 'Name the member that is drained.' });
+    }
+    if (known === 'consistency-check') {
+      throw oaasError('InvalidArgument', 'member: a consistency check compares the replicas of all members', {
+        remedy: 'Leave the member out.',
+      });
+    }
     const record = [...this.#meta().state.members.values()].find(
       ({ id, replacedBy }) => id === member && replacedBy === undefined,
     );
     if (record === undefined) throw oaasError('NotFound', `there is no member "${member}"`);
-    const partition = options['partition'] === undefined ? undefined : Number(options['partition']);
-    if (partition !== undefined && (known !== 'repair' || collection === '' || !Number.isSafeInteger(partition))) {
-      throw oaasError('InvalidArgument', 'a partition is a number, of the collection that is repaired');
-    }
     return { kind: known, collection, member: record.number, partition };
+  }
+
+  /** Of the replica that is to be made anew. */
+  #partitionOf(text: string | undefined, collection: string, member: string): number | undefined {
+    if (text === undefined) return undefined;
+    if (collection === '' || member === '') {
+      throw oaasError('InvalidArgument', 'option partition needs a collection and a member', {
+        remedy: 'Name the collection, and the member whose replica is made anew.',
+      });
+    }
+    const count = this.#meta().state.collections.get(collection)?.spec.partitionCount;
+    if (count === undefined) throw oaasError('NotFound', `there is no collection "${collection}"`);
+    const partition = /^\d{1,9}$/.test(text) ? Number(text) : -1;
+    if (partition < 0 || partition >= count) {
+      throw oaasError('InvalidArgument', `option partition is "${text}"`, {
+        remedy: `Collection ${collection} has partitions 0 to ${String(count - 1)}.`,
+      });
+    }
+    return partition;
   }
 
   async #planned(wish: TaskWish): Promise<PlannedTask> {
@@ -184,9 +240,13 @@ export class Tasks {
     for (const name of throttleNames) {
       const text = options[name];
       if (text === undefined) continue;
-      const value = Number(text);
-      if (!Number.isFinite(value) || value < 0) {
-        throw oaasError('InvalidArgument', `option ${name} is "${text}"`, { remedy: 'Give a number of at least 0.' });
+      const value = text === '' ? NaN : Number(text);
+      // No moves at a time are a pause; no bytes a second would be a move that never ends.
+      const least = name.endsWith('ytesPerSecond') ? 1 : 0;
+      if (!Number.isSafeInteger(value) || value < least) {
+        throw oaasError('InvalidArgument', `option ${name} is "${text}"`, {
+          remedy: `Give a whole number of at least ${String(least)}.`,
+        });
       }
       changed[name] = value;
     }
@@ -200,7 +260,8 @@ export class Tasks {
   }
 
   #record(taskId: string): TaskRecord {
-    const task = this.#meta().state.tasks.get(Number(taskId));
+    if (taskId === '') throw oaasError('InvalidArgument', 'task_id is empty', { remedy: 'Give the id of a task.' });
+    const task = idForm.test(taskId) ? this.#meta().state.tasks.get(Number(taskId)) : undefined;
     if (task === undefined) throw oaasError('NotFound', `there is no task "${taskId}"`);
     return task;
   }
@@ -300,6 +361,13 @@ export class Tasks {
       oldestDifferenceMs: check.oldestDifferenceMs ?? 0,
     };
   }
+}
+
+/** Refuses an option that nobody would heed: a misspelt throttle is none. */
+function checkOptions(options: Readonly<Record<string, string>>, known: readonly string[]): void {
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  throw oaasError('InvalidArgument', `there is no option "${unknown}"`, { remedy: `Use one of ${known.join(', ')}.` });
 }
 
 /** Two plans for the same topology that do the same have the same id. */

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { GridNode } from '../node/index.ts';
 import { EventualShard, type ShardVersions, type Value } from '../shard/index.ts';
 import { snakeCase } from './json.ts';
+import { flagOf } from './parameters.ts';
 
 /** Values of a change on a branch, in base64. */
 const bodyBytesMax = 16 * 1024 * 1024;
@@ -98,33 +99,37 @@ export function addVersionRoutes(app: FastifyInstance, node: GridNode): void {
   app.delete<At>(`${base}/branches/:branch`, async (request) => ({
     success: await versionsOf(request).deleteBranch(request.params.branch),
   }));
-  app.post<At>(`${base}/branches/:branch/objects/:id`, { bodyLimit: bodyBytesMax }, async (request) => {
-    const { branch, id: objectId } = request.params;
-    const asked = change.safeParse(request.body);
-    if (!asked.success || !name.safeParse(objectId).success) {
-      throw oaasError('InvalidArgument', 'the body is no change of an object', {
-        remedy: 'Send {"put": {"key": {"data": "<base64>"}}, "remove": ["key"]}, or {"delete": true}.',
-      });
-    }
-    const { put, remove, replace, delete: isDeleted, expected_version: expectedVersion } = asked.data;
-    const values = Object.entries(put).map(([key, { data, type }]): [string, Value] => [
-      key,
-      { data: Buffer.from(data, 'base64'), type },
-    ]);
-    const versions = versionsOf(request);
-    return versions.writeBranch(
-      branch,
-      isDeleted
-        ? { type: 'delete', objectId, expectedVersion }
-        : { type: 'change', objectId, put: new Map(values), remove, replace, expectedVersion },
-    );
-  });
+  app.post<At>(
+    `${base}/branches/:branch/objects/:id`,
+    { bodyLimit: bodyBytesMax, config: { takesBody: true } },
+    async (request) => {
+      const { branch, id: objectId } = request.params;
+      const asked = change.safeParse(request.body);
+      if (!asked.success || !name.safeParse(objectId).success) {
+        throw oaasError('InvalidArgument', 'the body is no change of an object', {
+          remedy: 'Send {"put": {"key": {"data": "<base64>"}}, "remove": ["key"]}, or {"delete": true}.',
+        });
+      }
+      const { put, remove, replace, delete: isDeleted, expected_version: expectedVersion } = asked.data;
+      const values = Object.entries(put).map(([key, { data, type }]): [string, Value] => [
+        key,
+        { data: Buffer.from(data, 'base64'), type },
+      ]);
+      const versions = versionsOf(request);
+      return versions.writeBranch(
+        branch,
+        isDeleted
+          ? { type: 'delete', objectId, expectedVersion }
+          : { type: 'change', objectId, put: new Map(values), remove, replace, expectedVersion },
+      );
+    },
+  );
   /** `policy`: what to do where both sides changed the same; by default such conflicts are only listed. */
   app.post<At>(`${base}/branches/:branch/merge`, async (request) => {
     const { policy: asked = 'list', dry_run: isDryRun } = request.query;
     const policy = policies.find((one) => one === asked);
     if (policy === undefined) throw oaasError('InvalidArgument', `policy is one of ${policies.join(', ')}`);
-    const merged = await versionsOf(request).mergeBranch(request.params.branch, policy, isDryRun === 'true');
+    const merged = await versionsOf(request).mergeBranch(request.params.branch, policy, flagOf('dry_run', isDryRun));
     return {
       ...snakeCase({ objects: merged.objects, isDone: merged.isDone }),
       conflicts: merged.conflicts.map(({ objectId, key = null, base: was, ours, theirs }) => ({

@@ -1,6 +1,6 @@
 import { toRfc3339 } from '@oaas/commons/time';
 import type { admin, peer } from '@oaas/proto';
-import { isMerging, type ShardRecord } from '../meta/index.ts';
+import type { ShardRecord } from '../meta/index.ts';
 import { type GridNode, type HostedCollection, type MemberView } from '../node/index.ts';
 
 /**
@@ -128,7 +128,7 @@ function shardView(
   record: ShardRecord | undefined,
   seen: readonly SeenReplica[],
 ): admin.Shard {
-  const merges = record !== undefined && isMerging(record);
+  const merges = record !== undefined && record.merges;
   const leader = node.leaderOf(id);
   const leading = seen.find(({ view }) => view.record.number === leader && isAnswering(view));
   const progress = new Map((leading?.report?.group?.progress ?? []).map((one) => [one.member, one]));

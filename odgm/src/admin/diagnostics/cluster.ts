@@ -1,4 +1,4 @@
-import { type Finding, isMerging, metaShard } from '../../meta/index.ts';
+import { type Finding, metaShard } from '../../meta/index.ts';
 import type { MemberView } from '../../node/index.ts';
 import { error, info, isAnswering, nameOf, orWell, seconds, some, warning } from './types.ts';
 import type { DiagnosticsInput } from './types.ts';
@@ -58,7 +58,7 @@ function leaderless({ state, members }: DiagnosticsInput): Finding[] {
     }
   }
   const without = [...state.shards.values()].filter(
-    (shard) => shard.id !== metaShard && !isMerging(shard) && shard.replicas.length > 0 && !led.has(shard.id),
+    (shard) => shard.id !== metaShard && !shard.merges && shard.replicas.length > 0 && !led.has(shard.id),
   );
   if (without.length === 0) return [];
   const names = without.map(({ collection, partition }) => `${collection}/${String(partition)}`);

@@ -1,4 +1,4 @@
-import { alarmOf, type CheckRecord, type Finding, isFinished, isMerging, metaShard } from '../../meta/index.ts';
+import { alarmOf, type CheckRecord, type Finding, isFinished, metaShard } from '../../meta/index.ts';
 import type { peer } from '@oaas/proto';
 import { checkFinding, progressOf } from '../../tasks/index.ts';
 import { type DiagnosticsInput, error, info, isAnswering, nameOf, orWell, seconds, some, warning } from './types.ts';
@@ -88,8 +88,8 @@ export function replicationHealth(input: DiagnosticsInput): Finding[] {
       const reason = own.find((one) => one.member === member)?.report.reason ?? 'does not answer';
       return `${nameOf(input, member)}: ${reason === '' ? 'not open yet' : reason}`;
     });
-    if (isMerging(shard) ? well.length === 0 : well.length * 2 <= voters.length) {
-      const message = `${name} has no ${isMerging(shard) ? 'replica that is' : 'majority of replicas that are'} well`;
+    if (shard.merges ? well.length === 0 : well.length * 2 <= voters.length) {
+      const message = `${name} has no ${shard.merges ? 'replica that is' : 'majority of replicas that are'} well`;
       findings.push(
         error('replication.no-majority', message, some(reasons), 'Bring the members with its replicas back.'),
       );
