@@ -62,8 +62,9 @@ export class Cluster {
     }
   }
 
-  *replicas(): Iterable<ObservedReplica> {
-    for (const [member, { host, engine }] of this.running) {
+  *replicas(of: SimNode | undefined): Iterable<ObservedReplica> {
+    for (const [member, { host, engine, process }] of this.running) {
+      if (of !== undefined && process.node !== of) continue;
       for (const group of host.groups()) yield { member, group, stateHash: () => storedHash(engine, group) };
     }
   }

@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto';
 import { statePrefix, type RaftGroup } from '@oaas/odgm/replication';
 import { GuaranteeChecker } from '@oaas/odgm/raft';
 import { type Engine, prefixEnd } from '@oaas/odgm/storage';
-import type { SimWorld } from '@oaas/odgm/testkit/sim';
+import type { SimNode, SimWorld } from '@oaas/odgm/testkit/sim';
 
 /** What is looked at. */
 export interface Observed {
   readonly world: SimWorld;
-  /** All replicas that run now. */
-  replicas(): Iterable<ObservedReplica>;
+  /** All replicas that run now, or those of one node. */
+  replicas(of: SimNode | undefined): Iterable<ObservedReplica>;
 }
 
 export interface ObservedReplica {
@@ -19,7 +19,6 @@ export interface ObservedReplica {
 }
 
 interface Watched {
-  readonly group: RaftGroup;
   applied: number;
   commit: number;
   last: number;
@@ -41,28 +40,26 @@ export class Observer {
   readonly #observed: Observed;
   readonly #checkers = new Map<number, GuaranteeChecker>();
   readonly #states = new Map<number, Map<number, Seen>>();
-  readonly #watched = new Map<string, Watched>();
+  readonly #watched = new WeakMap<RaftGroup, Watched>();
 
   constructor(observed: Observed) {
     this.#observed = observed;
-    observed.world.always(() => {
-      this.look();
+    observed.world.always((touched) => {
+      this.look(touched);
     });
   }
 
-  look(): void {
-    for (const replica of this.#observed.replicas()) if (replica.group.isRunning) this.#lookAt(replica);
+  look(touched: SimNode | undefined): void {
+    for (const replica of this.#observed.replicas(touched)) if (replica.group.isRunning) this.#lookAt(replica);
   }
 
   #lookAt(replica: ObservedReplica): void {
     const { member, group } = replica;
     const { view } = group;
-    const key = `${String(group.group)}/${String(member)}`;
-    const before = this.#watched.get(key);
-    const isSame = before?.group === group;
+    const before = this.#watched.get(group);
     const lastTerm = view.termAt(view.lastIndex);
     if (
-      isSame &&
+      before !== undefined &&
       before.term === view.term &&
       before.role === view.role &&
       before.commit === view.commit &&
@@ -73,11 +70,11 @@ export class Observer {
       return;
     }
     const checker = this.#checkerOf(group.group);
-    if (!isSame) checker.restarted(member);
+    if (before === undefined) checker.restarted(member);
     checker.observe(view);
-    const appliedBefore = isSame ? before.applied : view.applied;
-    this.#watched.set(key, {
-      ...{ group, term: view.term, role: view.role, commit: view.commit },
+    const appliedBefore = before?.applied ?? view.applied;
+    this.#watched.set(group, {
+      ...{ term: view.term, role: view.role, commit: view.commit },
       ...{ applied: group.applied, last: view.lastIndex, lastTerm: typeof lastTerm === 'number' ? lastTerm : -1 },
     });
     if (group.applied !== view.applied) return;

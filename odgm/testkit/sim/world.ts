@@ -24,6 +24,12 @@ interface SimEvent {
   isCancelled: boolean;
 }
 
+/** `touched`: the node that did something; undefined when the world did, to any of them. */
+export type WorldCheck = (touched: SimNode | undefined) => void;
+
+/** So often the real event loop gets a turn: for signals, and for rejections that nobody handles. */
+const settlesInATurn = 64;
+
 /** Why a simulated run ended: says the seed, the time, and what happened last. */
 export class SimFailure extends Error {
   readonly seed: number;
@@ -53,10 +59,11 @@ export class SimWorld {
   steps = 0;
   private readonly queue = new EventQueue<SimEvent>();
   private readonly nodesById = new Map<string, SimNode>();
-  private readonly checks: (() => void)[] = [];
+  private readonly checks: WorldCheck[] = [];
   private nowMs = 0;
   private lastOrder = 0;
   private failure: { readonly cause: unknown } | undefined = undefined;
+  private settled = 0;
 
   constructor(options: SimWorldOptions) {
     this.seed = options.seed;
@@ -102,7 +109,7 @@ export class SimWorld {
   }
 
   /** Called after every event: throws when something that must always hold does not. */
-  always(check: () => void): void {
+  always(check: WorldCheck): void {
     this.checks.push(check);
   }
 
@@ -125,7 +132,13 @@ export class SimWorld {
 
   /** Lets everything run that needs no time to pass. */
   async settle(): Promise<void> {
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    this.settled += 1;
+    const isBreath = this.settled % settlesInATurn === 0;
+    // A tick asked for from within a promise comes when no promise has anything left to do.
+    await new Promise<void>((resolve) => {
+      if (isBreath) setImmediate(resolve);
+      else process.nextTick(resolve);
+    });
     this.throwIfFailed();
   }
 
@@ -168,7 +181,7 @@ export class SimWorld {
       await this.settle();
       this.steps += 1;
       try {
-        for (const check of this.checks) check();
+        for (const check of this.checks) check(event.node);
       } catch (error) {
         this.fail(error);
       }

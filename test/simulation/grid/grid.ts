@@ -86,8 +86,9 @@ export class SimGrid {
   }
 
   /** Replicas that serve, and those of the meta group. */
-  *replicas(): Iterable<ObservedReplica> {
-    for (const { node, engine } of this.running.values()) {
+  *replicas(of: SimNode | undefined): Iterable<ObservedReplica> {
+    for (const { node, engine, process } of this.running.values()) {
+      if (of !== undefined && process.node !== of) continue;
       const { meta } = node;
       if (meta === undefined || engine === undefined) continue;
       // Every member renews its image of the state in its own time.

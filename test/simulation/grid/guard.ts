@@ -1,5 +1,5 @@
 import { decodeState, encodeState, metaShard, type MetaState, type ShardRecord } from '@oaas/odgm/meta';
-import type { Removal } from '@oaas/odgm/testkit/sim';
+import type { Removal, SimNode } from '@oaas/odgm/testkit/sim';
 import { type RunningNode, shardsOf, type SimGrid } from './grid.ts';
 
 interface SeenConfig {
@@ -25,8 +25,8 @@ export class Guard {
 
   constructor(grid: SimGrid) {
     this.#grid = grid;
-    grid.world.always(() => {
-      this.#look();
+    grid.world.always((touched) => {
+      this.#look(touched);
     });
     grid.onRemoval = (node, removal) => {
       this.#checkRemoval(node, removal);
@@ -38,15 +38,16 @@ export class Guard {
     return this.#state;
   }
 
-  #look(): void {
+  #look(touched: SimNode | undefined): void {
     const members = new Map<number, string>();
-    for (const [id, { node }] of this.#grid.running) {
+    for (const [id, { node, process }] of this.#grid.running) {
       const { meta, number } = node;
       if (meta === undefined) continue;
       const other = members.get(number);
       if (other !== undefined) throw new Error(`${id} and ${other} both are member ${number}`);
       members.set(number, id);
       if (meta.group.applied > this.#applied) this.#advance(meta.group.applied, meta.state);
+      if (touched !== undefined && process.node !== touched) continue;
       for (const { group } of shardsOf(node)) {
         const { applied, confState } = group;
         if (applied <= (this.#configs.get(group.group)?.applied ?? 0)) continue;
