@@ -1,13 +1,5 @@
 import type { Alarm, MetaState, ShardRecord } from './types.ts';
 
-/**
- * Replicas of the shard all take writes and merge: there is no log, no leader and no majority. A basic shard with one
- * replica is a group of one. Never changes for a shard.
- */
-export function isMerging({ type, wanted }: Pick<ShardRecord, 'type' | 'wanted'>): boolean {
-  return type === 'mst' || (type === 'basic' && wanted > 1);
-}
-
 /** The alarm on a member's present replica: it must not serve. One that was made anew since is not meant. */
 export function alarmOf({ alarms }: MetaState, { id, replicas }: ShardRecord, member: number): Alarm | undefined {
   const replica = replicas.find((one) => one.member === member);
@@ -22,7 +14,7 @@ export function alarmOf({ alarms }: MetaState, { id, replicas }: ShardRecord, me
 export function canDoWithout(state: MetaState, shard: ShardRecord): boolean {
   const voters = shard.replicas.filter(({ role }) => role === 'voter');
   const well = voters.filter(({ member }) => alarmOf(state, shard, member) === undefined);
-  return isMerging(shard) ? well.length > 0 : well.length * 2 > voters.length;
+  return shard.merges ? well.length > 0 : well.length * 2 > voters.length;
 }
 
 /**
@@ -32,7 +24,7 @@ export function canDoWithout(state: MetaState, shard: ShardRecord): boolean {
 export function hasLostMajority(state: MetaState, shard: ShardRecord): boolean {
   const voters = shard.replicas.filter(({ role }) => role === 'voter');
   const lost = voters.filter(({ member }) => alarmOf(state, shard, member)?.kind === 'lost-replica');
-  if (isMerging(shard)) return lost.length > 0 && lost.length === voters.length;
+  if (shard.merges) return lost.length > 0 && lost.length === voters.length;
   return lost.length > 0 && (voters.length - lost.length) * 2 <= voters.length;
 }
 

@@ -1,4 +1,3 @@
-import { isMerging } from './alarms.ts';
 import { forgetReplaced } from './apply-members.ts';
 import { canonical } from './codec.ts';
 import type { ApplyResult, Command } from './commands.ts';
@@ -33,6 +32,7 @@ export function putCollection(state: MetaState, cluster: ClusterRecord, command:
       collection: spec.name,
       partition,
       type: spec.shardType,
+      merges: spec.shardType === 'mst' || (spec.shardType === 'basic' && spec.replicaCount > 1),
       wanted: spec.replicaCount,
       replicas: [],
       epoch: 0,
@@ -56,11 +56,6 @@ function changeCollection(
       return refused('Immutable', `${field} of collection ${spec.name} cannot change from ${values}`);
     }
   }
-  if (isMerging(kindOf(known.spec)) !== isMerging(kindOf(spec))) {
-    const values = `${String(known.spec.replicaCount)} to ${String(spec.replicaCount)}`;
-    const why = 'a basic shard with one replica is stored in another way';
-    return refused('Immutable', `replicaCount of collection ${spec.name} cannot change from ${values}: ${why}`);
-  }
   if (canonical(known.spec) === canonical(spec)) return unchanged({ shards: [] });
   const isResized = known.spec.replicaCount !== spec.replicaCount;
   known.spec = spec;
@@ -72,10 +67,6 @@ function changeCollection(
   }
   cluster.epoch++;
   return accepted({ shards: known.shards });
-}
-
-function kindOf({ shardType, replicaCount }: CollectionSpec): Parameters<typeof isMerging>[0] {
-  return { type: shardType, wanted: replicaCount };
 }
 
 /** Deletes the collection and its shards. Moves of its shards that are under way end where they are. */

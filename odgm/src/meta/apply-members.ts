@@ -27,6 +27,7 @@ export function bootstrap(state: MetaState, command: Of<'bootstrap'>): ApplyResu
     collection: metaCollection,
     partition: 0,
     type: 'raft',
+    merges: false,
     wanted: members.length,
     replicas: [...state.members.keys()].map((number) => ({ member: number, role: 'voter', epoch: 1 })),
     epoch: 1,

@@ -8,5 +8,5 @@ export { decodeCommand, decodeState, encodeCommand, encodeState } from './codec.
 export { MetaDuties } from './duties.ts';
 export { MetaGroup, type NewCommand } from './group.ts';
 export { MetaMachine } from './machine.ts';
-export { alarmOf, canDoWithout, freezeOf, hasLostMajority, isFounder, isMerging } from './alarms.ts';
+export { alarmOf, canDoWithout, freezeOf, hasLostMajority, isFounder } from './alarms.ts';
 export { ownersOf, placementSnapshot, refusalError, replicasOf, type ShardLoad, shardsOfMember } from './view.ts';

@@ -198,6 +198,16 @@ describe('collections', () => {
     expect(plan.moves.filter(({ to }) => to === undefined)).toHaveLength(4);
   });
 
+  it('of type basic keep how their shards are stored when the number of replicas changes', () => {
+    const merges = (): (boolean | undefined)[] => [1, 2, 3, 4].map((id) => state.shards.get(id)?.merges);
+    accept({ type: 'putCollection', spec: spec('one', { shardType: 'basic', replicaCount: 1 }) });
+    accept({ type: 'putCollection', spec: spec('many', { shardType: 'basic', replicaCount: 3 }) });
+    expect(merges()).toEqual([false, false, true, true]);
+    accept({ type: 'putCollection', spec: spec('one', { shardType: 'basic', replicaCount: 3 }) });
+    accept({ type: 'putCollection', spec: spec('many', { shardType: 'basic', replicaCount: 1 }) });
+    expect(merges()).toEqual([false, false, true, true]);
+  });
+
   it('claim names and class ids for themselves', () => {
     accept({ type: 'putCollection', spec: spec('c', { classIds: ['p.C'] }) });
     expect(run({ type: 'putCollection', spec: spec('p.C') })).toMatchObject({ code: 'NameTaken' });

@@ -67,6 +67,12 @@ export interface ShardRecord {
   readonly collection: string;
   readonly partition: number;
   readonly type: ShardType;
+  /**
+   * All replicas take writes and merge: there is no log, no leader and no majority. Decided when the shard is made, since
+   * the two are stored in different ways: an `mst` shard merges, and a `basic` one that begins with several replicas. A
+   * `basic` shard that begins with one is a group of one; with more replicas it agrees like a `raft` shard.
+   */
+  readonly merges: boolean;
   /** Wanted voters. */
   wanted: number;
   /** Empty until placed. Who leads is not kept here: replicas know. */

@@ -1,6 +1,5 @@
 import { type ErrorCode, type OaasError, oaasError } from '@oaas/commons/errors';
 import type { PendingMove, PlacementMember, PlacementOptions, PlacementSnapshot } from '../placement/index.ts';
-import { isMerging } from './alarms.ts';
 import type { Refusal, RefusalCode } from './commands.ts';
 import { metaShard } from './state.ts';
 import type { MemberRecord, MetaState, ShardRecord } from './types.ts';
@@ -66,7 +65,7 @@ export function placementSnapshot(
           wantedReplicas: shard.wanted,
           replicas: shard.replicas,
           leader: load?.leader ?? (shard.type === 'basic' ? shard.preferredLeader : undefined),
-          leaderless: isMerging(shard),
+          leaderless: shard.merges,
           needsQuorum: shard.type === 'raft',
           bytes: load?.bytes ?? 0,
           ops: load?.ops ?? 0,

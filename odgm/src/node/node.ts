@@ -10,7 +10,6 @@ import {
   MetaDuties,
   MetaGroup,
   MetaMachine,
-  isMerging,
   metaShard,
   type MetaState,
   type ShardRecord,
@@ -628,7 +627,7 @@ export class GridNode {
   #isShardServed(id: number): boolean {
     const joined = this.#joined;
     const shard = joined?.meta.state.shards.get(id);
-    if (joined === undefined || shard === undefined || !isMerging(shard)) return this.leaderOf(id) !== 0;
+    if (joined === undefined || shard === undefined || !shard.merges) return this.leaderOf(id) !== 0;
     const isHere = shard.replicas.some(({ member }) => member === this.number);
     return isHere ? joined.replicas.get(id) !== undefined : shard.replicas.length > 0;
   }

@@ -1,7 +1,7 @@
 import { isOaasError, oaasError, toOaasError } from '@oaas/commons/errors';
 import type { Clock } from '@oaas/commons/time';
 import type { CollectionRecord, CollectionSpec, ShardRecord, ShardReplicaRecord } from '../meta/index.ts';
-import { isFounder, isMerging, metaShard } from '../meta/index.ts';
+import { isFounder, metaShard } from '../meta/index.ts';
 import type { EventualHost, RaftHost } from '../replication/index.ts';
 import { defaultLimits, EventualShard, openRaftShard, type ScanSource, type ShardHandle } from '../shard/index.ts';
 import type { Engine, Storage } from '../storage/index.ts';
@@ -51,7 +51,7 @@ export class ShardFactory implements ReplicaFactory {
     const home = this.#homes.get(spec.durability);
     if (home === undefined) throw oaasError('Internal', `this node has no ${spec.durability} storage`);
     if (spec.durability === 'ephemeral' && shard.replicas.length > 1) await this.#checkLost(home, shard.id, replica);
-    if (isMerging(shard)) return this.#openMerging(home.engine, shard, spec, replica);
+    if (shard.merges) return this.#openMerging(home.engine, shard, spec, replica);
     // Whoever has been there since the first placement founds the group; whoever comes later gets a snapshot.
     const founds = isFounder(shard);
     const voters = founds ? shard.replicas.map(({ member }) => member) : [];
@@ -100,7 +100,7 @@ export class ShardFactory implements ReplicaFactory {
 
   async remove(id: number, shard?: ShardRecord): Promise<void> {
     const epoch = this.#merging.stored().get(id);
-    if (shard !== undefined && epoch !== undefined && isMerging(shard)) await this.#handOver(shard, epoch);
+    if (shard !== undefined && epoch !== undefined && shard.merges) await this.#handOver(shard, epoch);
     await this.#merging.remove(id);
     for (const { host } of this.#homes.values()) await host.remove(id);
   }

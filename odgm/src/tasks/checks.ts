@@ -4,7 +4,6 @@ import { type Clock, sleep, type Timers } from '@oaas/commons/time';
 import {
   alarmOf,
   canDoWithout,
-  isMerging,
   type CheckRecord,
   type CheckReplica,
   type MetaGroup,
@@ -80,7 +79,7 @@ export class ConsistencyChecker implements ShardChecker {
       ...{ shard: shard.id, collection: shard.collection, partition: shard.partition, task: task.id },
       mode: isDeep ? 'deep' : 'fast',
     };
-    if (isMerging(shard)) return checkMerging(this.#options, shard, about, control);
+    if (shard.merges) return checkMerging(this.#options, shard, about, control);
     let round = await this.#round(shard, task, isDeep, control);
     if (typeof round === 'string') return this.#unknown(about, round);
     if (isDeep) await this.#awaitScans(shard, round, Infinity, control);

@@ -4,7 +4,6 @@ import type { Clock, Timer, Timers } from '@oaas/commons/time';
 import type { Mesh } from '../mesh/index.ts';
 import {
   alarmOf,
-  isMerging,
   type MetaGroup,
   type ShardLoad,
   type ShardRecord,
@@ -269,7 +268,7 @@ export class TaskCoordinator {
     const { meta, shards, leaderOf } = this.#options;
     const record = meta.state.shards.get(move.shard);
     if (record === undefined) return undefined;
-    const merges = isMerging(record);
+    const merges = record.merges;
     let leader: number | undefined = merges ? this.#sourceOf(record, move) : leaderOf(move.shard);
     try {
       if (leader === 0) throw new Error('nobody leads');

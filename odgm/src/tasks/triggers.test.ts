@@ -30,8 +30,8 @@ function spec(replicaCount: number) {
   return { ...names, partitionCount: 2, replicaCount, shardType: 'raft', durability: 'persistent' } as const;
 }
 
-function create(kind: 'repair' | 'drain' | 'rebalance', about?: number): number {
-  const plan = { collection: '', actor: 'grid', moves: [], options: {}, message: '', start: true } as const;
+function create(kind: 'repair' | 'drain' | 'rebalance' | 'change-replicas', about?: number, collection = ''): number {
+  const plan = { collection, actor: 'grid', moves: [], options: {}, message: '', start: true } as const;
   return run({ type: 'createTask', kind, member: about, topologyEpoch: state.cluster?.epoch ?? 0, ...plan });
 }
 
@@ -125,6 +125,17 @@ describe('a drain', () => {
     create('drain', 3);
     expect(wishes()).toEqual([]);
   });
+
+  it('is wished for at once when its cancelled one is asked for anew', () => {
+    run({ type: 'setMemberState', member: 3, state: 'draining' });
+    const id = create('drain', 3);
+    run({ type: 'claimTask', task: id, member: 1, term: 1 });
+    run({ type: 'finishTask', task: id, term: 1, state: 'cancelled', message: '', findings: [] });
+    run({ type: 'setMemberState', member: 3, state: 'up' });
+    now += 1;
+    run({ type: 'setMemberState', member: 3, state: 'draining' });
+    expect(wishes()).toMatchObject([{ kind: 'drain', member: 3 }]);
+  });
 });
 
 describe('another number of replicas', () => {
@@ -134,6 +145,17 @@ describe('another number of replicas', () => {
     run({ type: 'joinMember', clusterId: 'c', member: member('d') });
     expect(wishes()).toMatchObject([{ kind: 'change-replicas', collection: 'c', mode: 'start' }]);
     run({ type: 'putCollection', spec: spec(1) });
+    expect(wishes()).toMatchObject([{ kind: 'change-replicas' }]);
+  });
+
+  it('is brought about at once when it changes again soon after', () => {
+    run({ type: 'putCollection', spec: spec(1) });
+    const id = create('change-replicas', undefined, 'c');
+    run({ type: 'claimTask', task: id, member: 1, term: 1 });
+    run({ type: 'finishTask', task: id, term: 1, state: 'failed', message: '', findings: [] });
+    expect(wishes()).toEqual([]);
+    now += 1;
+    run({ type: 'putCollection', spec: spec(2) });
     expect(wishes()).toMatchObject([{ kind: 'change-replicas' }]);
   });
 });

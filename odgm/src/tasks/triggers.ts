@@ -45,11 +45,11 @@ export function decideTriggers(
       const isOverdue = replacedBy !== undefined || now - stateSince >= state.settings.nodeDownMs;
       const why = replacedBy === undefined ? 'is down for too long' : 'came back with an empty disk';
       if (holds && isOverdue)
-        wish({ kind: 'repair', collection: '', member: number, mode: 'start', why: `${id} ${why}` });
+        wish({ kind: 'repair', collection: '', member: number, mode: 'start', why: `${id} ${why}` }, stateSince);
     }
     if (memberState === 'draining' && holds) {
       isWhole = false;
-      wish({ kind: 'drain', collection: '', member: number, mode: 'start', why: `${id} is draining` });
+      wish({ kind: 'drain', collection: '', member: number, mode: 'start', why: `${id} is draining` }, stateSince);
     }
   }
   for (const { member, shard, since } of state.alarms) {
@@ -64,11 +64,11 @@ export function decideTriggers(
     if (wishes.some((one) => one.kind === 'repair' && one.collection === collection && one.member === member)) continue;
     wish({ kind: 'repair', collection, member, mode: 'start', why }, since);
   }
-  for (const { spec, status, shards } of state.collections.values()) {
+  for (const { spec, status, shards, updatedAt } of state.collections.values()) {
     const isOff = shards.some((id) => hasOtherCount(state, id));
     if (status !== 'ready' || !isOff) continue;
     const why = `shards of ${spec.name} have other than ${spec.replicaCount} replicas`;
-    wish({ kind: 'change-replicas', collection: spec.name, mode: 'start', why });
+    wish({ kind: 'change-replicas', collection: spec.name, mode: 'start', why }, updatedAt);
   }
   const wantsBalance = wantsRebalance(state, held, score, memory);
   const { autoRebalance } = state.settings;
