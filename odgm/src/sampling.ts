@@ -30,6 +30,7 @@ export function sampleOnScrape(sampled: Sampled): void {
     metrics.memory.set({}, memoryBytes());
     metrics.concurrentCalls.set({}, invoker.inFlight);
     sampleCluster(node, metrics, counted);
+    sampleAntiEntropy(node, metrics, counted);
     for (const collection of node.collections()) {
       const { name } = collection.spec;
       if (!known.has(name)) beginAtZero(collection, metrics);
@@ -59,19 +60,34 @@ function sampleCluster(node: GridNode, metrics: NodeMetrics, counted: Counted): 
   }
 }
 
+function sampleAntiEntropy({ antiEntropy }: GridNode, metrics: NodeMetrics, counted: Counted): void {
+  if (antiEntropy === undefined) return;
+  const { equal, exchanges, failures, differences, receivedBytes, sentBytes } = antiEntropy;
+  for (const [result, total] of Object.entries({ equal, exchanged: exchanges, failed: failures })) {
+    metrics.antiEntropyRounds.inc({ result }, counted.more(`anti-entropy ${result}`, total));
+  }
+  metrics.antiEntropyDifferences.inc({}, counted.more('anti-entropy differences', differences));
+  for (const [direction, total] of Object.entries({ received: receivedBytes, sent: sentBytes })) {
+    metrics.antiEntropyBytes.inc({ direction }, counted.more(`anti-entropy ${direction}`, total));
+  }
+}
+
 function sampleCollection(collection: HostedCollection, metrics: NodeMetrics): void {
   const labels = { collection: collection.spec.name };
-  let [objects, bytes] = [0, 0];
+  let [objects, bytes, hints] = [0, 0, 0];
   for (const handle of collection.handles()) {
     objects += handle.counters.objects;
     bytes += handle.counters.bytes;
+    const { role, replicas } = handle.status();
+    if (role === 'replica') for (const { lag } of replicas) hints += lag;
     if (!handle.isPrimary) continue;
-    for (const { state, lag } of handle.status().replicas) {
+    for (const { state, lag } of replicas) {
       if (state !== 'leader') metrics.replicationLag.observe({}, lag);
     }
   }
   metrics.objects.set(labels, objects);
   metrics.bytes.set(labels, bytes);
+  metrics.hints.set(labels, hints);
 }
 
 /** Series that are there from the beginning tell a rate from the first event on. */

@@ -90,6 +90,25 @@ export function createNodeMetrics(metrics: Metrics) {
       help: 'Log entries that other replicas of the shards that this node leads do not have yet, looked at with each scrape.',
       buckets: [0, 1, 10, 100, 1000, 10_000, 100_000],
     }),
+    antiEntropyRounds: metrics.counter({
+      name: 'odgm_anti_entropy_rounds_total',
+      help: 'Comparisons of a replica with another one of its shard, where replicas merge: that found both equal, that ended with both having the same, and that came to no end.',
+      labels: { result: ['equal', 'exchanged', 'failed'] },
+    }),
+    antiEntropyDifferences: metrics.counter({
+      name: 'odgm_anti_entropy_differences_total',
+      help: 'Objects and entries that differed in those comparisons and were exchanged.',
+    }),
+    antiEntropyBytes: metrics.counter({
+      name: 'odgm_anti_entropy_bytes_total',
+      help: 'Bytes of those comparisons, whichever side began them.',
+      labels: { direction: ['received', 'sent'] },
+    }),
+    hints: metrics.gauge({
+      name: 'odgm_replication_hints',
+      help: 'Objects and entries that other replicas may lack and that are kept for them, where replicas merge.',
+      labels: collection,
+    }),
     eventTriggers: metrics.counter({
       name: 'odgm_event_triggers_total',
       help: 'Triggers of objects that committed changes and ended calls have set off.',

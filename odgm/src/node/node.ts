@@ -14,7 +14,14 @@ import {
   type MetaState,
   type ShardRecord,
 } from '../meta/index.ts';
-import { EventualHost, type HostEvents, type HostOptions, RaftHost, type Tuning } from '../replication/index.ts';
+import {
+  type EventualCounters,
+  EventualHost,
+  type HostEvents,
+  type HostOptions,
+  RaftHost,
+  type Tuning,
+} from '../replication/index.ts';
 import {
   CheckService,
   ConsistencyChecker,
@@ -318,6 +325,11 @@ export class GridNode {
       received: peers.reduce((sum, { receivedBytes }) => sum + receivedBytes, 0),
       sent: peers.reduce((sum, { sentBytes }) => sum + sentBytes, 0),
     };
+  }
+
+  /** What replicas that merge have done to come to have the same; undefined before this node has joined. */
+  get antiEntropy(): EventualCounters | undefined {
+    return this.#joined?.merging.counters;
   }
 
   /** Who this node is, for one that looks for a cluster. */

@@ -81,6 +81,9 @@ export interface EventualCounters {
   exchanges: number;
   differences: number;
   failures: number;
+  /** Bytes of comparisons and exchanges, asked for by either side. What is sent on at once with each change is not among them. */
+  sentBytes: number;
+  receivedBytes: number;
 }
 
 /**
@@ -98,7 +101,10 @@ export class EventualHost {
   readonly #asking = new Set<number>();
   #running = 0;
   #bytesPerSecond = Infinity;
-  readonly counters: EventualCounters = { compared: 0, equal: 0, exchanges: 0, differences: 0, failures: 0 };
+  readonly counters: EventualCounters = {
+    ...{ compared: 0, equal: 0, exchanges: 0, differences: 0, failures: 0 },
+    ...{ sentBytes: 0, receivedBytes: 0 },
+  };
 
   constructor(options: EventualHostOptions) {
     const { mesh, timers, logger, engines } = options;
@@ -115,7 +121,12 @@ export class EventualHost {
     mesh.onMessage(channels.eventual, (from, payload) => {
       this.#onStates(from, payload);
     });
-    mesh.onRequest(channels.eventual, (payload, { peer }) => this.#answer(peer.number, new Reader(payload)));
+    mesh.onRequest(channels.eventual, async (payload, { peer }) => {
+      this.counters.receivedBytes += payload.length;
+      const answer = await this.#answer(peer.number, new Reader(payload));
+      this.counters.sentBytes += lengthOf(answer);
+      return answer;
+    });
     this.#undo = mesh.onLink((event) => {
       if (event.state !== 'up') return;
       for (const { replica } of this.#hosted.values()) {
@@ -395,12 +406,15 @@ export class EventualHost {
     this.#options.logger.debug({ err: error, member }, 'replicas could not be compared');
   }
 
-  #request(member: number, payload: MeshPayload): Promise<Uint8Array> {
+  async #request(member: number, payload: MeshPayload): Promise<Uint8Array> {
     const { signal } = this.#stop;
-    return this.#options.mesh.request(member, channels.eventual, payload, {
+    this.counters.sentBytes += lengthOf(payload);
+    const answer = await this.#options.mesh.request(member, channels.eventual, payload, {
       timeoutMs: this.#tuning.requestMs,
       signal,
     });
+    this.counters.receivedBytes += answer.length;
+    return answer;
   }
 
   async #pace(bytes: number): Promise<void> {
@@ -493,4 +507,9 @@ export class EventualHost {
     const replica = this.#hosted.get(shard)?.replica;
     return replica?.epoch === toEpoch && replica.epochOf(from) === fromEpoch ? replica : undefined;
   }
+}
+
+function lengthOf(payload: MeshPayload): number {
+  if (payload instanceof Uint8Array) return payload.length;
+  return payload.reduce((sum, { length }) => sum + length, 0);
 }
