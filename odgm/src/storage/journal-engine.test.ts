@@ -509,6 +509,18 @@ describe('memory', () => {
     expect(engine.status().checkpoints).toBe(before + 1);
     expect(time.pending()).toBe(0);
   });
+
+  it('frees the journal of a key that is written again and again, long before its age', async () => {
+    const engine = await open({ flushAgeMs: 1_000_000, segmentBytes: 64 * 1024, retentionBytes: 128 * 1024 });
+    let most = 0;
+    for (let i = 0; i < 200; i += 1) {
+      await engine.write([put('a', String(i).padEnd(10_000))]);
+      most = Math.max(most, engine.status().journalSegments);
+    }
+    expect(engine.status().checkpoints).toBeGreaterThan(5);
+    expect(most).toBeLessThan(8);
+    expect(text(engine.get(bytes('a')))).toBe('199'.padEnd(10_000));
+  });
 });
 
 /** Where the first frames of the first segment begin. */

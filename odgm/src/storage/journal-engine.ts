@@ -43,7 +43,11 @@ export interface JournalEngineOptions {
   readonly cacheBytes?: number | undefined;
   /** Changes that are not in the base: with more in memory, writes wait. Default 64 MiB. */
   readonly memtableBytes?: number | undefined;
-  /** Changes go to the base when there are this many bytes, keys, or milliseconds. Default 16 MiB, 8,192, 1,000. */
+  /**
+   * Changes go to the base when there are this many bytes, keys, or milliseconds, or the journal has gone on to another
+   * segment and filled it. Default 16 MiB, 8,192, 10,000 ms: each time the disk is busy for some milliseconds, in which
+   * writes wait; what is not there yet is read from the journal at the next start.
+   */
   readonly flushBytes?: number | undefined;
   readonly flushKeys?: number | undefined;
   readonly flushAgeMs?: number | undefined;
@@ -88,8 +92,9 @@ class JournalEngine implements Engine {
   #dirty = new Set<Log>();
   #dropped = new Set<number>();
   #journal: Journal | undefined;
-  /** The last frame that a checkpoint was begun for. */
+  /** The last frame that a checkpoint was begun for, and the segment that it was begun in. */
   #captured = 0;
+  #capturedIn = 0;
   #closing: Promise<void> | undefined;
   readonly #reader = readerOf(() => {
     this.#assertOpen();
@@ -109,7 +114,8 @@ class JournalEngine implements Engine {
       maxBytes: options.memtableBytes ?? 64 * mebibyte,
       flushBytes: options.flushBytes ?? 16 * mebibyte,
       flushKeys: options.flushKeys ?? 8192,
-      maxAgeMs: options.flushAgeMs ?? 1000,
+      maxAgeMs: options.flushAgeMs ?? 10_000,
+      hasGrown: () => (this.#segments.last?.id ?? 0) > this.#capturedIn + 1,
       turn: this.#turn,
       hasNews: () => this.#dirty.size > 0 || this.#dropped.size > 0 || this.#journal?.sequence !== this.#captured,
       capture: () => this.#capture(),
@@ -138,6 +144,7 @@ class JournalEngine implements Engine {
     }
     for (const group of state.groups.keys()) if (!this.#logs.has(group)) this.#dropped.add(group);
     const first = await this.#segments.place(0, sequence + 1);
+    this.#capturedIn = first.id;
     // What a killed process wrote may still be in the system's memory only.
     await first.file.datasync();
     await files.syncNames();
@@ -420,6 +427,7 @@ class JournalEngine implements Engine {
     this.#dropped = new Set();
     this.#captured = this.#journal?.sequence ?? 0;
     const segment = this.#segments.last;
+    this.#capturedIn = segment?.id ?? 0;
     const first = this.#segments.list.find((candidate) => candidate.runs > 0 || candidate === segment);
     const checkpoint = {
       segment: segment?.id ?? 1,

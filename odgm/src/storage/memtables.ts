@@ -14,6 +14,8 @@ export interface MemtableOptions {
   /** So are this many bytes, or keys: a commit holds up the event loop by about a microsecond for each key. */
   readonly flushBytes: number;
   readonly flushKeys: number;
+  /** True when the journal has grown so much since the last checkpoint that its space is worth one. */
+  readonly hasGrown: () => boolean;
   /** With more than this in memory, writes wait for the base. */
   readonly maxBytes: number;
   /** Lets the event loop turn. */
@@ -97,8 +99,8 @@ export class Memtables {
 
   /** To be called after changes of keys, values or logs: sees to it that they reach the base in time. */
   changed(): void {
-    const { flushBytes, flushKeys, maxAgeMs, timers } = this.#options;
-    if (this.#active.bytes >= flushBytes || this.#active.size >= flushKeys) this.#freeze();
+    const { flushBytes, flushKeys, hasGrown, maxAgeMs, timers } = this.#options;
+    if (this.#active.bytes >= flushBytes || this.#active.size >= flushKeys || hasGrown()) this.#freeze();
     else {
       this.#timer ??= timers.after(maxAgeMs, () => {
         this.#timer = undefined;
