@@ -17,20 +17,30 @@ export function compareText(a: string, b: string): number {
 /** Writes big-endian numbers and bytes one after the other into a buffer of the size that the caller worked out. */
 export class Writer {
   readonly bytes: Uint8Array;
-  #at = 0;
+  #at: number;
 
-  constructor(size: number) {
-    this.bytes = new Uint8Array(size);
+  /** `target`: a new buffer of this size, or one that the caller has, from `at` on. */
+  constructor(target: number | Uint8Array, at = 0) {
+    this.bytes = typeof target === 'number' ? new Uint8Array(target) : target;
+    this.#at = at;
+  }
+
+  /** Where the next byte goes. */
+  get at(): number {
+    return this.#at;
   }
 
   /** An unsigned number of `width` bytes, at most 2^53 - 1. */
   uint(value: number, width: 1 | 2 | 4 | 6 | 8): void {
-    let rest = value;
-    for (let i = this.#at + width - 1; i >= this.#at; i--) {
-      this.bytes[i] = rest % 256;
-      rest = Math.floor(rest / 256);
+    // The low word by shifts: a division for each byte costs several times as much.
+    const end = this.#at + width;
+    let rest = value % 2 ** 32;
+    for (let i = end - 1; i >= this.#at; i--) {
+      if (i === end - 5) rest = Math.floor(value / 2 ** 32);
+      this.bytes[i] = rest;
+      rest >>>= 8;
     }
-    this.#at += width;
+    this.#at = end;
   }
 
   raw(bytes: Uint8Array): void {
@@ -66,10 +76,15 @@ export class Reader {
   /** An unsigned number of `width` bytes; one over 2^53 - 1 fails. */
   uint(width: 1 | 2 | 4 | 6 | 8): number {
     if (this.left < width) return this.#fail();
-    let value = 0;
-    for (let i = 0; i < width; i++) value = value * 256 + (this.#bytes[this.#at + i] ?? 0);
-    this.#at += width;
-    return Number.isSafeInteger(value) ? value : this.#fail();
+    const lowAt = this.#at + Math.max(0, width - 4);
+    const end = this.#at + width;
+    let high = 0;
+    for (let i = this.#at; i < lowAt; i++) high = (high << 8) | (this.#bytes[i] ?? 0);
+    let low = 0;
+    for (let i = lowAt; i < end; i++) low = (low << 8) | (this.#bytes[i] ?? 0);
+    this.#at = end;
+    const value = (high >>> 0) * 2 ** 32 + (low >>> 0);
+    return value <= Number.MAX_SAFE_INTEGER ? value : this.#fail();
   }
 
   /** A view of the next bytes, not a copy. */

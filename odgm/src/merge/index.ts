@@ -21,6 +21,8 @@ export {
   isExpired,
   mapOf,
   mergeRegisters,
+  putRegister,
+  registerBytes,
   type RegisterWrite,
   writeRegister,
 } from './register.ts';
@@ -37,7 +39,7 @@ export {
   survivorOf,
   versionOf,
 } from './header.ts';
-export { decodeLeaf, directionOf, encodeLeaf, type Leaf, type LeafKind, leafKindOf } from './leaf.ts';
+export { decodeLeaf, directionOf, encodeLeaf, kindOfLeaf, type Leaf, type LeafKind, leafKindOf } from './leaf.ts';
 export {
   admitRegister,
   admitsHeader,

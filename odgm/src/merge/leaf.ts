@@ -43,6 +43,11 @@ export function decodeLeaf(bytes: Uint8Array): Leaf {
   return { stamp, kind, digest: from.raw(from.left) };
 }
 
+/** As {@link decodeLeaf} gives it; `lww` for bytes that are no leaf. */
+export function kindOfLeaf(bytes: Uint8Array): LeafKind {
+  return kinds[bytes[stampBytes] ?? 0] ?? 'lww';
+}
+
 /**
  * Who needs the other's state of a key whose leaves differ: `take` this replica, `give` the other one, `both` each. Only
  * saves sending: whoever gets a state merges it with its own.

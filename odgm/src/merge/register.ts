@@ -105,14 +105,26 @@ const expires = 0x80;
  * (u48) for one that has it, value: one encoding for one state, to be stored and hashed.
  */
 export function encodeRegister(register: Register): Uint8Array {
+  const bytes = new Uint8Array(registerBytes(register));
+  putRegister(bytes, register, 0);
+  return bytes;
+}
+
+/** Bytes of an encoded register. */
+export function registerBytes({ expiresAt, value }: Register): number {
+  return headBytes + (expiresAt === undefined ? 0 : 6) + (value?.length ?? 0);
+}
+
+/** {@link encodeRegister} into bytes that the caller has; gives the place after it. */
+export function putRegister(target: Uint8Array, register: Register, at: number): number {
   const { expiresAt } = register;
-  const out = new Writer(headBytes + (expiresAt === undefined ? 0 : 6) + (register.value?.length ?? 0));
+  const out = new Writer(target, at);
   out.uint(format, 1);
   out.uint(kindOf(register) | (expiresAt === undefined ? 0 : expires), 1);
   writeStamp(out, register.stamp);
   if (expiresAt !== undefined) out.uint(expiresAt, 6);
   if (register.value !== undefined) out.raw(register.value);
-  return out.bytes;
+  return out.at;
 }
 
 /** The value is a view of `bytes`. `DataLoss` when they are no register. */

@@ -27,10 +27,19 @@ export const maxVectorMembers = 64;
 export function incrementVector(vector: VersionVector, member: number): VersionVector {
   const isNamed = vector.some((entry) => entry.member === member);
   const name = isNamed || vector.length < maxVectorMembers ? member : 0;
-  const count = vector.find((entry) => entry.member === name)?.count ?? 0;
-  return [...vector.filter((entry) => entry.member !== name), { member: name, count: count + 1 }].sort(
-    (a, b) => a.member - b.member,
-  );
+  const next: VectorEntry[] = [];
+  let isIn = false;
+  for (const entry of vector) {
+    if (!isIn && entry.member >= name) {
+      isIn = true;
+      const count = entry.member === name ? entry.count + 1 : 1;
+      next.push({ member: name, count });
+      if (entry.member === name) continue;
+    }
+    next.push(entry);
+  }
+  if (!isIn) next.push({ member: name, count: 1 });
+  return next;
 }
 
 /** The higher count of each member: commutative, associative, idempotent. */

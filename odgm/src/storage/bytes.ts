@@ -13,5 +13,8 @@ export function bufferOf(bytes: Uint8Array): Buffer {
 }
 
 export function copyOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes);
+  // Buffer.from does the same, several times slower.
+  const copy = Buffer.allocUnsafe(bytes.length);
+  copy.set(bytes);
+  return copy;
 }

@@ -19,7 +19,8 @@ import type { ReplicaStatus, ShardHandle, ShardStatus } from '../handle.ts';
 import type { Mutation, MutationResult, ShardCounters, ShardLimits } from '../model.ts';
 import { ShardReader } from '../reader.ts';
 import { decodeTotals, type ShardLocation, type ShardTotals, totalsKey } from '../records.ts';
-import { decodePatches, encodePatch, type ObjectPatch } from './patch.ts';
+import { LeafKeys } from './leaf-keys.ts';
+import { decodePatches, encodePatches, type ObjectPatch } from './patch.ts';
 import { clockKey, graveBounds, ofGraveKey, ofTreeKey } from './records.ts';
 import { EventualTransaction, type EventualTransactionOptions, type LeafChange } from './transaction.ts';
 import { TreeIndex } from './tree-index.ts';
@@ -136,6 +137,8 @@ export class EventualShard implements ShardHandle, EventualReplica {
   readonly #location: ShardLocation;
   readonly #clock: HybridClock;
   readonly #peers = new Map<number, Peer>();
+  readonly #leafKeys = new LeafKeys();
+  readonly #versionOf: EventualTransactionOptions['versionOf'];
   #membership: Membership;
   #queue: Item[] = [];
   #waiting = 0;
@@ -171,6 +174,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
     this.#membership = copyOf(options.membership);
     this.reader = new ShardReader(engine, location, `${collection}/${String(options.partition)}`, clock);
     this.index = new TreeIndex({ engine, location, levelKey, isFounder, hasHistory: type === 'mst' });
+    this.#versionOf = type === 'mst' ? (treeKey) => this.index.versionOf(treeKey) : undefined;
     const { counters, content } = decodeTotals(engine.get(totalsKey(location)));
     this.#totals = { counters, content: content ?? contentOf(engine, location) };
     this.#earliestExpiry = this.reader.earliestExpiry();
@@ -355,7 +359,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
         count += 1;
       }
       if (header === undefined) continue;
-      const patch = encodePatch({ id, header, entries: new Map(entries) });
+      const patch = encodePatches([{ id, header, entries: new Map(entries) }]);
       states.push(patch);
       bytes += patch.length;
     }
@@ -513,7 +517,8 @@ export class EventualShard implements ShardHandle, EventualReplica {
       member: this.#host.self,
       clock: this.#clock,
       now: clock.now(),
-      isKept: (treeKey, leaf) => this.index.isKept(treeKey, leaf),
+      versionOf: this.#versionOf,
+      leafKeys: this.#leafKeys,
     };
     return new EventualTransaction(options);
   }
@@ -569,6 +574,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
     if (leaves.length > 0) operations.push(this.index.noteOf(leaves));
     operations.push(this.#clockOperation());
     await this.#options.engine.write(operations);
+    transaction.landed();
     this.#totals = transaction.totals;
     this.#earliestExpiry = Math.min(this.#earliestExpiry, transaction.earliestExpiry);
     if (leaves.length > 0) {
@@ -592,7 +598,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
   // ---- to the others
 
   #replicate(patches: readonly ObjectPatch[]): void {
-    const states = Buffer.concat(patches.map(encodePatch));
+    const states = encodePatches(patches);
     for (const [member, peer] of this.#peers) {
       const canGo = peer.hints?.size === 0;
       if (canGo && this.#host.send(this, member, states)) continue;

@@ -3,10 +3,12 @@ import {
   decodeHeader,
   decodeRegister,
   encodeHeader,
-  encodeRegister,
   type ObjectHeader,
+  putRegister,
   type Register,
+  registerBytes,
 } from '../../merge/index.ts';
+import { putText } from '../records.ts';
 
 /**
  * What one replica tells another of an object: its header, and some of its entries, tombstones too. The header always
@@ -18,28 +20,35 @@ export interface ObjectPatch {
   readonly entries: ReadonlyMap<string, Register>;
 }
 
-/** Per patch: id (u16 length), header (u32), number of entries (u32), per entry: key (u16), register (u32). Big-endian. */
-export function encodePatch({ id, header, entries }: ObjectPatch): Uint8Array {
-  const head = encodeHeader(header);
-  const registers = [...entries].map(([key, register]) => [key, encodeRegister(register)] as const);
-  const size = registers.reduce(
-    (sum, [key, bytes]) => sum + 6 + key.length + bytes.length,
-    10 + id.length + head.length,
-  );
+/** One after the other. Per patch: id (u16 length), header (u32), number of entries (u32), per entry: key (u16), register (u32). Big-endian. */
+export function encodePatches(patches: readonly ObjectPatch[]): Buffer {
+  let size = 0;
+  const heads: Uint8Array[] = [];
+  for (const { id, header, entries } of patches) {
+    const head = encodeHeader(header);
+    heads.push(head);
+    size += 10 + id.length + head.length;
+    for (const [key, register] of entries) size += 6 + key.length + registerBytes(register);
+  }
   const out = Buffer.allocUnsafe(size);
-  let at = out.writeUInt16BE(id.length, 0);
-  at += out.write(id, at, 'latin1');
-  at = out.writeUInt32BE(head.length, at);
-  out.set(head, at);
-  at = out.writeUInt32BE(registers.length, at + head.length);
-  for (const [key, bytes] of registers) {
-    at = out.writeUInt16BE(key.length, at);
-    at += out.write(key, at, 'latin1');
-    at = out.writeUInt32BE(bytes.length, at);
-    out.set(bytes, at);
-    at += bytes.length;
+  let at = 0;
+  for (const [i, { id, entries }] of patches.entries()) {
+    const head = heads[i] ?? new Uint8Array(0);
+    at = putName(out, id, at);
+    at = out.writeUInt32BE(head.length, at);
+    out.set(head, at);
+    at = out.writeUInt32BE(entries.size, at + head.length);
+    for (const [key, register] of entries) {
+      at = putName(out, key, at);
+      at = putRegister(out, register, out.writeUInt32BE(registerBytes(register), at));
+    }
   }
   return out;
+}
+
+function putName(out: Buffer, name: string, at: number): number {
+  putText(out, name, out.writeUInt16BE(name.length, at));
+  return at + 2 + name.length;
 }
 
 /** Patches that lie one after the other. Throws `DataLoss` for bytes that are none. Values are views of `bytes`. */

@@ -16,15 +16,17 @@ import {
   isAlive,
   isHeaderReapable,
   isReapable,
+  kindOfLeaf,
   laterStamp,
-  type Leaf,
   leafKindOf,
   mapOf,
   mergeHeaders,
   mergeRegisters,
   type ObjectHeader,
+  putRegister,
   reapMap,
   type Register,
+  registerBytes,
   type Stamp,
   survivorOf,
   versionOf,
@@ -34,23 +36,26 @@ import type { Key } from '../../merkle/index.ts';
 import { prefixEnd, type StorageReader, type WriteOperation } from '../../storage/index.ts';
 import { isSame, planChange } from '../apply.ts';
 import type { ExpiringEntry, Mutation, MutationResult, ObjectMeta, ShardLimits, Value } from '../model.ts';
-import { headLength, type ShardLocation, type ShardTotals } from '../records.ts';
+import { bufferOf, headLength, type ShardLocation, type ShardTotals } from '../records.ts';
 import { type EntryChange, ShardTransaction } from '../transaction.ts';
+import type { LeafKeys } from './leaf-keys.ts';
 import type { ObjectPatch } from './patch.ts';
 import { digestOf, graveKey, headerKey, keptKey, leafKey, ofTreeKey, treeKeyOf } from './records.ts';
 
 /** A leaf of the tree over all headers and entries, and what becomes of it. */
 export interface LeafChange {
   readonly treeKey: Key;
-  readonly before: Uint8Array | undefined;
   readonly after: Uint8Array | undefined;
 }
 
 interface PendingLeaf {
+  /** As stored. */
   readonly before: Uint8Array | undefined;
-  after: Uint8Array | undefined;
-  /** What `before` is the leaf of, where a version may still need it. */
-  readonly replaced: Register | undefined;
+  /** What it is the leaf of; of one that was not written, only when it was asked for. */
+  register: Register | undefined;
+  isWritten: boolean;
+  /** The value that `before` is the leaf of, of one that was written. */
+  old: Value | undefined;
 }
 
 interface PendingObject {
@@ -60,6 +65,8 @@ interface PendingObject {
   readonly before: ObjectHeader | undefined;
   header: ObjectHeader | undefined;
   readonly leaves: Map<string, PendingLeaf>;
+  /** Keys of all leaves that are stored, where that is known. */
+  keys: readonly string[] | undefined;
   /** Entries that clients changed here: what the other replicas have to be told. Undefined: none, and no delete. */
   local: Set<string> | undefined;
 }
@@ -72,8 +79,12 @@ export interface EventualTransactionOptions {
   readonly clock: HybridClock;
   /** Wall-clock milliseconds. */
   readonly now: number;
-  /** True when a kept version may have this leaf: what it stands for is then kept. */
-  readonly isKept: (treeKey: Key, leaf: Uint8Array) => boolean;
+  /**
+   * The leaf that the last version of the tree has of a key: what it stands for is kept when it is replaced. Undefined
+   * where no versions are kept.
+   */
+  readonly versionOf: ((treeKey: Key) => Uint8Array | undefined) | undefined;
+  readonly leafKeys: LeafKeys;
 }
 
 /**
@@ -184,35 +195,65 @@ export class EventualTransaction {
 
   /** What to write, and the leaves that change with it. To be called once, at the end. */
   finish(): { readonly operations: WriteOperation[]; readonly leaves: LeafChange[] } {
-    const { location, isKept } = this.#options;
+    const { location } = this.#options;
     const operations = this.#visible.operations();
     const leaves: LeafChange[] = [];
     for (const object of this.#objects.values()) {
       const { id, before, header, stored } = object;
-      for (const [key, { before: old, after, replaced }] of object.leaves) {
-        if (isSameBytes(old, after)) continue;
-        const treeKey = treeKeyOf(id, key);
-        leaves.push({ treeKey, before: old, after });
-        operations.push(putOrDelete(leafKey(location, treeKey), after));
-        this.#moveGrave(operations, treeKey, leafGrave(old), this.#newGrave(object, key, after));
-        if (old === undefined || replaced === undefined || !isKept(treeKey, old)) continue;
-        operations.push({
-          type: 'put',
-          key: keptKey(location, decodeLeaf(old).digest),
-          value: encodeRegister(replaced),
-        });
-      }
+      for (const [key, leaf] of object.leaves) if (leaf.isWritten) this.#finishLeaf(id, key, leaf, operations, leaves);
       if (before === header) continue;
       const encoded = header === undefined ? undefined : encodeHeader(header);
       if (isSameBytes(stored, encoded)) continue;
-      const change = { treeKey: id, before: headerLeaf(before, stored), after: headerLeaf(header, encoded) };
-      leaves.push(change);
+      leaves.push({ treeKey: id, after: headerLeaf(header, encoded) });
       operations.push(putOrDelete(headerKey(location, id), encoded));
       this.#moveGrave(operations, id, headerGrave(before), headerGrave(header));
-      if (stored === undefined || change.before === undefined || !isKept(id, change.before)) continue;
-      operations.push({ type: 'put', key: keptKey(location, digestOf(stored)), value: stored });
+      if (stored !== undefined && this.#isKept(id, headerLeaf(before, stored))) {
+        operations.push({ type: 'put', key: keptKey(location, digestOf(stored)), value: stored });
+      }
     }
     return { operations, leaves };
+  }
+
+  /** What {@link finish} gave is written. */
+  landed(): void {
+    const { leafKeys } = this.#options;
+    for (const { id, header, keys, leaves } of this.#objects.values()) {
+      if (keys === undefined) continue;
+      if (header === undefined) {
+        leafKeys.forget(id);
+        continue;
+      }
+      let left: Set<string> | undefined;
+      for (const [key, { before, register, isWritten }] of leaves) {
+        if (!isWritten || (before === undefined) === (register === undefined)) continue;
+        left ??= new Set(keys);
+        if (register === undefined) left.delete(key);
+        else left.add(key);
+      }
+      leafKeys.set(id, left === undefined ? keys : [...left]);
+    }
+  }
+
+  #finishLeaf(id: string, key: string, leaf: PendingLeaf, operations: WriteOperation[], leaves: LeafChange[]): void {
+    const { location } = this.#options;
+    const { before, register, old } = leaf;
+    const after = register === undefined ? undefined : leafOfRegister(register);
+    if (isSameBytes(before, after)) return;
+    const treeKey = treeKeyOf(id, key);
+    leaves.push({ treeKey, after });
+    operations.push(putOrDelete(leafKey(location, treeKey), after));
+    this.#moveGrave(operations, treeKey, leafGrave(before), registerGrave(register));
+    if (before === undefined || !this.#isKept(treeKey, before)) return;
+    const { stamp, digest } = decodeLeaf(before);
+    const replaced: Register =
+      old === undefined ? tombstone(stamp) : { stamp, type: old.type, value: old.data, expiresAt: old.expiresAt };
+    operations.push({ type: 'put', key: keptKey(location, digest), value: encodeRegister(replaced) });
+  }
+
+  /** Whether a version that is kept may have this leaf. */
+  #isKept(treeKey: Key, leaf: Uint8Array | undefined): boolean {
+    const kept = this.#options.versionOf?.(treeKey);
+    return kept !== undefined && leaf !== undefined && Buffer.compare(kept, leaf) === 0;
   }
 
   // ---- decisions
@@ -314,56 +355,69 @@ export class EventualTransaction {
   #dropCleared(object: PendingObject, header: ObjectHeader, entries: Map<string, Register | undefined>): void {
     for (const key of this.#keysOf(object)) {
       if (entries.has(key)) continue;
-      const leaf = this.#leaf(object, key);
-      if (leaf === undefined) continue;
-      const register =
-        leaf.kind === 'join' ? this.#register(object, key) : { ...tombstone(leaf.stamp), type: 'bytes' as const };
+      const register = this.#outline(object, key);
       if (register === undefined) continue;
       const left = survivorOf(header, register);
       if (left !== register) entries.set(key, left);
     }
   }
 
-  #keysOf({ id, before, leaves }: PendingObject): Set<string> {
-    const { storage, location } = this.#options;
-    const keys = new Set<string>();
-    if (before !== undefined) {
-      const start = leafKey(location, treeKeyOf(id, ''));
-      for (const { key } of storage.range({ start, end: prefixEnd(start) })) {
-        keys.add(Buffer.from(key).toString('latin1', headLength + id.length + 1));
-      }
-    }
-    for (const key of leaves.keys()) keys.add(key);
+  /** An entry, without its value where that does not decide what is left of it. */
+  #outline(object: PendingObject, key: string): Register | undefined {
+    const { before, isWritten } = this.#leaf(object, key);
+    if (isWritten || before === undefined || kindOfLeaf(before) === 'join') return this.#register(object, key);
+    return tombstone(decodeLeaf(before).stamp);
+  }
+
+  #keysOf(object: PendingObject): Set<string> {
+    const keys = new Set((object.keys ??= this.#storedKeys(object.id)));
+    for (const key of object.leaves.keys()) keys.add(key);
     return keys;
+  }
+
+  #storedKeys(id: string): string[] {
+    const { storage, location } = this.#options;
+    const start = leafKey(location, treeKeyOf(id, ''));
+    const from = headLength + id.length + 1;
+    return Array.from(storage.range({ start, end: prefixEnd(start) }), ({ key }) =>
+      bufferOf(key).toString('latin1', from),
+    );
   }
 
   #object(id: string): PendingObject {
     const known = this.#objects.get(id);
     if (known !== undefined) return known;
-    const { storage, location } = this.#options;
+    const { storage, location, leafKeys } = this.#options;
     const stored = storage.get(headerKey(location, id));
     const before = stored === undefined ? undefined : decodeHeader(stored);
-    const object: PendingObject = { id, stored, before, header: before, leaves: new Map(), local: undefined };
+    const object: PendingObject = {
+      ...{ id, stored, before, header: before, leaves: new Map(), local: undefined },
+      keys: before === undefined ? [] : leafKeys.of(id),
+    };
     this.#objects.set(id, object);
     return object;
   }
 
-  #leafBytes({ id, before, leaves }: PendingObject, key: string): Uint8Array | undefined {
-    const pending = leaves.get(key);
-    if (pending !== undefined) return pending.after;
+  #leaf(object: PendingObject, key: string): PendingLeaf {
+    const known = object.leaves.get(key);
+    if (known !== undefined) return known;
+    const { id } = object;
     const { storage, location } = this.#options;
-    return before === undefined ? undefined : storage.get(leafKey(location, treeKeyOf(id, key)));
-  }
-
-  #leaf(object: PendingObject, key: string): Leaf | undefined {
-    const bytes = this.#leafBytes(object, key);
-    return bytes === undefined ? undefined : decodeLeaf(bytes);
+    const before = object.before === undefined ? undefined : storage.get(leafKey(location, treeKeyOf(id, key)));
+    const leaf: PendingLeaf = { before, register: undefined, isWritten: false, old: undefined };
+    object.leaves.set(key, leaf);
+    return leaf;
   }
 
   #register(object: PendingObject, key: string): Register | undefined {
     const leaf = this.#leaf(object, key);
-    if (leaf === undefined) return undefined;
-    if (leaf.kind === 'tombstone') return tombstone(leaf.stamp);
+    if (leaf.isWritten || leaf.before === undefined) return leaf.register;
+    return (leaf.register ??= this.#storedRegister(object, key, leaf.before));
+  }
+
+  #storedRegister(object: PendingObject, key: string, leaf: Uint8Array): Register {
+    const { kind, stamp } = decodeLeaf(leaf);
+    if (kind === 'tombstone') return tombstone(stamp);
     const value = this.#visible.value(object.id, key);
     if (value === undefined) {
       throw oaasError('StorageCorrupt', 'an entry is missing that has a stamp', {
@@ -371,37 +425,16 @@ export class EventualTransaction {
         details: { objectId: object.id, key, group: this.#options.location.shard },
       });
     }
-    return { stamp: leaf.stamp, type: value.type, value: value.data, expiresAt: value.expiresAt };
+    return { stamp, type: value.type, value: value.data, expiresAt: value.expiresAt };
   }
 
   #setLeaf(object: PendingObject, key: string, register: Register | undefined, old: Value | undefined): void {
-    const after = register === undefined ? undefined : leafOfRegister(register);
-    const pending = object.leaves.get(key);
-    if (pending !== undefined) {
-      pending.after = after;
-      return;
+    const leaf = this.#leaf(object, key);
+    if (!leaf.isWritten) {
+      leaf.isWritten = true;
+      leaf.old = old;
     }
-    const before = this.#leafBytes(object, key);
-    if (before === undefined && after === undefined) return;
-    const stamp = before === undefined ? undefined : decodeLeaf(before).stamp;
-    const replaced: Register | undefined =
-      stamp === undefined
-        ? undefined
-        : old === undefined
-          ? tombstone(stamp)
-          : { stamp, type: old.type, value: old.data, expiresAt: old.expiresAt };
-    object.leaves.set(key, { before, after, replaced });
-  }
-
-  #newGrave(object: PendingObject, key: string, after: Uint8Array | undefined): number | undefined {
-    if (after === undefined) return undefined;
-    const { kind, stamp } = decodeLeaf(after);
-    if (kind === 'tombstone') return stamp.ms;
-    if (kind === 'lww') return undefined;
-    const register = this.#register(object, key);
-    const map = register === undefined ? undefined : mapOf(register);
-    const hasGaps = map !== undefined && [...map.elements.values()].some(({ value }) => value === undefined);
-    return hasGaps ? stamp.ms : undefined;
+    leaf.register = register;
   }
 
   #moveGrave(operations: WriteOperation[], treeKey: Key, before: number | undefined, after: number | undefined): void {
@@ -423,14 +456,23 @@ export function headerLeaf(header: ObjectHeader | undefined, encoded: Uint8Array
 
 /** Leaf of an entry. */
 export function leafOfRegister(register: Register): Uint8Array {
-  const digest = digestOf(encodeRegister(register));
+  const bytes = Buffer.allocUnsafe(registerBytes(register));
+  putRegister(bytes, register, 0);
+  const digest = digestOf(bytes);
   return encodeLeaf({ stamp: register.stamp, kind: leafKindOf(register), digest });
 }
 
 /** Where the grave of a leaf would be, if it has one. */
 function leafGrave(bytes: Uint8Array | undefined): number | undefined {
-  const leaf = bytes === undefined ? undefined : decodeLeaf(bytes);
-  return leaf === undefined || leaf.kind === 'lww' ? undefined : leaf.stamp.ms;
+  return bytes === undefined || kindOfLeaf(bytes) === 'lww' ? undefined : decodeLeaf(bytes).stamp.ms;
+}
+
+function registerGrave(register: Register | undefined): number | undefined {
+  if (register === undefined) return undefined;
+  if (register.value === undefined) return register.stamp.ms;
+  const map = mapOf(register);
+  const hasGaps = map !== undefined && [...map.elements.values()].some(({ value }) => value === undefined);
+  return hasGaps ? register.stamp.ms : undefined;
 }
 
 function headerGrave(header: ObjectHeader | undefined): number | undefined {

@@ -18,7 +18,7 @@ const leafOf = (): Uint8Array =>
 
 /** As a commit of a group does: leaves and the note of them in one write. */
 async function change(engine: Engine, index: TreeIndex, keys: readonly string[]): Promise<void> {
-  const leaves = keys.map((treeKey): LeafChange => ({ treeKey, before: undefined, after: leafOf() }));
+  const leaves = keys.map((treeKey): LeafChange => ({ treeKey, after: leafOf() }));
   await engine.write([
     ...leaves.map(({ treeKey, after }) => ({ type: 'put', key: leafKey(location, treeKey), value: after! }) as const),
     index.noteOf(leaves),

@@ -46,6 +46,8 @@ const stateFormat = 1;
 
 /** Decoded pages in memory, up to twice as many, of about 2 KB each. */
 const cachePages = 1024;
+/** Leaves that wait for the tree; it takes a few milliseconds to bring so many in. */
+const maxWaitingLeaves = 2048;
 /** Pages looked at in one step of a collection. */
 const collectPages = 2000;
 /** A collection begins when so many pages, and half as many as are kept, were written since the last one. */
@@ -64,6 +66,8 @@ export class TreeIndex {
   readonly #store: EnginePages;
   readonly #pins = new Map<PageHash, number>();
   #tree: MerkleSearchTree;
+  /** Leaves that changed and are not in the tree yet. */
+  readonly #waiting = new Map<Key, Uint8Array | undefined>();
   /** As of the last commit. */
   #committed: MerkleSearchTree;
   #root: PageHash;
@@ -120,14 +124,19 @@ export class TreeIndex {
   /** What was noted is written. */
   apply(leaves: readonly LeafChange[]): void {
     this.#nextDirty += 1;
-    for (const { treeKey, after } of leaves) this.#set(treeKey, after);
+    for (const { treeKey, after } of leaves) this.#waiting.set(treeKey, after);
+    if (this.#waiting.size >= maxWaitingLeaves) this.#bringIn();
   }
 
-  /** Whether the state of the last commit has this leaf, and is a version that is kept. */
-  isKept(treeKey: Key, leaf: Uint8Array): boolean {
-    if (this.history === undefined) return false;
-    const known = this.#committed.get(treeKey);
-    return known !== undefined && Buffer.compare(known, leaf) === 0;
+  /** Keys that lie together come one after the other; what changed often is brought in once. */
+  #bringIn(): void {
+    for (const treeKey of [...this.#waiting.keys()].sort()) this.#set(treeKey, this.#waiting.get(treeKey));
+    this.#waiting.clear();
+  }
+
+  /** The leaf that the state of the last commit has of a key. */
+  versionOf(treeKey: Key): Uint8Array | undefined {
+    return this.#committed.get(treeKey);
   }
 
   /**
@@ -135,6 +144,7 @@ export class TreeIndex {
    * that is recorded where versions are kept. When it rejects, the next one stores all of it.
    */
   async commit(state: Omit<ReplicaState, 'root' | 'history'>, now: number, more: WriteOperation[]): Promise<void> {
+    this.#bringIn();
     const root = this.#tree.commit();
     this.history?.record(root, now);
     await this.#save({ ...state, root, history: this.history?.state }, more);
