@@ -61,6 +61,12 @@ const schema = z.object({
       .regex(/^[A-Za-z0-9._~+/-]{16,}=*$/, 'at least 16 of the characters that a bearer token may have')
       .optional(),
   ).describe('Bearer token of the admin API. Default: none asked.'),
+  tracesEndpoint: z
+    .url({ protocol: /^https?$/, error: 'http://host:port/v1/traces' })
+    .optional()
+    .describe('Where spans go, by OTLP over HTTP. Default: none are made.'),
+  tracesRatio: z.number().min(0).max(1).default(1).describe('Of the traces that begin here, so many are recorded.'),
+  tracesInterval: duration().default(5000).describe('How long spans wait to be sent together.'),
   log: z.string().default('info').describe('Log level; of the form debug,h2=info only the first word counts.'),
   maxSessions: z.number().int().min(1).max(64).default(4).describe('Connections to each function and each member.'),
   maxInvocations: z.number().int().min(1).default(1024).describe('Function calls in flight; more are refused.'),
@@ -95,7 +101,11 @@ export function loadOdgmConfig(
     file: env['ODGM_CONFIG'],
     env,
     envPrefix: 'ODGM_',
-    envNames: { ODGM_COLLECTION: 'collections' },
+    envNames: {
+      ODGM_COLLECTION: 'collections',
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'tracesEndpoint',
+      OTEL_TRACES_SAMPLER_ARG: 'tracesRatio',
+    },
     envIgnored: (variable) => variable === 'ODGM_CONFIG',
     flags: argv,
   });

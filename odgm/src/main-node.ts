@@ -2,6 +2,7 @@ import { createEdgeChannel, createEdgeServer } from '@oaas/commons/grpc/edge';
 import type { Duplex } from 'node:stream';
 import { HealthRegistry, LifecycleGroup } from '@oaas/commons/lifecycle';
 import { createMetrics, createOpsHandler, type Logger, newCorrelationId } from '@oaas/commons/telemetry';
+import { createTracing } from '@oaas/commons/telemetry/tracing';
 import type { Clock, Random, Timers } from '@oaas/commons/time';
 import { oaasError } from '@oaas/commons/errors';
 import { admin, invoke, peer } from '@oaas/proto';
@@ -27,7 +28,7 @@ import { createTcpMesh } from './mesh/tcp-mesh.ts';
 import { meshPreface } from './mesh/handshake.ts';
 import { ResourceSampler } from './resources.ts';
 import { sampleOnScrape } from './sampling.ts';
-import { createPeers, dataService, functionService, peerService } from './rpc/index.ts';
+import { createPeers, dataService, functionService, GridTracing, peerService } from './rpc/index.ts';
 import { openDurableEngine } from './storage/durable.ts';
 import { createMemoryEngine } from './storage/memory.ts';
 
@@ -61,6 +62,12 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
   const metrics = createMetrics({ service: 'odgm', processMetrics: true });
   const nodeMetrics = createNodeMetrics(metrics);
   const health = new HealthRegistry({ timers });
+  const { tracesEndpoint: endpoint, tracesRatio: ratio } = config;
+  const traces =
+    endpoint === undefined
+      ? undefined
+      : createTracing({ service: 'odgm', version, instance: self.id, endpoint, ratio, flushMs: config.tracesInterval });
+  const tracing = traces === undefined ? undefined : new GridTracing(traces);
   let storageFailure: Error | undefined;
 
   const channelsOf = (connectionsPerAddress: number) => (address: string) =>
@@ -128,6 +135,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     logger,
     joinTimeoutMs: config.joinTimeout,
     memoryBytes: dependencies.memoryBytes,
+    tracer: tracing,
     resources: () => ({ ...resources.sample, functionCalls: invoker.inFlight }),
     onMoved: (seconds) => {
       nodeMetrics.migrationSeconds.observe({}, seconds);
@@ -170,13 +178,16 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
   const audit = new Audit(logAuditSink(logger), clock);
   const tasks = new Tasks({ node, clock, timers });
   const clientOf = ({ address }: Member) => dataClients.client(address);
-  grpc.add(dataServiceDefinition, dataService({ node, clientOf, metrics: nodeMetrics, clock }));
+  grpc.add(dataServiceDefinition, dataService({ node, clientOf, metrics: nodeMetrics, clock, tracing }));
   grpc.add(
     invoke.OprcFunctionDefinition,
-    functionService({ node, invoker, clock, newCorrelationId: () => newCorrelationId(random) }),
+    functionService({ node, invoker, clock, newCorrelationId: () => newCorrelationId(random), tracing }),
   );
   grpc.add(peer.GridPeerDefinition, peerService(node));
-  grpc.add(admin.GridAdminDefinition, gridAdminService({ node, tasks, metrics, audit, clock, token: config.adminToken }));
+  grpc.add(
+    admin.GridAdminDefinition,
+    gridAdminService({ node, tasks, metrics, audit, clock, token: config.adminToken }),
+  );
 
   const { configSource } = dependencies;
   const configWatch =
@@ -215,6 +226,11 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
 
   const listening = { grpc: '', admin: '' };
   const group = new LifecycleGroup({ timers, logger })
+    .add({
+      name: 'traces',
+      timeoutMs: 12_000,
+      stop: () => traces?.close(),
+    })
     .add({
       name: 'connections',
       stop: () => {

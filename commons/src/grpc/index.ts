@@ -18,7 +18,7 @@ export type { MetadataInput, ReadonlyMetadata } from './metadata.ts';
 export type { Interceptor } from './interceptor.ts';
 export { authenticate, type Credentials, subjectOf } from './authenticate.ts';
 export { audit, type AuditOptions, auditResourceKey } from './audit.ts';
-export { traced, traceMetadata, type TraceOptions } from './trace.ts';
+export { callerContext, traced, traceMetadata, type TraceOptions } from './trace.ts';
 export { type PeerIdentity, peerIdentityKey } from './identity.ts';
 export type { GrpcServer, GrpcServerOptions } from './server.ts';
 export type { Channel, ChannelOptions, ChannelTls, MethodCaller, OutgoingCall } from './channel.ts';

@@ -1,4 +1,5 @@
 import {
+  type Context,
   context as contexts,
   ROOT_CONTEXT,
   SpanKind,
@@ -30,13 +31,18 @@ const setter: TextMapSetter<Record<string, string>> = {
   },
 };
 
+/** The context that the caller's span is in. */
+export function callerContext(propagator: TextMapPropagator, metadata: ReadonlyMetadata): Context {
+  return propagator.extract(ROOT_CONTEXT, metadata, getter);
+}
+
 /**
  * A span around each call, below that of its caller, by the semantic conventions of OpenTelemetry for RPC. Handlers run in
  * its context, where the program has set a context manager up.
  */
 export function traced({ tracer, propagator }: TraceOptions): Interceptor {
   return async (call, next) => {
-    const parent = propagator.extract(ROOT_CONTEXT, call.metadata, getter);
+    const parent = callerContext(propagator, call.metadata);
     const [, service = '', method = ''] = call.method.split('/');
     const attributes = { 'rpc.system': 'grpc', 'rpc.service': service, 'rpc.method': method };
     const span = tracer.startSpan(`${service}/${method}`, { kind: SpanKind.SERVER, attributes }, parent);
@@ -59,9 +65,9 @@ export function traced({ tracer, propagator }: TraceOptions): Interceptor {
   };
 }
 
-/** Metadata that puts the spans of the server below the current one; for the `metadata` of a client. */
-export function traceMetadata(propagator: TextMapPropagator): MetadataInput {
+/** Metadata that puts the spans of the server below that of `context`, by default the current one; for the `metadata` of a client. */
+export function traceMetadata(propagator: TextMapPropagator, context: Context = contexts.active()): MetadataInput {
   const metadata: Record<string, string> = {};
-  propagator.inject(contexts.active(), metadata, setter);
+  propagator.inject(context, metadata, setter);
   return metadata;
 }

@@ -20,6 +20,7 @@ import {
   type HostEvents,
   type HostOptions,
   RaftHost,
+  type RaftTracer,
   type Tuning,
 } from '../replication/index.ts';
 import {
@@ -70,6 +71,8 @@ export interface NodeOptions {
   readonly schedule: (run: () => void) => void;
   readonly joinTimeoutMs: number;
   readonly tuning?: Partial<Tuning> | undefined;
+  /** Records what consensus groups do. */
+  readonly tracer?: RaftTracer | undefined;
   /** Resident memory in bytes. */
   readonly memoryBytes: () => number;
   /** Told how long each move of a replica took that this node drove to its end. */
@@ -435,7 +438,7 @@ export class GridNode {
   }
 
   async #run(engine: Engine): Promise<void> {
-    const { self, clock, timers, random, logger, schedule, tuning, openMesh, seeds } = this.#options;
+    const { self, clock, timers, random, logger, schedule, tuning, openMesh, seeds, tracer } = this.#options;
     const identity = this.#identity;
     if (identity === undefined || this.#stop.signal.aborted) return;
     const mesh = openMesh({
@@ -458,7 +461,18 @@ export class GridNode {
         if (group === metaShard) this.#joined?.meta.changed();
       },
     };
-    const hostOptions = { mesh, self: identity.member, clock, timers, random, logger, schedule, events, tuning };
+    const hostOptions = {
+      mesh,
+      self: identity.member,
+      clock,
+      timers,
+      random,
+      logger,
+      schedule,
+      events,
+      tuning,
+      tracer,
+    };
     const host = new RaftHost({ ...hostOptions, engine });
     const homes = await this.#openHomes(engine, host, hostOptions);
     const engines = [...homes.values()].map((home) => home.engine);

@@ -27,6 +27,7 @@ import { LogStorage } from './log-storage.ts';
 import { lostLeadership, notLeading, type Outcome, PendingProposals, Proposal } from './proposals.ts';
 import { ReadRounds } from './reads.ts';
 import { type Lease, leaseOf } from './lease.ts';
+import { endWith, type RaftSpan, type RaftTracer } from './tracing.ts';
 import type { CommittedEntry, GroupStatus, MemberChange, PeerProgress, StateMachine, Tuning } from './types.ts';
 
 /** What a group needs of its host. */
@@ -35,6 +36,7 @@ export interface GroupHost {
   readonly engine: Engine;
   readonly tuning: Tuning;
   readonly coreLogger: RaftLogger;
+  readonly tracer: RaftTracer | undefined;
   random(): number;
   now(): number;
   /** The group has work: it is driven in the next pass. */
@@ -134,6 +136,8 @@ export class RaftGroup implements AppendOwner {
   #lead = 0;
   #wasLeader = false;
   #term: number;
+  /** While nobody is known to lead, where that is recorded. */
+  #election: RaftSpan | undefined;
   #install: Install | undefined;
   #installBatch: AppendBatch | undefined;
   isQuiet = false;
@@ -263,7 +267,10 @@ export class RaftGroup implements AppendOwner {
     const refusal = this.#refusal(data.length);
     if (refusal !== undefined) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
-      this.#waiting.push(new Proposal(data, own, resolve, reject));
+      const proposal = new Proposal(data, own, resolve, reject);
+      const { tracer } = this.#host;
+      if (tracer !== undefined) proposal.span = tracer.begin('propose', this.group, this.#node.term);
+      this.#waiting.push(proposal);
       this.#touch();
       this.#host.wake(this);
     });
@@ -283,6 +290,8 @@ export class RaftGroup implements AppendOwner {
     }
     if (this.#node.lead === 0 && this.#node.role !== 'leader') return Promise.reject(notLeading(0));
     const answer = this.#reads.wait();
+    const { tracer } = this.#host;
+    if (tracer !== undefined) endWith(tracer.begin('read_index', this.group, this.#node.term), answer);
     this.#touch();
     this.#host.wake(this);
     return answer;
@@ -311,7 +320,9 @@ export class RaftGroup implements AppendOwner {
       return Promise.reject(changeRefused());
     }
     return new Promise((resolve, reject) => {
-      this.#waitingChange = new Proposal(context, change, resolve as (result: unknown) => void, reject);
+      const proposal = new Proposal(context, change, resolve as (result: unknown) => void, reject);
+      proposal.span = this.#host.tracer?.begin('membership_change', this.group, this.#node.term);
+      this.#waitingChange = proposal;
       this.#touch();
       this.#host.wake(this);
     });
@@ -329,13 +340,17 @@ export class RaftGroup implements AppendOwner {
         }),
       );
     }
-    return new Promise((resolve, reject) => {
+    const transferred = new Promise<void>((resolve, reject) => {
       this.#transfers.push({ to, deadline: this.#ticks + 2 * this.#host.tuning.electionTicks, resolve, reject });
       this.#lease?.revoke(this.#node.term);
       this.#touch();
       this.#node.transferLeader(to);
       this.#host.wake(this);
     });
+    const span = this.#host.tracer?.begin('transfer_leadership', this.group, this.#node.term);
+    span?.note('member', to);
+    endWith(span, transferred);
+    return transferred;
   }
 
   /** The voter to hand leadership to: reachable, and with the most of the log. Undefined: there is none. */
@@ -546,7 +561,9 @@ export class RaftGroup implements AppendOwner {
       const { term } = node;
       for (let i = 0; i < this.#waiting.length; i++) {
         const proposal = this.#waiting[i];
-        if (proposal !== undefined) this.#pending.add(proposal, first + i, term);
+        if (proposal === undefined) continue;
+        this.#pending.add(proposal, first + i, term);
+        if (proposal.span !== undefined) proposal.span = proposal.span.next('commit', first + i, term);
       }
       this.#waiting = [];
     }
@@ -579,6 +596,7 @@ export class RaftGroup implements AppendOwner {
 
   #answer(proposal: Proposal, result: unknown): void {
     this.#host.releaseBytes(proposal.data.length);
+    if (proposal.span !== undefined) proposal.span.end(result instanceof Error ? result : undefined);
     if (result instanceof Error) proposal.reject(result);
     else proposal.resolve(result);
   }
@@ -624,7 +642,20 @@ export class RaftGroup implements AppendOwner {
     this.#lead = lead;
     this.#term = term;
     if (lead !== 0) this.#endTransfers(lead);
+    const { tracer } = this.#host;
+    if (tracer !== undefined) this.#traceElection(tracer, lead, term);
     if (changed) this.#host.onLeader(this);
+  }
+
+  #traceElection(tracer: RaftTracer, lead: number, term: number): void {
+    if (lead === 0) {
+      this.#election ??= tracer.begin('election', this.group, term);
+      return;
+    }
+    this.#election?.note('leader', lead);
+    this.#election?.note('term', term);
+    this.#election?.end();
+    this.#election = undefined;
   }
 
   #append(message: Message, batch: AppendBatch): void {
@@ -714,6 +745,7 @@ export class RaftGroup implements AppendOwner {
       if (entry.type !== 0) changed.push(this.#applyChange(entry, proposal));
       else if (entry.data.length > 0) {
         committed.push({ index: entry.index, data: entry.data, own: proposal?.own });
+        if (proposal?.span !== undefined) proposal.span = proposal.span.next('apply', entry.index, entry.term);
         proposals.push(proposal);
       } else if (proposal !== undefined) {
         // The core puts an empty entry in the place of a change of members that it refuses.
@@ -1004,6 +1036,8 @@ export class RaftGroup implements AppendOwner {
     if (this.#leaving !== undefined) this.#lost(this.#leaving, 'unknown');
     this.#leaving = undefined;
     this.#reads.rejectAll(error);
+    this.#election?.end(error);
+    this.#election = undefined;
     for (const { reject } of this.#transfers.splice(0)) reject(error);
   }
 

@@ -88,7 +88,7 @@ export class RaftHost {
 
   /** Reads what is stored. Groups are not running before they are opened. Throws `StorageCorrupt`. */
   constructor(options: HostOptions) {
-    const { engine, mesh, timers, clock, random, logger, self } = options;
+    const { engine, mesh, timers, clock, random, logger, self, tracer } = options;
     this.#options = options;
     this.#channels = options.channels ?? channelsOfMesh;
     this.#tuning = { ...defaultTuning, ...options.tuning };
@@ -107,7 +107,7 @@ export class RaftHost {
       logger.warn({ err: error }, 'old states are not deleted');
     });
     this.#receiver = new SnapshotReceiver({
-      ...{ engine, timers, self, maxSnapshots },
+      ...{ engine, timers, self, maxSnapshots, tracer },
       cleaner: this.#cleaner,
       resumeMs: snapshotResumeMs,
       afterPass: (run) => {
@@ -116,7 +116,7 @@ export class RaftHost {
       },
     });
     this.#sender = new SnapshotSender({
-      ...{ engine, mesh, clock, timers, random, logger, maxSnapshots },
+      ...{ engine, mesh, clock, timers, random, logger, maxSnapshots, tracer },
       channels: this.#channels,
       rate: this.#rate,
       chunkBytes: snapshotChunkBytes,
@@ -319,10 +319,11 @@ export class RaftHost {
   }
 
   #makePort(): GroupHost {
-    const { engine, mesh, random, clock, self, logger, events } = this.#options;
+    const { engine, mesh, random, clock, self, logger, events, tracer } = this.#options;
     return {
       self,
       engine,
+      tracer,
       tuning: this.#tuning,
       coreLogger: logger,
       random: () => random.next(),

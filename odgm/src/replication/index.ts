@@ -2,6 +2,7 @@
 export { RaftHost, type StoredGroup } from './host.ts';
 export type { RaftGroup } from './group.ts';
 export { statePrefix } from './keys.ts';
+export type { RaftOperation, RaftSpan, RaftTracer } from './tracing.ts';
 export type { SnapshotStatus } from './snapshot-sender.ts';
 export {
   type CommittedEntry,

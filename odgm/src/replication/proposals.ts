@@ -1,4 +1,5 @@
 import { oaasError } from '@oaas/commons/errors';
+import type { RaftSpan } from './tracing.ts';
 
 /** Something that was proposed and waits for its answer. */
 export class Proposal {
@@ -10,6 +11,8 @@ export class Proposal {
   /** Where the leader put it; 0 before. */
   index = 0;
   term = 0;
+  /** Of the step that it is in; undefined where nobody records it. */
+  span: RaftSpan | undefined = undefined;
 
   constructor(data: Uint8Array, own: unknown, resolve: (result: unknown) => void, reject: (error: Error) => void) {
     this.data = data;

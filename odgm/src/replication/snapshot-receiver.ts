@@ -7,6 +7,7 @@ import type { Cleaner } from './cleaner.ts';
 import type { Install, RaftGroup } from './group.ts';
 import { garbageKey, recordKey, statePrefix } from './keys.ts';
 import { type OfferAnswer, type SnapshotOffer, StateDecoder } from './snapshot-codec.ts';
+import { endWith, type RaftTracer } from './tracing.ts';
 
 /** A state that is being received, or waits to be installed. */
 interface Staging {
@@ -32,6 +33,7 @@ export interface ReceiverOptions {
   readonly resumeMs: number;
   /** Runs something after the next pass over the groups. */
   readonly afterPass: (run: () => void) => void;
+  readonly tracer: RaftTracer | undefined;
 }
 
 /**
@@ -89,8 +91,13 @@ export class SnapshotReceiver {
     }
     staging.isStreaming = true;
     staging.timer?.cancel();
+    const span = this.#options.tracer?.begin('snapshot_receive', group.group, staging.offer.term);
+    span?.note('member', staging.from);
+    span?.note('index', staging.offer.index);
     try {
-      await this.#store(staging, chunks);
+      const storing = this.#store(staging, chunks);
+      endWith(span, storing);
+      await storing;
     } finally {
       staging.isStreaming = false;
       this.#watch(staging);

@@ -1,4 +1,4 @@
-import { isOaasError, oaasError } from '@oaas/commons/errors';
+import { isOaasError, oaasError, toOaasError } from '@oaas/commons/errors';
 import type { Logger } from '@oaas/commons/telemetry';
 import { type Clock, type Random, sleep, type Timers } from '@oaas/commons/time';
 import type { Mesh, RateLimit } from '../mesh/index.ts';
@@ -7,6 +7,7 @@ import type { RaftGroup } from './group.ts';
 import { decodeRecord } from './group-record.ts';
 import { recordKey, statePrefix } from './keys.ts';
 import { decodeAnswer, encodeOffer, encodeState, type SnapshotOffer } from './snapshot-codec.ts';
+import type { RaftTracer } from './tracing.ts';
 import type { HostChannels } from './types.ts';
 
 export interface SenderOptions {
@@ -21,6 +22,7 @@ export interface SenderOptions {
   readonly maxSnapshots: number;
   readonly chunkBytes: number;
   readonly resumeMs: number;
+  readonly tracer: RaftTracer | undefined;
 }
 
 interface Transfer {
@@ -92,15 +94,21 @@ export class SnapshotSender {
   /** Never rejects. */
   async #run(transfer: Transfer): Promise<void> {
     const { group, to } = transfer;
+    const span = this.#options.tracer?.begin('snapshot_send', group.group, transfer.term);
+    span?.note('member', to);
     let succeeded = false;
     try {
       await this.#transfer(transfer);
       succeeded = true;
+      span?.note('index', transfer.index);
+      span?.note('bytes', transfer.sentBytes);
+      span?.end();
       this.#options.logger.info(
         { group: group.group, to, index: transfer.index, bytes: transfer.sentBytes },
         'snapshot sent',
       );
     } catch (error) {
+      span?.end(toOaasError(error));
       this.#options.logger.warn({ group: group.group, to, err: error }, 'snapshot not sent');
       if (isOaasError(error, 'StorageCorrupt')) group.fail(error);
     }

@@ -3,6 +3,7 @@ import type { Clock, Random, Timers } from '@oaas/commons/time';
 import type { Channel, Mesh } from '../mesh/index.ts';
 import type { ConfState, ProgressState, Role } from '../raft/index.ts';
 import type { Engine, WriteOperation } from '../storage/index.ts';
+import type { RaftTracer } from './tracing.ts';
 
 /** An entry of the log that is committed, for the state machine. */
 export interface CommittedEntry {
@@ -116,6 +117,7 @@ export interface HostOptions {
   /** Channels of this host, where a node has several. Default: those of durable groups. */
   readonly channels?: HostChannels | undefined;
   readonly tuning?: Partial<Tuning> | undefined;
+  readonly tracer?: RaftTracer | undefined;
 }
 
 export interface HostChannels {

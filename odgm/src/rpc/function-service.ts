@@ -3,10 +3,11 @@ import type { CallContext, CallOptions, ServiceHandlers } from '@oaas/commons/gr
 import { correlationHeader } from '@oaas/commons/telemetry';
 import type { Clock } from '@oaas/commons/time';
 import type { invoke } from '@oaas/proto';
-import type { InvocationTable, Invoker } from '../invocation/index.ts';
+import type { Invocation, InvocationTable, Invoker } from '../invocation/index.ts';
 import type { GridNode, HostedCollection } from '../node/index.ts';
 import { addressOf } from './codec.ts';
 import { onward, partitionHeader } from './router.ts';
+import type { GridTracing } from './tracing.ts';
 
 export interface FunctionServiceOptions {
   readonly node: GridNode;
@@ -14,6 +15,8 @@ export interface FunctionServiceOptions {
   readonly clock: Clock;
   /** For calls that bring no correlation id: what a function does is followed by it. */
   readonly newCorrelationId: () => string;
+  /** Absent: calls are not traced. */
+  readonly tracing?: GridTracing | undefined;
 }
 
 /**
@@ -23,7 +26,7 @@ export interface FunctionServiceOptions {
 export function functionService(
   options: FunctionServiceOptions,
 ): ServiceHandlers<typeof invoke.OprcFunctionDefinition> {
-  const { node, invoker, clock, newCorrelationId } = options;
+  const { node, invoker, clock, newCorrelationId, tracing } = options;
   /** An id that the caller sent travels along by itself. */
   const correlated = (context: CallContext): CallOptions => {
     const call = onward(context, clock);
@@ -32,9 +35,28 @@ export function functionService(
     context.setTrailer(correlationHeader, id);
     return { ...call, metadata: { ...call.metadata, [correlationHeader]: id } };
   };
+  /** Sends the call on, within a span where calls are traced. */
+  const invoked = (
+    method: 'invoke_fn' | 'invoke_obj',
+    context: CallContext,
+    collection: HostedCollection,
+    invocation: Invocation,
+  ): Promise<invoke.InvocationResponse> => {
+    const call = correlated(context);
+    const table = tableOf(collection);
+    if (tracing === undefined) return invoker.invoke(table, invocation, call);
+    const span = tracing.operation(`function.${method}`, context);
+    span.of(collection.spec.name, undefined, undefined);
+    span.note('function.name', invocation.request.fnId);
+    const answered = invoker.invoke(table, invocation, span.onward(call)).then((response) => {
+      span.note('function.status', String(response.status));
+      return response;
+    });
+    return span.around(answered);
+  };
   return {
     invokeFn: async (request, context) =>
-      invoker.invoke(tableOf(node.collection(request.clsId)), { kind: 'function', request }, correlated(context)),
+      invoked('invoke_fn', context, node.collection(request.clsId), { kind: 'function', request }),
 
     invokeObj: async (request, context) => {
       const collection = node.collection(request.clsId);
@@ -42,7 +64,7 @@ export function functionService(
       const isAuto = context.metadata.get(partitionHeader) === 'auto';
       const partitionId = isAuto ? partitionOf(objectId, collection.partitionCount) : request.partitionId;
       const call = { ...request, objectId, partitionId };
-      return invoker.invoke(tableOf(collection), { kind: 'object', request: call }, correlated(context));
+      return invoked('invoke_obj', context, collection, { kind: 'object', request: call });
     },
   };
 }

@@ -2,3 +2,4 @@
 export { dataService } from './data-service.ts';
 export { functionService } from './function-service.ts';
 export { createPeers, peerService } from './peer-service.ts';
+export { GridTracing } from './tracing.ts';

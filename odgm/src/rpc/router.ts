@@ -82,10 +82,12 @@ export function isPassedOn(context: CallContext): boolean {
   return context.metadata.get(hopHeader) !== undefined;
 }
 
-/** The rest of the caller's time, its cancellation and its credentials, for a call made on its behalf. */
+/** The rest of the caller's time, its cancellation, its trace and its credentials, for a call made on its behalf. */
 export function onward(context: CallContext, clock: Clock): CallOptions {
   const authorization = context.metadata.get('authorization');
   const consistency = context.metadata.get(consistencyHeader);
+  const parent = context.metadata.get('traceparent');
+  const state = context.metadata.get('tracestate');
   return {
     signal: context.signal,
     deadlineMs: context.deadlineMs === undefined ? undefined : Math.max(1, context.deadlineMs - clock.now()),
@@ -93,6 +95,8 @@ export function onward(context: CallContext, clock: Clock): CallOptions {
       [hopHeader]: '1',
       ...(authorization === undefined ? {} : { authorization }),
       ...(consistency === undefined ? {} : { [consistencyHeader]: consistency }),
+      // The trace goes on on the other side, whether this node has spans of its own or not.
+      ...(parent === undefined ? {} : { traceparent: parent, ...(state === undefined ? {} : { tracestate: state }) }),
     },
   };
 }

@@ -17,6 +17,7 @@ import {
   type ShardHandle,
   type ShardReader,
 } from '../shard/index.ts';
+import type { GridTracing, OperationSpan } from './tracing.ts';
 import { consistencyOf, isPassedOn, type Route, routeOf, stalenessTrailer, type Target } from './router.ts';
 
 export type DataService = typeof data.DataServiceDefinition;
@@ -27,6 +28,8 @@ export interface ServingOptions {
   readonly clientOf: (member: Member) => Client<DataService>;
   readonly metrics: NodeMetrics;
   readonly clock: Clock;
+  /** Absent: calls are not traced. */
+  readonly tracing?: GridTracing | undefined;
 }
 
 export type RemoteRoute = Extract<Route, { kind: 'remote' }>;
@@ -87,10 +90,33 @@ export class Serving {
     return this.#serve(operation, target, context, run, remote);
   }
 
+  /** A list, within a span where calls are traced. */
+  list<T>(
+    operation: Operation,
+    context: CallContext,
+    run: (span: OperationSpan | undefined) => AsyncIterable<T>,
+  ): AsyncIterable<T> {
+    const span = this.#options.tracing?.operation(`collection.${operation}`, context);
+    return span === undefined ? run(undefined) : span.aroundAll(run(span));
+  }
+
   /** Where a list is read; lists are not tried again once they have begun. */
-  route(target: Target, context: CallContext): Route {
+  route(target: Target, context: CallContext, span: OperationSpan | undefined): Route {
     const { node, clock } = this.#options;
-    return routeOf(node, clock, target, context, consistencyOf(context));
+    const to = routeOf(node, clock, target, context, consistencyOf(context));
+    return span === undefined ? to : spanned(to, span);
+  }
+
+  /** What a list is read from. */
+  readerOf(
+    shard: ShardHandle,
+    context: CallContext,
+    span: OperationSpan | undefined,
+  ): ShardReader | Promise<ShardReader> {
+    const { tracing } = this.#options;
+    const consistency = consistencyOf(context);
+    if (tracing === undefined || span === undefined) return shard.read(consistency);
+    return tracing.within(span, () => shard.read(consistency));
   }
 
   observe(operation: Operation, collection: HostedCollection, startedAt: number, result: 'ok' | 'error'): void {
@@ -118,12 +144,28 @@ export class Serving {
     return meter;
   }
 
-  async #serve<T>(
+  #serve<T>(
     operation: Operation,
     target: Target,
     context: CallContext,
     local: (shard: ShardHandle, partition: number) => Promise<T>,
     remote: Remote<T>,
+  ): Promise<T> {
+    const { tracing } = this.#options;
+    if (tracing === undefined) return this.#run(operation, target, context, local, remote, undefined);
+    const span = tracing.operation(`collection.${operation}`, context);
+    const within = (shard: ShardHandle, partition: number): Promise<T> =>
+      tracing.within(span, () => local(shard, partition));
+    return span.around(this.#run(operation, target, context, within, remote, span));
+  }
+
+  async #run<T>(
+    operation: Operation,
+    target: Target,
+    context: CallContext,
+    local: (shard: ShardHandle, partition: number) => Promise<T>,
+    remote: Remote<T>,
+    span: OperationSpan | undefined,
   ): Promise<T> {
     const { node, clock, clientOf } = this.#options;
     const consistency = isWrite(operation) ? 'linearizable' : consistencyOf(context);
@@ -132,6 +174,7 @@ export class Serving {
       let to: Route | undefined;
       try {
         to = routeOf(node, clock, target, context, consistency);
+        if (span !== undefined) to = spanned(to, span);
         if (to.kind === 'remote') {
           this.forwarded(operation, to.collection);
           return await remote(clientOf(to.member), to);
@@ -174,4 +217,11 @@ export class Serving {
     if (error.code !== 'Unavailable') return false;
     return !isWrite(operation) || error.details?.['outcome'] === 'notApplied';
   }
+}
+
+/** The same route, of which the span knows and whose other side goes on with the trace. */
+function spanned(to: Route, span: OperationSpan): Route {
+  const isRemote = to.kind === 'remote';
+  span.of(to.collection.spec.name, to.partition, isRemote ? to.member.id : undefined);
+  return isRemote ? { ...to, options: span.onward(to.options) } : to;
 }
