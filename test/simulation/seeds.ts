@@ -36,4 +36,8 @@ export const knownSeeds: readonly KnownSeed[] = [
     ...{ seed: 30113, nodes: 5, world: 'nodes' as const },
     why: 'a replica got a vote before it was there: what it lacked of a short log passed for having caught up',
   },
+  {
+    ...{ seed: 100_176, nodes: 5, world: 'nodes' as const },
+    why: 'a replica that was made anew gave its vote to one that still took it for the replica before it',
+  },
 ];

@@ -436,4 +436,23 @@ describe('a replica that was removed', () => {
     await eventually(() => removed.machine().read('a') === '2');
     expect(leader.group().epochOf(removed.number)).toBe(2);
   });
+
+  it('has no say with its next epoch before the configuration names it: it does not know what it had acknowledged', async () => {
+    running = await startGroup(3);
+    const leader = await leaderOf(running);
+    await leader.set('a', '1');
+    const [removed, other] = others(running, leader);
+    if (removed === undefined || other === undefined) throw new Error('no followers');
+    await eventually(() => other.machine().read('a') === '1');
+    await removed.host.remove(1);
+    await removed.open(1, { voters: [] }, 2);
+    // With the one that was made anew it would go on as if it had a quorum.
+    await other.stop();
+    running = running.filter((host) => host !== other);
+    await eventually(() => !leader.group().isLeader);
+    const { term } = leader.group().status();
+    await eventually(() => leader.group().status().role === 'preCandidate');
+    await expect(leader.set('a', '2')).rejects.toMatchObject({ code: 'NoLeader' });
+    expect(leader.group().status().term).toBe(term);
+  });
 });

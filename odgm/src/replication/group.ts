@@ -366,8 +366,11 @@ export class RaftGroup implements AppendOwner {
   /** A message for this replica. */
   receive(from: number, fromEpoch: number, toEpoch: number, quiet: boolean, message: Message): void {
     if (this.#state !== 'running' || toEpoch > this.epoch) return;
-    // Word for an earlier replica of this member, or from one: it speaks of another log.
-    if (toEpoch < this.epoch && isResponse(message.type)) return;
+    // Word for an earlier replica of this member: it speaks of another log. What that one has promised with a vote, or to
+    // whom, this one does not know.
+    if (toEpoch < this.epoch && (isResponse(message.type) || isVote(message.type))) return;
+    // A voter that was made anew has nothing of what it had when it got its vote. That there is a later term counts.
+    if (isResponse(message.type) && fromEpoch !== this.#votingEpochOf(from) && message.term <= this.#node.term) return;
     // A leader that did not hear of a removal names what an earlier replica had. It gets an answer, to know better.
     const isOfEarlier = toEpoch < this.epoch || this.#everyone.length === 0;
     if (isOfEarlier && message.type === MessageType.MsgHeartbeat) message.commit = 0;
@@ -702,7 +705,8 @@ export class RaftGroup implements AppendOwner {
       // It says what the one that was held back says, and more.
       this.#held?.delete(to);
     }
-    this.#host.send(this, to, this.epochOf(to), false, message);
+    const toEpoch = isVote(message.type) ? this.#votingEpochOf(to) : this.epochOf(to);
+    this.#host.send(this, to, toEpoch, false, message);
   }
 
   /** Soon there may be entries that the commit index can travel with: under load that saves half of all messages. */
@@ -958,6 +962,11 @@ export class RaftGroup implements AppendOwner {
   /** Epoch of the member's replica as far as is known here. */
   epochOf(member: number): number {
     return this.#epochs?.get(member) ?? 1;
+  }
+
+  /** Of the replica that the configuration means, as far as it is applied here. The member may have a later one by now. */
+  #votingEpochOf(member: number): number {
+    return this.#members.epochs.get(member) ?? 1;
   }
 
   #knowsEpoch(member: number, epoch: number): boolean {
