@@ -1,6 +1,7 @@
 import { createDataClient, createFunctionClient, type DataClient, type FunctionClient } from '@oaas/commons/client';
 import { type Channel, createGrpcChannel } from '@oaas/commons/grpc';
 import { createLogger } from '@oaas/commons/telemetry';
+import type { Clock } from '@oaas/commons/time';
 import { systemClock, systemRandom, systemTimers } from '@oaas/commons/time/system';
 import { loadOdgmConfig } from '../src/config.ts';
 import { accessOfPod, type ClusterAccess } from '../src/discovery/index.ts';
@@ -18,6 +19,8 @@ export interface NodeOptions {
   readonly adminPort?: number;
   /** For the discovery of pods. */
   readonly clusterAccess?: () => Promise<ClusterAccess>;
+  /** Default: that of the system. */
+  readonly clock?: Clock;
   /** Further variables, such as ODGM_ADMIN_TOKEN. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -54,7 +57,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     [],
   );
   const program = createNodeProgram(config, {
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     timers: systemTimers,
     random: systemRandom,
     logger: createLogger({ service: 'odgm', level: (process.env['TEST_LOG'] as 'silent' | undefined) ?? 'silent' }),

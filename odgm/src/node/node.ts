@@ -78,7 +78,10 @@ export interface NodeOptions {
   /** Told how long each move of a replica took that this node drove to its end. */
   readonly onMoved?: ((seconds: number) => void) | undefined;
   /** What only the process knows of what it uses. */
-  readonly resources: () => Omit<peer.ResourceReport, 'storageBytes' | 'journalBytes' | 'unflushedBytes'>;
+  readonly resources: () => Omit<
+    peer.ResourceReport,
+    'storageBytes' | 'journalBytes' | 'unflushedBytes' | 'storageRefusal'
+  >;
 }
 
 /** `opening`: what is stored is not known yet. `joining`: looks for its cluster, or opens its shards. */
@@ -390,6 +393,7 @@ export class GridNode {
       links: (this.#joined?.mesh.peers() ?? []).filter(({ state }) => state === 'up').map(({ number }) => number),
       resources: this.#stop.signal.aborted ? undefined : this.#resources(),
       storageProblems: [...this.#quarantine.storageProblems],
+      clockMs: Math.max(0, Math.round(clock.now())),
     };
   }
 
@@ -831,6 +835,7 @@ export class GridNode {
         sum(({ memtableBytes }) => memtableBytes) + engines.reduce((total, engine) => total + diskBytes(engine), 0),
       journalBytes: sum(({ journalBytes }) => journalBytes),
       unflushedBytes: sum(({ memtableBytes }) => memtableBytes),
+      storageRefusal: this.#joined?.hosts.find(({ refusal }) => refusal !== undefined)?.refusal?.message ?? '',
     };
   }
 }

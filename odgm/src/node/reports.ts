@@ -23,6 +23,14 @@ export interface MemberView {
   readonly report?: peer.NodeReport | undefined;
   /** Why there is no newer one. */
   readonly problem?: string | undefined;
+  /** Of its wall clock, against that of this node; absent when it has not told it. */
+  readonly clock?: ClockOffset | undefined;
+}
+
+/** How far a clock is ahead (or behind, below 0), in milliseconds, and how far off that may be at most. */
+export interface ClockOffset {
+  readonly aheadMs: number;
+  readonly withinMs: number;
 }
 
 export interface ReportsOptions {
@@ -40,6 +48,7 @@ interface Heard {
   at: number;
   report: peer.NodeReport | undefined;
   problem: string | undefined;
+  clock: ClockOffset | undefined;
 }
 
 /** Reports are asked for again when they are older than this. */
@@ -76,7 +85,7 @@ export class Reports {
       if (record.id === self.id) {
         const report = ownReport();
         const state = record.state === 'down' ? 'up' : report.draining ? 'draining' : record.state;
-        return { record, state, lastSeen: clock.now(), report };
+        return { record, state, lastSeen: clock.now(), report, clock: { aheadMs: 0, withinMs: 0 } };
       }
       const heard = this.#heard.get(record.number);
       const isLinked = states.get(record.number) === 'up';
@@ -88,6 +97,7 @@ export class Reports {
         ...(heard === undefined || heard.at === 0 ? {} : { lastSeen: isLinked ? clock.now() : heard.at }),
         report: heard?.report,
         problem: heard?.problem,
+        clock: heard?.clock,
       };
     });
   }
@@ -124,16 +134,21 @@ export class Reports {
 
   async #ask({ number, address }: MemberRecord): Promise<void> {
     const { port, clock, clusterId, self, links } = this.#options;
-    const heard = this.#heard.get(number) ?? { at: 0, report: undefined, problem: undefined };
+    const heard = this.#heard.get(number) ?? { at: 0, report: undefined, problem: undefined, clock: undefined };
     this.#heard.set(number, heard);
     const link = links().find((one) => one.number === number);
     if (link?.state !== 'up') {
       heard.problem = link?.problem ?? 'there is no link to the member';
       return;
     }
+    const [askedAt, since] = [clock.now(), clock.monotonic()];
     try {
       heard.report = await port.report(address, { clusterId, from: self.id }, timeoutMs);
       heard.at = clock.now();
+      // It was read at some time between question and answer.
+      const withinMs = (clock.monotonic() - since) / 2;
+      const { clockMs } = heard.report;
+      heard.clock = clockMs === 0 ? undefined : { aheadMs: clockMs - askedAt - withinMs, withinMs };
       heard.problem = undefined;
     } catch (error) {
       heard.problem = toOaasError(error).message;

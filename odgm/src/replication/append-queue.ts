@@ -53,6 +53,7 @@ export class AppendQueue {
   #inFlight = 0;
   #stalled: AppendBatch[] = [];
   #problem: Error | undefined;
+  #refusal: Error | undefined;
   #isClosed = false;
   #idle: (() => void)[] = [];
 
@@ -71,6 +72,11 @@ export class AppendQueue {
   /** Why nothing can be written now. */
   get problem(): Error | undefined {
     return this.#problem;
+  }
+
+  /** Why the last write was refused for lack of space; undefined once one was taken. */
+  get refusal(): Error | undefined {
+    return this.#refusal;
   }
 
   submit(batch: AppendBatch): void {
@@ -105,8 +111,11 @@ export class AppendQueue {
   #done(batch: AppendBatch, error: Error | undefined): void {
     this.#inFlight -= 1;
     if (!this.#isClosed) {
-      if (error === undefined) this.#tell(batch);
-      else if (isOaasError(error, 'StorageFull') || isOaasError(error, 'ResourceExhausted')) this.#stall(batch, error);
+      if (error === undefined) {
+        this.#refusal = undefined;
+        this.#tell(batch);
+      } else if (isOaasError(error, 'StorageFull') || isOaasError(error, 'ResourceExhausted'))
+        this.#stall(batch, error);
       else this.#onFailure(error);
     }
     if (this.#inFlight > 0) return;
@@ -120,6 +129,7 @@ export class AppendQueue {
 
   #stall(batch: AppendBatch, error: Error): void {
     this.#stalled.push(batch);
+    this.#refusal = error;
     if (this.#problem !== undefined) return;
     this.#problem = error;
     this.#logger.error({ err: error }, 'log cannot be written; waiting for space');

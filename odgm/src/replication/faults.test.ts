@@ -397,8 +397,10 @@ describe('faults of one node', () => {
       expect(refusals).toContainEqual(expect.objectContaining({ code: 'StorageFull' }));
     });
     expect(host.machine().read('a')).toBe('1');
+    expect(host.host.refusal?.message).toBe('full');
     isFull = false;
     await held;
+    expect(host.host.refusal).toBeUndefined();
     expect(host.machine().read('a')).toBe('2');
     await eventually(() => host.set('b', '1'));
   });

@@ -131,6 +131,11 @@ export class RaftHost {
     return this.#options.self;
   }
 
+  /** Why logs cannot be written now, such as a full disk; undefined while they can. */
+  get refusal(): Error | undefined {
+    return this.#appends.refusal;
+  }
+
   /** What storage knows of groups, whether they are open or not. */
   stored(): StoredGroup[] {
     const stored: StoredGroup[] = [];

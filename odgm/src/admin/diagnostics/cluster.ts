@@ -8,6 +8,9 @@ const metaLagMax = 1000;
 /** Elections of one group within ten minutes that are too many: one is a start or a failure. */
 const electionsMax = 3;
 const restartedMs = 10 * 60_000;
+/** Clocks that differ by more are told; what is stamped {@link clockMaxMs} ahead is not merged by replicas elsewhere. */
+const clockMs = 500;
+const clockMaxMs = 5000;
 
 /** Whether the meta group and the groups of shards can decide. */
 export function consensusHealth(input: DiagnosticsInput): Finding[] {
@@ -186,6 +189,25 @@ export function leaderStability({ members, state }: DiagnosticsInput): Finding[]
   return orWell(findings, info('leadership.ok', 'leaders stay', evidence));
 }
 
+/** Members whose wall clocks are not what those of most are, beyond what the way of the answer explains. */
+function clocks(members: readonly MemberView[]): Finding[] {
+  const known = members
+    .filter(isAnswering)
+    .flatMap(({ record, clock }) => (clock ? [{ id: record.id, ...clock }] : []));
+  const sorted = known.map(({ aheadMs }) => aheadMs).sort((a, b) => a - b);
+  const common = sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
+  return known.flatMap(({ id, aheadMs, withinMs }) => {
+    const ms = aheadMs - common;
+    const least = Math.abs(ms) - withinMs;
+    if (least <= clockMs) return [];
+    const message = `the clock of ${id} is ${ms > 0 ? 'ahead' : 'behind'}`;
+    const evidence = `${(Math.abs(ms) / 1000).toFixed(1)} s from that of most members, within ${withinMs.toFixed(0)} ms`;
+    const remedy =
+      'Set its clock right, as by NTP: entries expire by it, and replicas that merge take nothing that is stamped over 5 s ahead.';
+    return [(least > clockMaxMs ? error : warning)('member.clock', message, evidence, remedy)];
+  });
+}
+
 /** What members are, and what is wrong with them. */
 export function memberHealth({ members, now }: DiagnosticsInput): Finding[] {
   const findings: Finding[] = [];
@@ -229,6 +251,7 @@ export function memberHealth({ members, now }: DiagnosticsInput): Finding[] {
       findings.push(info('member.restarted', `${record.id} was started a short while ago`, evidence));
     }
   }
+  findings.push(...clocks(members));
   const versions = [...new Set(members.flatMap(({ report }) => (report === undefined ? [] : [report.version])))];
   if (versions.length > 1) {
     const message = 'members run different versions';

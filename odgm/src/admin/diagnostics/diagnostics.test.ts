@@ -78,9 +78,10 @@ function report(number: number, rest: Partial<peer.NodeReport> = {}): peer.NodeR
     ],
     resources: {
       ...{ cpuPercent: 20, eventLoopDelayMs: 2, memoryLimitBytes: 1000, storageBytes: 0, journalBytes: 0 },
-      ...{ unflushedBytes: 0, diskFreeBytes: 800, diskTotalBytes: 1000, functionCalls: 0 },
+      ...{ unflushedBytes: 0, diskFreeBytes: 800, diskTotalBytes: 1000, functionCalls: 0, storageRefusal: '' },
     },
     storageProblems: [],
+    clockMs: 0,
     ...rest,
   };
 }
@@ -208,6 +209,23 @@ describe('the cluster', () => {
   });
 });
 
+describe('clocks', () => {
+  const clocksOf = (...ahead: readonly [number, number][]) =>
+    diagnose(
+      input({ members: ahead.map(([aheadMs, withinMs], i) => view(i + 1, { clock: { aheadMs, withinMs } })) }),
+    ).cluster.memberHealth.map(({ severity, code, message }) => [severity, code, message]);
+
+  it('that differ are told by how much they are not as most are, also when it is that of the node that is asked', () => {
+    expect(clocksOf([0, 0], [6000, 2], [300, 2])).toEqual([['error', 'member.clock', 'the clock of b is ahead']]);
+    expect(clocksOf([0, 0], [-2000, 2], [-2100, 2])).toEqual([['warning', 'member.clock', 'the clock of a is ahead']]);
+    expect(clocksOf([0, 0], [0, 1], [-700, 2])).toEqual([['warning', 'member.clock', 'the clock of c is behind']]);
+  });
+
+  it('are not judged by an answer that took too long to tell', () => {
+    expect(clocksOf([0, 0], [700, 400], [0, 1])).toEqual([['info', 'member.ok', 'all members are up']]);
+  });
+});
+
 describe('the shards', () => {
   it('show what is suggested, and the planner’s reasons for what cannot move', () => {
     const blocked = [{ shard: 1, collection: 'c', partition: 0, why: 'zone', reason: 'no-member-to-move-to' }] as const;
@@ -317,12 +335,13 @@ it('load shows operations that are slow, and members with little left', () => {
   slow.collections[0]!.performanceStats = { readsPerSecond: 1, writesPerSecond: 1, readP99Ms: 300, writeP99Ms: 2 };
   const resources = {
     ...slow.resources!,
-    ...{ eventLoopDelayMs: 400, unflushedBytes: 60 * 1024 * 1024, diskFreeBytes: 40 },
+    ...{ eventLoopDelayMs: 400, unflushedBytes: 60 * 1024 * 1024, diskFreeBytes: 40, storageRefusal: 'no space left' },
   };
   const members = [view(1, { report: { ...slow, resources, memoryBytes: 950 } }), view(2), view(3)];
   const { performance, resources: left } = diagnose(input({ members }));
   expect(codes(performance)).toEqual(['performance.slow', 'performance.event-loop', 'performance.disk']);
   expect(left.map(({ code, severity }) => [code, severity])).toEqual([
+    ['resources.storage-full', 'error'],
     ['resources.disk', 'error'],
     ['resources.memory', 'warning'],
   ]);

@@ -53,7 +53,7 @@ export function resources({ members }: DiagnosticsInput): Finding[] {
   for (const { record, report } of members.filter(isAnswering)) {
     const used = report?.resources;
     if (report === undefined || used === undefined) continue;
-    const { memoryLimitBytes, diskFreeBytes, diskTotalBytes, cpuPercent, storageBytes } = used;
+    const { memoryLimitBytes, diskFreeBytes, diskTotalBytes, cpuPercent, storageBytes, storageRefusal } = used;
     use.push(
       `${record.id}: ${cpuPercent.toFixed(0)} % of a core, ${mebibytes(report.memoryBytes)} memory, ${mebibytes(storageBytes)} stored`,
     );
@@ -68,6 +68,11 @@ export function resources({ members }: DiagnosticsInput): Finding[] {
           'Give it more memory, or move shards away.',
         ),
       );
+    }
+    if (storageRefusal !== '') {
+      const message = `${record.id} takes no writes`;
+      const remedy = 'Make room on its disk, or move shards away; it goes on by itself when there is room.';
+      findings.push(error('resources.storage-full', message, storageRefusal, remedy));
     }
     const free = diskTotalBytes === 0 ? 1 : diskFreeBytes / diskTotalBytes;
     const evidence = `${mebibytes(diskFreeBytes)} of ${mebibytes(diskTotalBytes)} are free`;

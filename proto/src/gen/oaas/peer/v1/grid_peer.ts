@@ -80,6 +80,8 @@ export interface NodeReport {
     | undefined;
   /** Damage of the node's storage that is not of one replica, the newest last. */
   storageProblems: StorageProblem[];
+  /** Its wall clock as it answered, in milliseconds since the epoch; 0 when not told. */
+  clockMs: number;
 }
 
 /** What the node uses. Counters are since its start. */
@@ -98,6 +100,8 @@ export interface ResourceReport {
   diskTotalBytes: number;
   /** Function calls in flight. */
   functionCalls: number;
+  /** Why storage takes no writes now, such as a full disk; empty when it takes them. */
+  storageRefusal: string;
 }
 
 export interface StorageProblem {
@@ -711,6 +715,7 @@ function createBaseNodeReport(): NodeReport {
     links: [],
     resources: undefined,
     storageProblems: [],
+    clockMs: 0,
   };
 }
 
@@ -758,6 +763,9 @@ export const NodeReport: MessageFns<NodeReport> = {
     }
     for (const v of message.storageProblems) {
       StorageProblem.encode(v!, writer.uint32(106).fork()).join();
+    }
+    if (message.clockMs !== 0) {
+      writer.uint32(112).uint64(message.clockMs);
     }
     return writer;
   },
@@ -889,6 +897,14 @@ export const NodeReport: MessageFns<NodeReport> = {
             message.storageProblems.push(StorageProblem.decode(reader, reader.uint32()));
             continue;
           }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.clockMs = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -923,6 +939,7 @@ export const NodeReport: MessageFns<NodeReport> = {
       ? ResourceReport.fromPartial(object.resources)
       : undefined;
     message.storageProblems = object.storageProblems?.map((e) => StorageProblem.fromPartial(e)) || [];
+    message.clockMs = object.clockMs ?? 0;
     return message;
   },
 };
@@ -938,6 +955,7 @@ function createBaseResourceReport(): ResourceReport {
     diskFreeBytes: 0,
     diskTotalBytes: 0,
     functionCalls: 0,
+    storageRefusal: "",
   };
 }
 
@@ -969,6 +987,9 @@ export const ResourceReport: MessageFns<ResourceReport> = {
     }
     if (message.functionCalls !== 0) {
       writer.uint32(72).uint32(message.functionCalls);
+    }
+    if (message.storageRefusal !== "") {
+      writer.uint32(82).string(message.storageRefusal);
     }
     return writer;
   },
@@ -1058,6 +1079,14 @@ export const ResourceReport: MessageFns<ResourceReport> = {
             message.functionCalls = reader.uint32();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.storageRefusal = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1084,6 +1113,7 @@ export const ResourceReport: MessageFns<ResourceReport> = {
     message.diskFreeBytes = object.diskFreeBytes ?? 0;
     message.diskTotalBytes = object.diskTotalBytes ?? 0;
     message.functionCalls = object.functionCalls ?? 0;
+    message.storageRefusal = object.storageRefusal ?? "";
     return message;
   },
 };
