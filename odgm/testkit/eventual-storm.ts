@@ -1,10 +1,43 @@
 import { seededRandom } from '@oaas/commons/testkit';
 import type { Membership } from '../src/shard/index.ts';
-import { contentOf, EventualGrid, put } from './eventual.ts';
+import type { SimWorld } from './sim/index.ts';
+import { contentOf, EventualGrid, type EventualMember, put } from './eventual.ts';
 
 interface Known {
   readonly id: string;
   state: 'written' | 'deleting' | 'deleted';
+  /** Of its entry `b`. */
+  entry: 'written' | 'removing' | 'removed';
+}
+
+/** Nobody took anything of it: a write to what is deleted elsewhere meanwhile would make the object anew. */
+function isWhole(known: Known | undefined): known is Known {
+  return known?.state === 'written' && known.entry === 'written';
+}
+
+/** What is drawn for a whole storm, so that what is rare in one is common in another. */
+function planOf(pick: (count: number) => number) {
+  return {
+    type: pick(2) === 0 ? ('basic' as const) : ('mst' as const),
+    // Tombstones that hardly stay.
+    graceMs: pick(2) === 0 ? 400 : 20,
+    steps: pick(3) === 0 ? 100 : 40,
+    /** Most milliseconds between two steps. */
+    pauseMs: pick(2) === 0 ? 120 : 40,
+    /** One in so many steps lets a member hear of a newer record. */
+    hears: pick(2) === 0 ? 3 : 20,
+    /** … begins another replacement. */
+    replaces: pick(2) === 0 ? 6 : 1,
+    /** … crashes a member. */
+    crashes: pick(3) === 0 ? 3 : 20,
+    /** What a crash comes upon is seldom under way on a quick disk. */
+    writeMs: pick(2) === 0 ? 1 : 25,
+    gossipMs: pick(2) === 0 ? 200 : 50,
+    /** Clocks that differ by more than replicas take from one another. */
+    clockMs: pick(3) === 0 ? 8000 : 1500,
+    meanDelayMs: 1 + pick(20),
+    maxDelayMs: pick(3) === 0 ? 1000 : 200,
+  };
 }
 
 /**
@@ -89,16 +122,60 @@ export interface StormReport {
   readonly reaped: number;
   /** Replicas that were replaced. */
   readonly replaced: number;
+  readonly crashes: number;
+  /** Writes and deletes that were acknowledged. */
+  readonly operations: number;
+  readonly virtualMs: number;
+  /** Of all that happened: the same for the same seed. */
+  readonly hash: string;
+}
+
+/** A storm that found something. */
+export class StormFailure extends Error {
+  readonly world: SimWorld;
+
+  constructor(world: SimWorld, cause: unknown) {
+    super(`seed ${String(world.seed)}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.name = 'StormFailure';
+    this.world = world;
+  }
 }
 
 /**
  * A while of writes, deletes, faults of the network, pauses and crashes; then peace, until all tombstones are
- * reaped. Throws when the replicas do not end alike, when an acknowledged write is lost, or a deleted object is back.
+ * reaped. Throws {@link StormFailure} when the replicas do not end alike, when an acknowledged write is lost, or a deleted
+ * object is back.
  */
-export async function storm(seed: number): Promise<StormReport> {
+export async function storm(seed: number, onTrace?: (line: string) => void): Promise<StormReport> {
   const random = seededRandom(seed);
   const pick = (count: number): number => Math.floor(random.next() * count);
-  const grid = new EventualGrid({ seed, type: pick(2) === 0 ? 'basic' : 'mst', graceMs: 400 });
+  const plan = planOf(pick);
+  const { type, graceMs, writeMs, gossipMs } = plan;
+  const grid = new EventualGrid({ seed, type, graceMs, writeMs, tuning: { gossipMs }, onTrace });
+  try {
+    return await stormOn(grid, plan, pick);
+  } catch (error) {
+    throw new StormFailure(grid.world, error);
+  }
+}
+
+async function stormOn(
+  grid: EventualGrid,
+  plan: ReturnType<typeof planOf>,
+  pick: (count: number) => number,
+): Promise<StormReport> {
+  let crashes = 0;
+  let operations = 0;
+  for (const { node } of grid.members) {
+    node.watch((change) => {
+      if (change === 'crash') crashes += 1;
+    });
+  }
+  const note = (line: string): void => grid.world.trace.add(`${grid.world.now.toFixed(3)} ${line}`);
+  const acknowledged = (what: string): void => {
+    operations += 1;
+    note(what);
+  };
   grid.start();
   await grid.world.run(50);
   const operator = new Operator(grid);
@@ -106,17 +183,21 @@ export async function storm(seed: number): Promise<StormReport> {
   let ids = 0;
   grid.network.setFaults({
     ...{ loss: pick(3) * 0.04, duplication: pick(3) * 0.05, reorders: pick(2) === 0, resets: pick(3) * 0.005 },
-    ...{ delay: { minMs: 0.1, meanMs: 1 + pick(20), maxMs: 200 }, bytesPerMs: Infinity },
+    ...{ delay: { minMs: 0.1, meanMs: plan.meanDelayMs, maxMs: plan.maxDelayMs }, bytesPerMs: Infinity },
   });
-  for (let step = 0; step < 40; step++) {
+  for (let step = 0; step < plan.steps; step++) {
     const member = grid.member(1 + pick(4));
-    operator.step(pick(6) === 0, () => pick(3) === 0);
+    operator.step(pick(plan.replaces) === 0, () => pick(plan.hears) === 0);
+    if (pick(plan.crashes) === 0) crash(member, pick, plan.clockMs);
     const what = pick(20);
     if (what < 8) {
       const id = `u${String((ids += 1))}`;
       const { shard } = member;
       shard?.mutate(put(id, { a: id, b: String(step) })).then(
-        () => known.push({ id, state: 'written' }),
+        () => {
+          known.push({ id, state: 'written', entry: 'written' });
+          acknowledged(`${member.node.id} has written ${id}`);
+        },
         () => undefined,
       );
     } else if (what < 11) {
@@ -125,16 +206,28 @@ export async function storm(seed: number): Promise<StormReport> {
         .catch(() => undefined);
     } else if (what < 15) {
       const victim = known[pick(Math.max(1, known.length))];
-      if (victim?.state === 'written' && member.shard?.reader.meta(victim.id) !== undefined) {
+      if (isWhole(victim) && member.shard?.reader.meta(victim.id) !== undefined) {
         victim.state = 'deleting';
         member.shard.mutate({ type: 'delete', objectId: victim.id }).then(
-          () => (victim.state = 'deleted'),
+          () => {
+            victim.state = 'deleted';
+            acknowledged(`${member.node.id} has deleted ${victim.id}`);
+          },
           () => undefined,
         );
       }
     } else if (what === 15) {
-      if (member.node.isUp) member.node.crash();
-      else member.node.restart();
+      const victim = known[pick(Math.max(1, known.length))];
+      if (isWhole(victim) && member.shard?.reader.value(victim.id, 'b') !== undefined) {
+        victim.entry = 'removing';
+        member.shard.mutate({ ...put(victim.id, {}), remove: ['b'] }).then(
+          () => {
+            victim.entry = 'removed';
+            acknowledged(`${member.node.id} has taken b of ${victim.id} away`);
+          },
+          () => undefined,
+        );
+      }
     } else if (what === 16) {
       grid.network.partition(
         pick(2) === 0
@@ -147,12 +240,12 @@ export async function storm(seed: number): Promise<StormReport> {
     } else if (what === 17) {
       grid.network.heal();
     } else if (what === 18) {
-      member.node.jumpClock(pick(3000) - 1500);
+      member.node.jumpClock(pick(2 * plan.clockMs) - plan.clockMs);
     } else {
       const other = grid.member(1 + pick(4));
       if (other !== member) grid.network.cutOneWay(member.node.id, other.node.id);
     }
-    await grid.world.run(pick(120));
+    await grid.world.run(pick(plan.pauseMs));
   }
   for (const { node } of grid.members) if (!node.isUp) node.restart();
   grid.network.heal();
@@ -164,28 +257,45 @@ export async function storm(seed: number): Promise<StormReport> {
     operator.step(false, () => true);
     await grid.world.run(250);
   }
-  if (!operator.isIdle) throw new Error(`seed ${String(seed)}: a replacement does not come to its end`);
-  if (!(await grid.converge())) throw new Error(`seed ${String(seed)}: replicas do not end alike`);
-  // Long enough for all tombstones to be reaped.
-  await grid.world.run(4000);
-  if (!(await grid.converge())) throw new Error(`seed ${String(seed)}: replicas are not alike after reaping`);
+  if (!operator.isIdle) throw new Error('a replacement does not come to its end');
+  if (!(await grid.converge())) throw new Error('replicas do not end alike');
+  for (let round = 0; round < 200 && grid.graves > 0; round++) await grid.world.run(250);
+  if (grid.graves > 0) throw new Error('tombstones are not reaped');
+  if (!(await grid.converge())) throw new Error('replicas are not alike after reaping');
   const [first, ...others] = grid.shards.map(({ reader }) => contentOf(reader));
   const check = (holds: boolean, what: string): void => {
-    if (!holds) throw new Error(`seed ${String(seed)}: ${what}`);
+    if (!holds) throw new Error(what);
   };
   check(grid.shards.length === 3, 'a replica is missing');
   for (const other of others) check(textOf(other) === textOf(first), 'clients see different objects');
-  for (const { id, state } of known) {
+  for (const { id, state, entry } of known) {
     if (state === 'deleted') check(first?.has(id) === false, `${id} is back`);
     if (state === 'written') check(first?.get(id)?.includes(`a=${id}`) === true, `${id} is lost`);
+    if (state === 'written' && entry !== 'removing') {
+      const isThere = first?.get(id)?.includes(' b=') === true;
+      check(isThere === (entry === 'written'), `entry b of ${id} is ${isThere ? 'back' : 'lost'}`);
+    }
   }
   const counted = grid.shards.map(({ counters }) => JSON.stringify(counters));
   check(new Set(counted).size === 1, 'counters differ');
   return {
     deleted: known.filter(({ state }) => state === 'deleted').length,
     replaced: operator.replaced,
+    ...{ crashes, operations, virtualMs: grid.world.now, hash: grid.world.trace.hash() },
     reaped: grid.shards.filter(({ cut }) => cut.ms > 0).length,
   };
+}
+
+/** A process that is up goes, and perhaps comes back at once, with a clock that was set back meanwhile; another one comes. */
+function crash({ node }: EventualMember, pick: (count: number) => number, clockMs: number): void {
+  if (!node.isUp) {
+    node.restart();
+    return;
+  }
+  node.crash();
+  if (pick(2) === 0) return;
+  if (pick(2) === 0) node.jumpClock(-pick(clockMs));
+  node.restart();
 }
 
 function textOf(content: ReadonlyMap<string, string> | undefined): string {

@@ -2,6 +2,7 @@ import { createLogger } from '@oaas/commons/telemetry';
 import type { Mesh, MeshPayload } from '../src/mesh/index.ts';
 import { EventualHost, type EventualTuning } from '../src/replication/index.ts';
 import { defaultLimits, EventualShard, type Membership, type Mutation, type ShardReader } from '../src/shard/index.ts';
+import { graveBounds } from '../src/shard/eventual/records.ts';
 import type { Engine } from '../src/storage/index.ts';
 import { createMemoryEngine } from '../src/storage/memory.ts';
 import { createSimMesh, SimNetwork, type SimNode, type SimProcess, SimWorld } from './sim/index.ts';
@@ -12,6 +13,9 @@ export interface EventualGridOptions {
   readonly type?: 'basic' | 'mst';
   readonly graceMs?: number;
   readonly tuning?: Partial<EventualTuning>;
+  /** A flush of the disk, in milliseconds. Default 1. */
+  readonly writeMs?: number;
+  readonly onTrace?: ((line: string) => void) | undefined;
 }
 
 /** One member: what it has on its disk outlives its processes. */
@@ -32,8 +36,6 @@ export interface EventualMember {
 
 const levelKey = Uint8Array.from({ length: 16 }, (_, i) => i);
 export const quickEventual: Partial<EventualTuning> = { gossipMs: 200, idleGossipMs: 800, tickMs: 50, requestMs: 1500 };
-/** A flush of the disk. */
-const writeMs = 1;
 
 /** Replicas of one shard on simulated nodes, over a simulated network and disks that lose what was not flushed. */
 export class EventualGrid {
@@ -45,7 +47,7 @@ export class EventualGrid {
   constructor(options: EventualGridOptions) {
     this.#options = options;
     const count = options.replicas ?? 3;
-    this.world = new SimWorld({ seed: options.seed });
+    this.world = new SimWorld({ seed: options.seed, onTrace: options.onTrace });
     this.network = new SimNetwork(this.world, { silenceMs: 1000, reconnectMaxMs: 200, dialAnywayMs: 400 });
     const membership: Membership = {
       epoch: 1,
@@ -133,12 +135,23 @@ export class EventualGrid {
   async converge(maxMs = 60_000): Promise<boolean> {
     for (let waited = 0; waited < maxMs; waited += 250) {
       await this.world.run(250);
-      const announced = this.shards.map((shard) => shard.announce());
-      await this.world.run(20);
-      const roots = await Promise.all(announced);
-      if (roots.length > 0 && new Set(roots.map(({ root }) => root)).size === 1) return true;
+      let roots: Set<string> | undefined;
+      void Promise.all(this.shards.map((shard) => shard.announce())).then((all) => {
+        roots = new Set(all.map(({ root }) => root));
+      });
+      await this.world.until(() => roots !== undefined, 2000);
+      if (roots?.size === 1) return true;
     }
     return false;
+  }
+
+  /** Tombstones that some replica has not reaped. */
+  get graves(): number {
+    const disks = this.members.flatMap(({ shard, disk }) => (shard === undefined ? [] : [{ shard, disk }]));
+    return disks.reduce(
+      (sum, { shard, disk }) => sum + [...disk.range(graveBounds(shard.location, Infinity))].length,
+      0,
+    );
   }
 
   #newMember(number: number, membership: Membership): EventualMember {
@@ -165,7 +178,7 @@ export class EventualGrid {
       this.#sent.set(member.number, (this.#sent.get(member.number) ?? 0) + bytes);
     };
     const counted = counting(mesh, count);
-    const engine = flushing(member.disk, process);
+    const engine = flushing(member.disk, process, this.#options.writeMs ?? 1);
     process.onCrash(() => {
       member.shard = undefined;
       member.host = undefined;
@@ -248,7 +261,7 @@ function counting(mesh: Mesh, count: (payload: MeshPayload) => void): Mesh {
 }
 
 /** Writes take a moment, and those under way when the process crashes never happened. */
-function flushing(disk: Engine, process: SimProcess): Engine {
+function flushing(disk: Engine, process: SimProcess, writeMs: number): Engine {
   return {
     ...disk,
     write: (operations) =>

@@ -8,12 +8,14 @@ import type { Play, World } from './run.ts';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const cache = join(root, 'node_modules/.cache/simulation');
 
+const programs: Readonly<Record<World, string>> = { groups: 'play.ts', nodes: 'grid/play.ts', storms: 'storm.ts' };
+
 /** The simulation with one place of the source changed; the source itself is left alone. */
 export async function playWith(mutation: Mutation, number: number, world: World = 'groups'): Promise<Play> {
   const outfile = join(cache, `${String(process.pid)}-${String(number)}.mjs`);
   const patch = patchOf(mutation);
   await build({
-    entryPoints: [join(root, 'test/simulation', world === 'nodes' ? 'grid/play.ts' : 'play.ts')],
+    entryPoints: [join(root, 'test/simulation', programs[world])],
     ...{ outfile, bundle: true, platform: 'node', format: 'esm', target: 'node20', logLevel: 'silent' },
     plugins: [ownPackagesOnly, patch.plugin],
   });

@@ -14,6 +14,9 @@ const log = 'odgm/src/raft/log.ts';
 const tracker = 'odgm/src/raft/tracker/tracker.ts';
 const group = 'odgm/src/replication/group.ts';
 const receiver = 'odgm/src/replication/snapshot-receiver.ts';
+const reaping = 'odgm/src/merge/reaping.ts';
+const exchange = 'odgm/src/replication/eventual/exchange.ts';
+const eventualShard = 'odgm/src/shard/eventual/eventual-shard.ts';
 
 export const mutations: readonly SimulatedMutation[] = [
   {
@@ -262,5 +265,107 @@ export const mutations: readonly SimulatedMutation[] = [
     replace: `      : renew(input, member);
   }`,
     ...{ seeds: 60, world: 'nodes' as const },
+  },
+  {
+    name: 'a replica that was made anew votes for the one before it',
+    file: group,
+    find: `    if (toEpoch < this.epoch && (isResponse(message.type) || isVote(message.type))) return;`,
+    replace: `    if (toEpoch < this.epoch && isResponse(message.type)) return;`,
+    ...{ seeds: 300, world: 'nodes' as const },
+  },
+  {
+    name: 'a tombstone is reaped before all replicas have it',
+    file: reaping,
+    find: `const isEverywhere = others.every(({ pushed }) => compareStamps(pushed, candidate.at) >= 0);`,
+    replace: `const isEverywhere = true;`,
+    ...{ seeds: 1000, world: 'storms' as const },
+  },
+  {
+    name: 'a tombstone is reaped before all older writes are here',
+    file: reaping,
+    find: `const cut = others.reduce((earliest, { pulled }) => earlierStamp(earliest, pulled), oldEnough);`,
+    replace: `const cut = oldEnough;`,
+    ...{ seeds: 200, world: 'storms' as const },
+  },
+  {
+    name: 'keys that changed since the tree was stored are forgotten with a restart',
+    file: 'odgm/src/shard/eventual/tree-index.ts',
+    find: `for (const treeKey of decodeDirty(value)) this.#set`,
+    replace: `for (const treeKey of decodeDirty(value).slice(1)) this.#set`,
+    ...{ seeds: 100, world: 'storms' as const },
+  },
+  {
+    name: 'a clock begins anew with a restart',
+    file: eventualShard,
+    find: `last: readClock(engine.get(clockKey(location)))`,
+    replace: `last: zeroStamp`,
+    ...{ seeds: 100, world: 'storms' as const },
+  },
+  {
+    name: 'states count as taken over before they are on disk',
+    file: 'odgm/src/replication/eventual/host.ts',
+    find: `return Uint8Array.of((await replica.merge(bodyOf(reader))) ? 1 : 0);`,
+    replace: `void replica.merge(bodyOf(reader)).catch(() => undefined);
+        return Uint8Array.of(1);`,
+    ...{ seeds: 200, world: 'storms' as const },
+  },
+  {
+    name: 'an exchange counts although the other one left out what it was given',
+    file: exchange,
+    find: `if (answer[0] !== 1) throw tooEarly();`,
+    replace: ``,
+    ...{ seeds: 200, world: 'storms' as const },
+  },
+  {
+    name: 'an exchange counts although what came from too far in the future was left out',
+    file: exchange,
+    find: `if (!(await replica.merge(states))) throw tooEarly();`,
+    replace: `await replica.merge(states);`,
+    ...{ seeds: 400, world: 'storms' as const },
+  },
+  {
+    name: 'an exchange counts before the other one has all that it lacks',
+    file: exchange,
+    find: `      await give(replica, port, keysOf(step.differences, 'give'));
+    }`,
+    replace: `      void give(replica, port, keysOf(step.differences, 'give')).catch(() => undefined);
+    }`,
+    ...{ seeds: 200, world: 'storms' as const },
+  },
+  {
+    name: 'the clock is not stored with what it has stamped',
+    file: eventualShard,
+    find: `    operations.push(this.#clockOperation());
+    await`,
+    replace: `    await`,
+    ...{ seeds: 200, world: 'storms' as const },
+  },
+  {
+    name: 'a replica that is gone holds tombstones up',
+    file: eventualShard,
+    find: `if (!others.some((other) => other.member === member)) this.#peers.delete(member);`,
+    replace: ``,
+    ...{ seeds: 100, world: 'storms' as const },
+  },
+  {
+    name: 'an entry that is taken away leaves no tombstone',
+    file: 'odgm/src/shard/eventual/transaction.ts',
+    find: `entries.set(key, replace ? undefined : tombstone(stamp))`,
+    replace: `entries.set(key, undefined)`,
+    ...{ seeds: 100, world: 'storms' as const },
+  },
+  {
+    name: 'a replica that is about to go still takes writes',
+    file: eventualShard,
+    find: `return !this.#isClosed && this.#isComplete && this.#role() === 'voter';`,
+    replace: `return !this.#isClosed && this.#isComplete;`,
+    ...{ seeds: 200, world: 'storms' as const },
+  },
+  {
+    name: 'replicas count as alike from before the members changed',
+    file: eventualShard,
+    find: `return (this.#peers.get(member)?.syncedMembership ?? -1) >= this.#membership.epoch;`,
+    replace: `return (this.#peers.get(member)?.syncedMembership ?? -1) >= 0;`,
+    ...{ seeds: 200, world: 'storms' as const },
   },
 ];

@@ -1,7 +1,12 @@
 import type { SimWorld } from '@oaas/odgm/testkit/sim';
 
-/** `groups`: hosts, engines and shards, whose members an operator changes. `nodes`: whole nodes, which do that themselves. */
-export type World = 'groups' | 'nodes';
+export const worldNames = ['groups', 'nodes', 'storms'] as const;
+
+/**
+ * `groups`: hosts, engines and shards, whose members an operator changes. `nodes`: whole nodes, which do that themselves.
+ * `storms`: replicas that merge.
+ */
+export type World = (typeof worldNames)[number];
 
 export interface PlayOptions {
   readonly seed: number;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { storm } from '../../../testkit/eventual-storm.ts';
 
-const seeds = Number(process.env['EVENTUAL_SEEDS'] ?? 150);
+const seeds = Number(process.env['EVENTUAL_SEEDS'] ?? 60);
 
 describe('replicas that merge', () => {
   it(`end alike, lose nothing that was acknowledged and bring nothing back, in ${String(seeds)} storms`, async () => {
