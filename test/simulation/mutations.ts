@@ -168,9 +168,9 @@ export const mutations: readonly SimulatedMutation[] = [
     // check nothing happens that could not happen with it.
     name: 'a snapshot is installed as far as it came when its stream breaks',
     file: receiver,
-    find: `      await this.#store(staging, chunks);
+    find: `      await storing;
     } finally {`,
-    replace: `      await this.#store(staging, chunks);
+    replace: `      await storing;
     } catch {
       staging.isComplete = true;
     } finally {`,
