@@ -7,6 +7,7 @@ import type { GridNode } from '../node/index.ts';
 import type { Audit } from './audit.ts';
 import { authenticate } from './authenticate.ts';
 import { diagnose, flatDiagnostics, inputOf } from './diagnostics/index.ts';
+import { gridVersions } from './grid-versions.ts';
 import { metricsJson } from './json.ts';
 import type { Tasks } from './tasks.ts';
 import { clusterStatus, collectionView, memberList, shardDistribution } from './view.ts';
@@ -54,6 +55,7 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
     });
   };
   return {
+    ...gridVersions({ node, allow, changing }),
     getClusterStatus: (_request, context) => asked(context, () => clusterStatus(node)),
     listMembers: (_request, context) => asked(context, () => ({ members: memberList(node) })),
     listCollections: (_request, context) =>

@@ -24,6 +24,14 @@ export function flagOf(name: string, text: string | undefined): boolean {
   throw oaasError('InvalidArgument', `parameter ${name} is "${text}"`, { remedy: 'Use true or false.' });
 }
 
+/** A whole number of at least 0. Throws `InvalidArgument`. */
+export function wholeOf(name: string, text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw oaasError('InvalidArgument', `parameter ${name} is "${text}"`, {
+    remedy: 'Give a whole number of at least 0.',
+  });
+}
+
 /** The same for a record of a call, whatever it was. */
 export function readable(query: unknown): Record<string, string> {
   const pairs = Object.entries(query as Record<string, unknown>);

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { GridNode } from '../node/index.ts';
 import { EventualShard, type ShardVersions, type Value } from '../shard/index.ts';
 import { snakeCase } from './json.ts';
-import { flagOf } from './parameters.ts';
+import { flagOf, wholeOf } from './parameters.ts';
 
 /** Values of a change on a branch, in base64. */
 const bodyBytesMax = 16 * 1024 * 1024;
@@ -29,27 +29,42 @@ interface At {
   readonly Querystring: Readonly<Record<string, string | undefined>>;
 }
 
+/** Versions of this node's replica of a partition. Throws `NotFound`, `FailedPrecondition` for a collection that has none. */
+export function shardVersions(node: GridNode, name: string, partition: number): ShardVersions {
+  const collection = node.collections().find(({ spec }) => spec.name === name);
+  if (collection === undefined) throw oaasError('NotFound', `there is no collection "${name}"`);
+  if (collection.spec.shardType !== 'mst') {
+    throw oaasError('FailedPrecondition', `collection ${name} keeps no versions`, {
+      remedy: 'Only collections of type mst do.',
+    });
+  }
+  if (partition >= collection.partitionCount) {
+    throw oaasError('InvalidArgument', `partition ${String(partition)} is out of range`, {
+      remedy: `Collection ${name} has partitions 0 to ${String(collection.partitionCount - 1)}.`,
+    });
+  }
+  const shard = collection.handle(partition);
+  if (shard instanceof EventualShard) return shard.versions;
+  throw oaasError('NotFound', `this node has no replica of partition ${String(partition)}`, {
+    remedy: 'Ask a node that has one: see /admin/shards/distribution.',
+  });
+}
+
+/** Throws `InvalidArgument`. */
+export function policyOf(asked: string): (typeof policies)[number] {
+  const policy = policies.find((one) => one === asked);
+  if (policy !== undefined) return policy;
+  throw oaasError('InvalidArgument', `policy is "${asked}"`, { remedy: `Use one of ${policies.join(', ')}.` });
+}
+
 /**
  * Versions, branches and merges of one partition (`?partition=N`, default 0) of a collection of type mst. Roots are the
  * same on all replicas with the same content; which are kept, and branches, belong to the replica of the node that is
  * asked, which the answers name.
  */
 export function addVersionRoutes(app: FastifyInstance, node: GridNode): void {
-  const versionsOf = ({ params, query }: { params: At['Params']; query: At['Querystring'] }): ShardVersions => {
-    const collection = node.collections().find(({ spec }) => spec.name === params.name);
-    if (collection === undefined) throw oaasError('NotFound', `there is no collection "${params.name}"`);
-    const partition = Number(query['partition'] ?? '0');
-    const shard = Number.isSafeInteger(partition) ? collection.handle(partition) : undefined;
-    if (shard instanceof EventualShard) return shard.versions;
-    if (collection.spec.shardType !== 'mst') {
-      throw oaasError('FailedPrecondition', `collection ${params.name} keeps no versions`, {
-        remedy: 'Only collections of type mst do.',
-      });
-    }
-    throw oaasError('NotFound', `this node has no replica of partition ${query['partition'] ?? '0'}`, {
-      remedy: 'Ask a node that has one: see /admin/shards/distribution.',
-    });
-  };
+  const versionsOf = ({ params, query }: { params: At['Params']; query: At['Querystring'] }): ShardVersions =>
+    shardVersions(node, params.name, wholeOf('partition', query['partition'] ?? '0'));
   const base = '/admin/collections/:name';
 
   app.get<At>(`${base}/versions`, (request) => {
@@ -69,7 +84,7 @@ export function addVersionRoutes(app: FastifyInstance, node: GridNode): void {
   });
   app.post<At>(`${base}/versions/label`, async (request) => {
     const { sequence, label } = request.query;
-    await versionsOf(request).label(Number(sequence), label === '' ? undefined : label);
+    await versionsOf(request).label(wholeOf('sequence', sequence ?? ''), label === '' ? undefined : label);
     return { success: true };
   });
   app.get<At>(`${base}/versions/diff`, (request) => {
@@ -127,9 +142,11 @@ export function addVersionRoutes(app: FastifyInstance, node: GridNode): void {
   /** `policy`: what to do where both sides changed the same; by default such conflicts are only listed. */
   app.post<At>(`${base}/branches/:branch/merge`, async (request) => {
     const { policy: asked = 'list', dry_run: isDryRun } = request.query;
-    const policy = policies.find((one) => one === asked);
-    if (policy === undefined) throw oaasError('InvalidArgument', `policy is one of ${policies.join(', ')}`);
-    const merged = await versionsOf(request).mergeBranch(request.params.branch, policy, flagOf('dry_run', isDryRun));
+    const merged = await versionsOf(request).mergeBranch(
+      request.params.branch,
+      policyOf(asked),
+      flagOf('dry_run', isDryRun),
+    );
     return {
       ...snakeCase({ objects: merged.objects, isDone: merged.isDone }),
       conflicts: merged.conflicts.map(({ objectId, key = null, base: was, ours, theirs }) => ({

@@ -334,6 +334,173 @@ export interface MetricsSnapshot_ValuesEntry {
   value: number;
 }
 
+export interface VersionsRequest {
+  deploymentId: string;
+  collection: string;
+  partition: number;
+}
+
+export interface Version {
+  sequence: number;
+  /** Hexadecimal; the same content has the same root. */
+  root: string;
+  /** Empty: it has none, and is forgotten when there are too many. */
+  label: string;
+  /** RFC 3339. */
+  at: string;
+}
+
+export interface Branch {
+  name: string;
+  /** Where it left the main line, or was last merged with it. */
+  base: string;
+  root: string;
+}
+
+export interface ListVersionsResponse {
+  /** Member that answered. */
+  node: string;
+  versions: Version[];
+  branches: Branch[];
+}
+
+export interface RecordVersionRequest {
+  of: VersionsRequest | undefined;
+  label: string;
+}
+
+export interface LabelVersionRequest {
+  of: VersionsRequest | undefined;
+  sequence: number;
+  /** Empty takes the label away. */
+  label: string;
+}
+
+export interface DiffVersionsRequest {
+  of:
+    | VersionsRequest
+    | undefined;
+  /** A root, the number of a version, a label, a branch, now, or a time: the last version by then. */
+  from: string;
+  /** Empty: now. */
+  to: string;
+  /** What the answer before gave as next; empty to begin. */
+  start: string;
+}
+
+export interface VersionedValue {
+  data: Buffer;
+  /** bytes or crdt-map. */
+  type: string;
+  /** RFC 3339; empty: it does not expire. */
+  expiresAt: string;
+}
+
+export interface Difference {
+  objectId: string;
+  /** Empty: the object as such. */
+  key: string;
+  before: VersionedValue | undefined;
+  after:
+    | VersionedValue
+    | undefined;
+  /** Of the object as such, 0 where there is none. */
+  versionBefore: number;
+  versionAfter: number;
+}
+
+export interface DiffVersionsResponse {
+  differences: Difference[];
+  next: string;
+}
+
+export interface GetObjectAtRequest {
+  of:
+    | VersionsRequest
+    | undefined;
+  /** Empty: now. */
+  at: string;
+  objectId: string;
+}
+
+export interface ObjectAt {
+  objectId: string;
+  root: string;
+  version: number;
+  entries: { [key: string]: VersionedValue };
+}
+
+export interface ObjectAt_EntriesEntry {
+  key: string;
+  value: VersionedValue | undefined;
+}
+
+export interface CreateBranchRequest {
+  of: VersionsRequest | undefined;
+  branch: string;
+  /** Empty: now. */
+  from: string;
+}
+
+export interface BranchRequest {
+  of: VersionsRequest | undefined;
+  branch: string;
+}
+
+export interface DeleteBranchResponse {
+  /** False: there was none. */
+  deleted: boolean;
+}
+
+export interface WriteBranchRequest {
+  of: VersionsRequest | undefined;
+  branch: string;
+  objectId: string;
+  put: { [key: string]: VersionedValue };
+  remove: string[];
+  /** Entries that are not in `put` go as well. */
+  replace: boolean;
+  /** The object goes. */
+  delete: boolean;
+  expectedVersion?: number | undefined;
+}
+
+export interface WriteBranchRequest_PutEntry {
+  key: string;
+  value: VersionedValue | undefined;
+}
+
+export interface WriteBranchResponse {
+  /** Of the branch, with the change. */
+  root: string;
+  /** Of the object; 0 when it is gone. */
+  version: number;
+}
+
+export interface MergeBranchRequest {
+  of: VersionsRequest | undefined;
+  branch: string;
+  /** list, ours, theirs or latest: what to do where both sides changed the same. Empty: list. */
+  policy: string;
+  dryRun: boolean;
+}
+
+export interface MergeConflict {
+  objectId: string;
+  key: string;
+  base: VersionedValue | undefined;
+  ours: VersionedValue | undefined;
+  theirs: VersionedValue | undefined;
+}
+
+export interface MergeBranchResponse {
+  /** Changed or deleted, or to be. */
+  objects: string[];
+  /** False: nothing was written, as in a dry run. Conflicts that are only listed are not merged, all else is. */
+  done: boolean;
+  conflicts: MergeConflict[];
+}
+
 function createBaseGridRequest(): GridRequest {
   return { deploymentId: "" };
 }
@@ -4136,6 +4303,1861 @@ export const MetricsSnapshot_ValuesEntry: MessageFns<MetricsSnapshot_ValuesEntry
   },
 };
 
+function createBaseVersionsRequest(): VersionsRequest {
+  return { deploymentId: "", collection: "", partition: 0 };
+}
+
+export const VersionsRequest: MessageFns<VersionsRequest> = {
+  encode(message: VersionsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.deploymentId !== "") {
+      writer.uint32(10).string(message.deploymentId);
+    }
+    if (message.collection !== "") {
+      writer.uint32(18).string(message.collection);
+    }
+    if (message.partition !== 0) {
+      writer.uint32(24).uint32(message.partition);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VersionsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVersionsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.deploymentId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.collection = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.partition = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<VersionsRequest>): VersionsRequest {
+    return VersionsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VersionsRequest>): VersionsRequest {
+    const message = createBaseVersionsRequest();
+    message.deploymentId = object.deploymentId ?? "";
+    message.collection = object.collection ?? "";
+    message.partition = object.partition ?? 0;
+    return message;
+  },
+};
+
+function createBaseVersion(): Version {
+  return { sequence: 0, root: "", label: "", at: "" };
+}
+
+export const Version: MessageFns<Version> = {
+  encode(message: Version, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sequence !== 0) {
+      writer.uint32(8).uint64(message.sequence);
+    }
+    if (message.root !== "") {
+      writer.uint32(18).string(message.root);
+    }
+    if (message.label !== "") {
+      writer.uint32(26).string(message.label);
+    }
+    if (message.at !== "") {
+      writer.uint32(34).string(message.at);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Version {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVersion();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.sequence = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.root = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.label = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.at = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Version>): Version {
+    return Version.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Version>): Version {
+    const message = createBaseVersion();
+    message.sequence = object.sequence ?? 0;
+    message.root = object.root ?? "";
+    message.label = object.label ?? "";
+    message.at = object.at ?? "";
+    return message;
+  },
+};
+
+function createBaseBranch(): Branch {
+  return { name: "", base: "", root: "" };
+}
+
+export const Branch: MessageFns<Branch> = {
+  encode(message: Branch, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.base !== "") {
+      writer.uint32(18).string(message.base);
+    }
+    if (message.root !== "") {
+      writer.uint32(26).string(message.root);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Branch {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBranch();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.base = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.root = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Branch>): Branch {
+    return Branch.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Branch>): Branch {
+    const message = createBaseBranch();
+    message.name = object.name ?? "";
+    message.base = object.base ?? "";
+    message.root = object.root ?? "";
+    return message;
+  },
+};
+
+function createBaseListVersionsResponse(): ListVersionsResponse {
+  return { node: "", versions: [], branches: [] };
+}
+
+export const ListVersionsResponse: MessageFns<ListVersionsResponse> = {
+  encode(message: ListVersionsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    for (const v of message.versions) {
+      Version.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.branches) {
+      Branch.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListVersionsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListVersionsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.versions.push(Version.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.branches.push(Branch.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListVersionsResponse>): ListVersionsResponse {
+    return ListVersionsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListVersionsResponse>): ListVersionsResponse {
+    const message = createBaseListVersionsResponse();
+    message.node = object.node ?? "";
+    message.versions = object.versions?.map((e) => Version.fromPartial(e)) || [];
+    message.branches = object.branches?.map((e) => Branch.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRecordVersionRequest(): RecordVersionRequest {
+  return { of: undefined, label: "" };
+}
+
+export const RecordVersionRequest: MessageFns<RecordVersionRequest> = {
+  encode(message: RecordVersionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.of !== undefined) {
+      VersionsRequest.encode(message.of, writer.uint32(10).fork()).join();
+    }
+    if (message.label !== "") {
+      writer.uint32(18).string(message.label);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RecordVersionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRecordVersionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.of = VersionsRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.label = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RecordVersionRequest>): RecordVersionRequest {
+    return RecordVersionRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RecordVersionRequest>): RecordVersionRequest {
+    const message = createBaseRecordVersionRequest();
+    message.of = (object.of !== undefined && object.of !== null) ? VersionsRequest.fromPartial(object.of) : undefined;
+    message.label = object.label ?? "";
+    return message;
+  },
+};
+
+function createBaseLabelVersionRequest(): LabelVersionRequest {
+  return { of: undefined, sequence: 0, label: "" };
+}
+
+export const LabelVersionRequest: MessageFns<LabelVersionRequest> = {
+  encode(message: LabelVersionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.of !== undefined) {
+      VersionsRequest.encode(message.of, writer.uint32(10).fork()).join();
+    }
+    if (message.sequence !== 0) {
+      writer.uint32(16).uint64(message.sequence);
+    }
+    if (message.label !== "") {
+      writer.uint32(26).string(message.label);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LabelVersionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLabelVersionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.of = VersionsRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.sequence = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.label = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LabelVersionRequest>): LabelVersionRequest {
+    return LabelVersionRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LabelVersionRequest>): LabelVersionRequest {
+    const message = createBaseLabelVersionRequest();
+    message.of = (object.of !== undefined && object.of !== null) ? VersionsRequest.fromPartial(object.of) : undefined;
+    message.sequence = object.sequence ?? 0;
+    message.label = object.label ?? "";
+    return message;
+  },
+};
+
+function createBaseDiffVersionsRequest(): DiffVersionsRequest {
+  return { of: undefined, from: "", to: "", start: "" };
+}
+
+export const DiffVersionsRequest: MessageFns<DiffVersionsRequest> = {
+  encode(message: DiffVersionsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.of !== undefined) {
+      VersionsRequest.encode(message.of, writer.uint32(10).fork()).join();
+    }
+    if (message.from !== "") {
+      writer.uint32(18).string(message.from);
+    }
+    if (message.to !== "") {
+      writer.uint32(26).string(message.to);
+    }
+    if (message.start !== "") {
+      writer.uint32(34).string(message.start);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DiffVersionsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiffVersionsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.of = VersionsRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.from = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.to = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.start = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DiffVersionsRequest>): DiffVersionsRequest {
+    return DiffVersionsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DiffVersionsRequest>): DiffVersionsRequest {
+    const message = createBaseDiffVersionsRequest();
+    message.of = (object.of !== undefined && object.of !== null) ? VersionsRequest.fromPartial(object.of) : undefined;
+    message.from = object.from ?? "";
+    message.to = object.to ?? "";
+    message.start = object.start ?? "";
+    return message;
+  },
+};
+
+function createBaseVersionedValue(): VersionedValue {
+  return { data: Buffer.alloc(0), type: "", expiresAt: "" };
+}
+
+export const VersionedValue: MessageFns<VersionedValue> = {
+  encode(message: VersionedValue, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.data.length !== 0) {
+      writer.uint32(10).bytes(message.data);
+    }
+    if (message.type !== "") {
+      writer.uint32(18).string(message.type);
+    }
+    if (message.expiresAt !== "") {
+      writer.uint32(26).string(message.expiresAt);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VersionedValue {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVersionedValue();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.data = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.type = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.expiresAt = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<VersionedValue>): VersionedValue {
+    return VersionedValue.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VersionedValue>): VersionedValue {
+    const message = createBaseVersionedValue();
+    message.data = object.data ?? Buffer.alloc(0);
+    message.type = object.type ?? "";
+    message.expiresAt = object.expiresAt ?? "";
+    return message;
+  },
+};
+
+function createBaseDifference(): Difference {
+  return { objectId: "", key: "", before: undefined, after: undefined, versionBefore: 0, versionAfter: 0 };
+}
+
+export const Difference: MessageFns<Difference> = {
+  encode(message: Difference, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.objectId !== "") {
+      writer.uint32(10).string(message.objectId);
+    }
+    if (message.key !== "") {
+      writer.uint32(18).string(message.key);
+    }
+    if (message.before !== undefined) {
+      VersionedValue.encode(message.before, writer.uint32(26).fork()).join();
+    }
+    if (message.after !== undefined) {
+      VersionedValue.encode(message.after, writer.uint32(34).fork()).join();
+    }
+    if (message.versionBefore !== 0) {
+      writer.uint32(40).uint64(message.versionBefore);
+    }
+    if (message.versionAfter !== 0) {
+      writer.uint32(48).uint64(message.versionAfter);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Difference {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDifference();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.objectId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.before = VersionedValue.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.after = VersionedValue.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.versionBefore = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.versionAfter = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Difference>): Difference {
+    return Difference.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Difference>): Difference {
+    const message = createBaseDifference();
+    message.objectId = object.objectId ?? "";
+    message.key = object.key ?? "";
+    message.before = (object.before !== undefined && object.before !== null)
+      ? VersionedValue.fromPartial(object.before)
+      : undefined;
+    message.after = (object.after !== undefined && object.after !== null)
+      ? VersionedValue.fromPartial(object.after)
+      : undefined;
+    message.versionBefore = object.versionBefore ?? 0;
+    message.versionAfter = object.versionAfter ?? 0;
+    return message;
+  },
+};
+
+function createBaseDiffVersionsResponse(): DiffVersionsResponse {
+  return { differences: [], next: "" };
+}
+
+export const DiffVersionsResponse: MessageFns<DiffVersionsResponse> = {
+  encode(message: DiffVersionsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.differences) {
+      Difference.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.next !== "") {
+      writer.uint32(18).string(message.next);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DiffVersionsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiffVersionsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.differences.push(Difference.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.next = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DiffVersionsResponse>): DiffVersionsResponse {
+    return DiffVersionsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DiffVersionsResponse>): DiffVersionsResponse {
+    const message = createBaseDiffVersionsResponse();
+    message.differences = object.differences?.map((e) => Difference.fromPartial(e)) || [];
+    message.next = object.next ?? "";
+    return message;
+  },
+};
+
+function createBaseGetObjectAtRequest(): GetObjectAtRequest {
+  return { of: undefined, at: "", objectId: "" };
+}
+
+export const GetObjectAtRequest: MessageFns<GetObjectAtRequest> = {
+  encode(message: GetObjectAtRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.of !== undefined) {
+      VersionsRequest.encode(message.of, writer.uint32(10).fork()).join();
+    }
+    if (message.at !== "") {
+      writer.uint32(18).string(message.at);
+    }
+    if (message.objectId !== "") {
+      writer.uint32(26).string(message.objectId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetObjectAtRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetObjectAtRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.of = VersionsRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.at = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.objectId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetObjectAtRequest>): GetObjectAtRequest {
+    return GetObjectAtRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetObjectAtRequest>): GetObjectAtRequest {
+    const message = createBaseGetObjectAtRequest();
+    message.of = (object.of !== undefined && object.of !== null) ? VersionsRequest.fromPartial(object.of) : undefined;
+    message.at = object.at ?? "";
+    message.objectId = object.objectId ?? "";
+    return message;
+  },
+};
+
+function createBaseObjectAt(): ObjectAt {
+  return { objectId: "", root: "", version: 0, entries: {} };
+}
+
+export const ObjectAt: MessageFns<ObjectAt> = {
+  encode(message: ObjectAt, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.objectId !== "") {
+      writer.uint32(10).string(message.objectId);
+    }
+    if (message.root !== "") {
+      writer.uint32(18).string(message.root);
+    }
+    if (message.version !== 0) {
+      writer.uint32(24).uint64(message.version);
+    }
+    globalThis.Object.entries(message.entries).forEach(([key, value]: [string, VersionedValue]) => {
+      ObjectAt_EntriesEntry.encode({ key: key as any, value }, writer.uint32(34).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ObjectAt {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseObjectAt();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.objectId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.root = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.version = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            const entry4 = ObjectAt_EntriesEntry.decode(reader, reader.uint32());
+            if (entry4.value !== undefined) {
+              message.entries[entry4.key] = entry4.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ObjectAt>): ObjectAt {
+    return ObjectAt.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ObjectAt>): ObjectAt {
+    const message = createBaseObjectAt();
+    message.objectId = object.objectId ?? "";
+    message.root = object.root ?? "";
+    message.version = object.version ?? 0;
+    message.entries = (globalThis.Object.entries(object.entries ?? {}) as [string, VersionedValue][]).reduce(
+      (acc: { [key: string]: VersionedValue }, [key, value]: [string, VersionedValue]) => {
+        if (value !== undefined) {
+          acc[key] = VersionedValue.fromPartial(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseObjectAt_EntriesEntry(): ObjectAt_EntriesEntry {
+  return { key: "", value: undefined };
+}
+
+export const ObjectAt_EntriesEntry: MessageFns<ObjectAt_EntriesEntry> = {
+  encode(message: ObjectAt_EntriesEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== undefined) {
+      VersionedValue.encode(message.value, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ObjectAt_EntriesEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseObjectAt_EntriesEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = VersionedValue.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ObjectAt_EntriesEntry>): ObjectAt_EntriesEntry {
+    return ObjectAt_EntriesEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ObjectAt_EntriesEntry>): ObjectAt_EntriesEntry {
+    const message = createBaseObjectAt_EntriesEntry();
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? VersionedValue.fromPartial(object.value)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseCreateBranchRequest(): CreateBranchRequest {
+  return { of: undefined, branch: "", from: "" };
+}
+
+export const CreateBranchRequest: MessageFns<CreateBranchRequest> = {
+  encode(message: CreateBranchRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.of !== undefined) {
+      VersionsRequest.encode(message.of, writer.uint32(10).fork()).join();
+    }
+    if (message.branch !== "") {
+      writer.uint32(18).string(message.branch);
+    }
+    if (message.from !== "") {
+      writer.uint32(26).string(message.from);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateBranchRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateBranchRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.of = VersionsRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.branch = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.from = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CreateBranchRequest>): CreateBranchRequest {
+    return CreateBranchRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CreateBranchRequest>): CreateBranchRequest {
+    const message = createBaseCreateBranchRequest();
+    message.of = (object.of !== undefined && object.of !== null) ? VersionsRequest.fromPartial(object.of) : undefined;
+    message.branch = object.branch ?? "";
+    message.from = object.from ?? "";
+    return message;
+  },
+};
+
+function createBaseBranchRequest(): BranchRequest {
+  return { of: undefined, branch: "" };
+}
+
+export const BranchRequest: MessageFns<BranchRequest> = {
+  encode(message: BranchRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.of !== undefined) {
+      VersionsRequest.encode(message.of, writer.uint32(10).fork()).join();
+    }
+    if (message.branch !== "") {
+      writer.uint32(18).string(message.branch);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BranchRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBranchRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.of = VersionsRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.branch = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BranchRequest>): BranchRequest {
+    return BranchRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BranchRequest>): BranchRequest {
+    const message = createBaseBranchRequest();
+    message.of = (object.of !== undefined && object.of !== null) ? VersionsRequest.fromPartial(object.of) : undefined;
+    message.branch = object.branch ?? "";
+    return message;
+  },
+};
+
+function createBaseDeleteBranchResponse(): DeleteBranchResponse {
+  return { deleted: false };
+}
+
+export const DeleteBranchResponse: MessageFns<DeleteBranchResponse> = {
+  encode(message: DeleteBranchResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.deleted !== false) {
+      writer.uint32(8).bool(message.deleted);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteBranchResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteBranchResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.deleted = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeleteBranchResponse>): DeleteBranchResponse {
+    return DeleteBranchResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeleteBranchResponse>): DeleteBranchResponse {
+    const message = createBaseDeleteBranchResponse();
+    message.deleted = object.deleted ?? false;
+    return message;
+  },
+};
+
+function createBaseWriteBranchRequest(): WriteBranchRequest {
+  return {
+    of: undefined,
+    branch: "",
+    objectId: "",
+    put: {},
+    remove: [],
+    replace: false,
+    delete: false,
+    expectedVersion: undefined,
+  };
+}
+
+export const WriteBranchRequest: MessageFns<WriteBranchRequest> = {
+  encode(message: WriteBranchRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.of !== undefined) {
+      VersionsRequest.encode(message.of, writer.uint32(10).fork()).join();
+    }
+    if (message.branch !== "") {
+      writer.uint32(18).string(message.branch);
+    }
+    if (message.objectId !== "") {
+      writer.uint32(26).string(message.objectId);
+    }
+    globalThis.Object.entries(message.put).forEach(([key, value]: [string, VersionedValue]) => {
+      WriteBranchRequest_PutEntry.encode({ key: key as any, value }, writer.uint32(34).fork()).join();
+    });
+    for (const v of message.remove) {
+      writer.uint32(42).string(v!);
+    }
+    if (message.replace !== false) {
+      writer.uint32(48).bool(message.replace);
+    }
+    if (message.delete !== false) {
+      writer.uint32(56).bool(message.delete);
+    }
+    if (message.expectedVersion !== undefined) {
+      writer.uint32(64).uint64(message.expectedVersion);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WriteBranchRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWriteBranchRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.of = VersionsRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.branch = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.objectId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            const entry4 = WriteBranchRequest_PutEntry.decode(reader, reader.uint32());
+            if (entry4.value !== undefined) {
+              message.put[entry4.key] = entry4.value;
+            }
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.remove.push(reader.string());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.replace = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.delete = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.expectedVersion = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WriteBranchRequest>): WriteBranchRequest {
+    return WriteBranchRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WriteBranchRequest>): WriteBranchRequest {
+    const message = createBaseWriteBranchRequest();
+    message.of = (object.of !== undefined && object.of !== null) ? VersionsRequest.fromPartial(object.of) : undefined;
+    message.branch = object.branch ?? "";
+    message.objectId = object.objectId ?? "";
+    message.put = (globalThis.Object.entries(object.put ?? {}) as [string, VersionedValue][]).reduce(
+      (acc: { [key: string]: VersionedValue }, [key, value]: [string, VersionedValue]) => {
+        if (value !== undefined) {
+          acc[key] = VersionedValue.fromPartial(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.remove = object.remove?.map((e) => e) || [];
+    message.replace = object.replace ?? false;
+    message.delete = object.delete ?? false;
+    message.expectedVersion = object.expectedVersion ?? undefined;
+    return message;
+  },
+};
+
+function createBaseWriteBranchRequest_PutEntry(): WriteBranchRequest_PutEntry {
+  return { key: "", value: undefined };
+}
+
+export const WriteBranchRequest_PutEntry: MessageFns<WriteBranchRequest_PutEntry> = {
+  encode(message: WriteBranchRequest_PutEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== undefined) {
+      VersionedValue.encode(message.value, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WriteBranchRequest_PutEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWriteBranchRequest_PutEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = VersionedValue.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WriteBranchRequest_PutEntry>): WriteBranchRequest_PutEntry {
+    return WriteBranchRequest_PutEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WriteBranchRequest_PutEntry>): WriteBranchRequest_PutEntry {
+    const message = createBaseWriteBranchRequest_PutEntry();
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? VersionedValue.fromPartial(object.value)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseWriteBranchResponse(): WriteBranchResponse {
+  return { root: "", version: 0 };
+}
+
+export const WriteBranchResponse: MessageFns<WriteBranchResponse> = {
+  encode(message: WriteBranchResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.root !== "") {
+      writer.uint32(10).string(message.root);
+    }
+    if (message.version !== 0) {
+      writer.uint32(16).uint64(message.version);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WriteBranchResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWriteBranchResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.root = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.version = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WriteBranchResponse>): WriteBranchResponse {
+    return WriteBranchResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WriteBranchResponse>): WriteBranchResponse {
+    const message = createBaseWriteBranchResponse();
+    message.root = object.root ?? "";
+    message.version = object.version ?? 0;
+    return message;
+  },
+};
+
+function createBaseMergeBranchRequest(): MergeBranchRequest {
+  return { of: undefined, branch: "", policy: "", dryRun: false };
+}
+
+export const MergeBranchRequest: MessageFns<MergeBranchRequest> = {
+  encode(message: MergeBranchRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.of !== undefined) {
+      VersionsRequest.encode(message.of, writer.uint32(10).fork()).join();
+    }
+    if (message.branch !== "") {
+      writer.uint32(18).string(message.branch);
+    }
+    if (message.policy !== "") {
+      writer.uint32(26).string(message.policy);
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(32).bool(message.dryRun);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MergeBranchRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMergeBranchRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.of = VersionsRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.branch = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.policy = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MergeBranchRequest>): MergeBranchRequest {
+    return MergeBranchRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MergeBranchRequest>): MergeBranchRequest {
+    const message = createBaseMergeBranchRequest();
+    message.of = (object.of !== undefined && object.of !== null) ? VersionsRequest.fromPartial(object.of) : undefined;
+    message.branch = object.branch ?? "";
+    message.policy = object.policy ?? "";
+    message.dryRun = object.dryRun ?? false;
+    return message;
+  },
+};
+
+function createBaseMergeConflict(): MergeConflict {
+  return { objectId: "", key: "", base: undefined, ours: undefined, theirs: undefined };
+}
+
+export const MergeConflict: MessageFns<MergeConflict> = {
+  encode(message: MergeConflict, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.objectId !== "") {
+      writer.uint32(10).string(message.objectId);
+    }
+    if (message.key !== "") {
+      writer.uint32(18).string(message.key);
+    }
+    if (message.base !== undefined) {
+      VersionedValue.encode(message.base, writer.uint32(26).fork()).join();
+    }
+    if (message.ours !== undefined) {
+      VersionedValue.encode(message.ours, writer.uint32(34).fork()).join();
+    }
+    if (message.theirs !== undefined) {
+      VersionedValue.encode(message.theirs, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MergeConflict {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMergeConflict();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.objectId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.base = VersionedValue.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.ours = VersionedValue.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.theirs = VersionedValue.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MergeConflict>): MergeConflict {
+    return MergeConflict.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MergeConflict>): MergeConflict {
+    const message = createBaseMergeConflict();
+    message.objectId = object.objectId ?? "";
+    message.key = object.key ?? "";
+    message.base = (object.base !== undefined && object.base !== null)
+      ? VersionedValue.fromPartial(object.base)
+      : undefined;
+    message.ours = (object.ours !== undefined && object.ours !== null)
+      ? VersionedValue.fromPartial(object.ours)
+      : undefined;
+    message.theirs = (object.theirs !== undefined && object.theirs !== null)
+      ? VersionedValue.fromPartial(object.theirs)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseMergeBranchResponse(): MergeBranchResponse {
+  return { objects: [], done: false, conflicts: [] };
+}
+
+export const MergeBranchResponse: MessageFns<MergeBranchResponse> = {
+  encode(message: MergeBranchResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.objects) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.done !== false) {
+      writer.uint32(16).bool(message.done);
+    }
+    for (const v of message.conflicts) {
+      MergeConflict.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MergeBranchResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMergeBranchResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.objects.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.done = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.conflicts.push(MergeConflict.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MergeBranchResponse>): MergeBranchResponse {
+    return MergeBranchResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MergeBranchResponse>): MergeBranchResponse {
+    const message = createBaseMergeBranchResponse();
+    message.objects = object.objects?.map((e) => e) || [];
+    message.done = object.done ?? false;
+    message.conflicts = object.conflicts?.map((e) => MergeConflict.fromPartial(e)) || [];
+    return message;
+  },
+};
+
 /** Administration of one grid. Served by ODGM, and by a CRM for the grid of the deployment that the request names. */
 export type GridAdminDefinition = typeof GridAdminDefinition;
 export const GridAdminDefinition = {
@@ -4276,6 +6298,83 @@ export const GridAdminDefinition = {
       requestType: GridRequest as typeof GridRequest,
       requestStream: false,
       responseType: MetricsSnapshot as typeof MetricsSnapshot,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Versions and branches of one partition of a collection of type mst. A node answers for its own replica: roots are the
+     * same on all replicas with the same content, which of them are kept is not.
+     */
+    listVersions: {
+      name: "ListVersions",
+      requestType: VersionsRequest as typeof VersionsRequest,
+      requestStream: false,
+      responseType: ListVersionsResponse as typeof ListVersionsResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Keeps what there is now. */
+    recordVersion: {
+      name: "RecordVersion",
+      requestType: RecordVersionRequest as typeof RecordVersionRequest,
+      requestStream: false,
+      responseType: Version as typeof Version,
+      responseStream: false,
+      options: {},
+    },
+    labelVersion: {
+      name: "LabelVersion",
+      requestType: LabelVersionRequest as typeof LabelVersionRequest,
+      requestStream: false,
+      responseType: Version as typeof Version,
+      responseStream: false,
+      options: {},
+    },
+    diffVersions: {
+      name: "DiffVersions",
+      requestType: DiffVersionsRequest as typeof DiffVersionsRequest,
+      requestStream: false,
+      responseType: DiffVersionsResponse as typeof DiffVersionsResponse,
+      responseStream: false,
+      options: {},
+    },
+    getObjectAt: {
+      name: "GetObjectAt",
+      requestType: GetObjectAtRequest as typeof GetObjectAtRequest,
+      requestStream: false,
+      responseType: ObjectAt as typeof ObjectAt,
+      responseStream: false,
+      options: {},
+    },
+    createBranch: {
+      name: "CreateBranch",
+      requestType: CreateBranchRequest as typeof CreateBranchRequest,
+      requestStream: false,
+      responseType: Branch as typeof Branch,
+      responseStream: false,
+      options: {},
+    },
+    deleteBranch: {
+      name: "DeleteBranch",
+      requestType: BranchRequest as typeof BranchRequest,
+      requestStream: false,
+      responseType: DeleteBranchResponse as typeof DeleteBranchResponse,
+      responseStream: false,
+      options: {},
+    },
+    writeBranch: {
+      name: "WriteBranch",
+      requestType: WriteBranchRequest as typeof WriteBranchRequest,
+      requestStream: false,
+      responseType: WriteBranchResponse as typeof WriteBranchResponse,
+      responseStream: false,
+      options: {},
+    },
+    mergeBranch: {
+      name: "MergeBranch",
+      requestType: MergeBranchRequest as typeof MergeBranchRequest,
+      requestStream: false,
+      responseType: MergeBranchResponse as typeof MergeBranchResponse,
       responseStream: false,
       options: {},
     },

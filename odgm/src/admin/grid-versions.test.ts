@@ -1,0 +1,88 @@
+import { createGridAdminClient, type GridAdminClient } from '@oaas/commons/client';
+import { tempDir, type TempDir } from '@oaas/commons/testkit';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type RunningNode, startNode } from '../../testkit/index.ts';
+
+let directory: TempDir;
+let node: RunningNode;
+let client: GridAdminClient;
+
+beforeAll(async () => {
+  directory = await tempDir();
+  const collections = [{ name: 'm', shardType: 'mst', partitionCount: 2 }, { name: 'b' }];
+  node = await startNode({ dataDir: directory.path, collections });
+  client = createGridAdminClient(node.channel);
+});
+afterAll(async () => {
+  await node.stop();
+  await directory.remove();
+});
+
+const of = { collection: 'm', partition: 1 };
+const target = { clsId: 'm', partitionId: 1, objectId: 'o' };
+const set = (text: string) => node.data.set({ ...target, object: { entries: { k: { data: Buffer.from(text) } } } });
+const current = async (): Promise<string> =>
+  (await node.data.getValue({ ...target, key: 'k' })).value?.data.toString() ?? '';
+
+describe('versions over gRPC', () => {
+  it('are recorded, labelled, listed, read and compared', async () => {
+    await set('one');
+    const first = await client.recordVersion({ of, label: 'start' });
+    expect(first).toMatchObject({ label: 'start', root: expect.stringMatching(/^[0-9a-f]+$/) as string });
+    await set('two');
+    const second = await client.recordVersion({ of });
+    const labelled = await client.labelVersion({ of, sequence: second.sequence, label: 'next' });
+    expect(labelled).toEqual({ ...second, label: 'next' });
+    const listed = await client.listVersions(of);
+    expect(listed.node).toBe('n1');
+    expect(listed.versions.filter(({ label }) => label !== '').map(({ label }) => label)).toEqual(['start', 'next']);
+    const old = await client.getObjectAt({ of, at: 'start', objectId: 'o' });
+    expect(old).toMatchObject({ root: first.root, version: 1 });
+    expect(old.entries['k']?.data.toString()).toBe('one');
+    const { differences, next } = await client.diffVersions({ of, from: 'start' });
+    expect(next).toBe('');
+    const entry = differences.find(({ key }) => key === 'k');
+    expect([entry?.before?.data.toString(), entry?.after?.data.toString()]).toEqual(['one', 'two']);
+    const object = differences.find(({ key }) => key === '');
+    expect([object?.versionBefore, object?.versionAfter]).toEqual([1, 2]);
+  });
+
+  it('branch, and come together again with a list of what both sides changed', async () => {
+    await set('main');
+    expect(await client.createBranch({ of, branch: 'try' })).toMatchObject({ name: 'try' });
+    const put = { k: { data: Buffer.from('branch') } };
+    await client.writeBranch({ of, branch: 'try', objectId: 'o', put });
+    await set('later');
+    const dry = await client.mergeBranch({ of, branch: 'try', policy: 'theirs', dryRun: true });
+    expect(dry).toMatchObject({ done: false, objects: ['o'] });
+    expect(await current()).toBe('later');
+    const { conflicts } = await client.mergeBranch({ of, branch: 'try' });
+    expect(conflicts).toMatchObject([{ objectId: 'o', key: 'k' }]);
+    expect(['base', 'ours', 'theirs'].map((side) => conflicts[0]?.[side as 'base']?.data.toString())).toEqual([
+      'main',
+      'later',
+      'branch',
+    ]);
+    expect(await client.mergeBranch({ of, branch: 'try', policy: 'theirs' })).toMatchObject({ done: true });
+    expect(await current()).toBe('branch');
+    expect(await client.deleteBranch({ of, branch: 'try' })).toEqual({ deleted: true });
+    expect(await client.deleteBranch({ of, branch: 'try' })).toEqual({ deleted: false });
+  });
+
+  it('are refused with the field and the remedy where they cannot be', async () => {
+    const refused = (text: string) => ({ code: 'InvalidArgument', message: expect.stringContaining(text) as string });
+    await expect(client.listVersions({ collection: 'b' })).rejects.toMatchObject({ code: 'FailedPrecondition' });
+    await expect(client.listVersions({ collection: 'none' })).rejects.toMatchObject({ code: 'NotFound' });
+    await expect(client.listVersions({})).rejects.toMatchObject(refused('collection'));
+    await expect(client.listVersions({ collection: 'm', partition: 2 })).rejects.toMatchObject(refused('partition 2'));
+    await expect(client.diffVersions({ of })).rejects.toMatchObject(refused('from'));
+    await expect(client.diffVersions({ of, from: 'never' })).rejects.toMatchObject({ code: 'NotFound' });
+    await expect(client.mergeBranch({ of, branch: 'try', policy: 'mine' })).rejects.toMatchObject(refused('policy'));
+    await client.createBranch({ of, branch: 'other' });
+    const put = { 'Not An Id': { data: Buffer.from('v') } };
+    const write = client.writeBranch({ of, branch: 'other', objectId: 'o', put });
+    await expect(write).rejects.toMatchObject(refused('Not An Id'));
+    const response = await fetch(`${node.admin}/admin/collections/m/versions?partition=x`);
+    expect([response.status, await response.text()]).toEqual([400, expect.stringContaining('partition') as string]);
+  });
+});
