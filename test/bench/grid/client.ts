@@ -3,11 +3,12 @@ import { createEdgeChannel } from '@oaas/commons/grpc/edge';
 import { systemClock, systemRandom, systemTimers } from '@oaas/commons/time/system';
 import { median } from '../edge/report.ts';
 import type { GridPlan } from './grid.ts';
+import { valueOf } from './load.ts';
+import { perSecond } from './rate.ts';
 import { startGrid } from './servers.ts';
 import type { Figure } from './throughput.ts';
 
 const cls = 'single';
-const value = { data: Buffer.alloc(1024, 0x61) };
 const outstanding = 256;
 /** Entries of a batch, and of the object that is streamed. */
 const batchEntries = 100;
@@ -22,17 +23,15 @@ export async function client(plan: GridPlan): Promise<Figure[]> {
   const channel = createEdgeChannel(address, { clock: systemClock, timers: systemTimers, random: systemRandom });
   try {
     const data = createDataClient(channel);
-    const batch = Object.fromEntries(Array.from({ length: batchEntries }, (_, i) => [`k${i}`, value]));
-    const kept = Object.fromEntries(Array.from({ length: streamedEntries }, (_, i) => [`k${i}`, value]));
-    await data.batchSetValues({ clsId: cls, objectId: 'streamed', values: kept });
-    await data.setValue({ clsId: cls, objectId: 'o0', key: 'k', value });
+    await data.batchSetValues({ clsId: cls, objectId: 'streamed', values: entriesOf(streamedEntries, 0) });
+    await data.setValue({ clsId: cls, objectId: 'o0', key: 'k', value: { data: valueOf(0) } });
     const loads: { name: string; least: number | undefined; atOnce: number; run: (n: number) => Promise<number> }[] = [
       {
         name: `SetValue, ${outstanding} at once`,
         least: undefined,
         atOnce: outstanding,
         run: async (n) => {
-          await data.setValue({ clsId: cls, objectId: `o${n % 1000}`, key: 'k', value });
+          await data.setValue({ clsId: cls, objectId: `o${n % 1000}`, key: 'k', value: { data: valueOf(n) } });
           return 1;
         },
       },
@@ -50,7 +49,7 @@ export async function client(plan: GridPlan): Promise<Figure[]> {
         least: 80_000,
         atOnce: 8,
         run: async (n) => {
-          await data.batchSetValues({ clsId: cls, objectId: `b${n % 100}`, values: batch });
+          await data.batchSetValues({ clsId: cls, objectId: `b${n % 100}`, values: entriesOf(batchEntries, n) });
           return batchEntries;
         },
       },
@@ -71,27 +70,15 @@ export async function client(plan: GridPlan): Promise<Figure[]> {
   }
 }
 
+/** Each call writes values that no other one does: what is there already would not be written. */
+function entriesOf(count: number, n: number): Record<string, { readonly data: Buffer }> {
+  const value = { data: valueOf(n) };
+  return Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, value]));
+}
+
 async function streamed(data: DataClient): Promise<number> {
   let count = 0;
   for await (const { value: entry } of data.listValues({ clsId: cls, objectId: 'streamed', limit: streamedEntries }))
     count += entry === undefined ? 0 : 1;
   return count;
-}
-
-/** What `run` says that it did, a second, after a second of warm-up. */
-async function perSecond(run: (n: number) => Promise<number>, atOnce: number, seconds: number): Promise<number> {
-  let done = 0;
-  let next = 0;
-  const warmUntil = performance.now() + 1000;
-  const until = warmUntil + seconds * 1000;
-  await Promise.all(
-    Array.from({ length: atOnce }, async () => {
-      while (performance.now() < until) {
-        const did = await run(next++);
-        const now = performance.now();
-        if (now >= warmUntil && now < until) done += did;
-      }
-    }),
-  );
-  return done / seconds;
 }

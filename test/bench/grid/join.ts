@@ -1,0 +1,96 @@
+import { spawn } from 'node:child_process';
+import { join as joinPath } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createDataClient } from '@oaas/commons/client';
+import { createEdgeChannel } from '@oaas/commons/grpc/edge';
+import { systemClock, systemRandom, systemTimers } from '@oaas/commons/time/system';
+import type { GridPlan } from './grid.ts';
+import { ask, fill, type Filled, Load, runTask } from './load.ts';
+import { end, type GridMember, pause, startGrid } from './servers.ts';
+import type { Figure } from './throughput.ts';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const replicas = 3;
+const filled: Filled = { cls: 'shared', partitions: 30, objects: 1200, entries: 8 };
+const joinMs = 60_000;
+
+/** A sixth node joins five, and takes its share of the replicas while clients go on. */
+export async function join(plan: GridPlan): Promise<Figure[]> {
+  const args = ['--nodes', '5', '--port-base', String(plan.portBase)];
+  args.push('--collection', `name=${filled.cls},type=raft,partitions=${filled.partitions},replicas=${replicas}`);
+  const grid = await startGrid(`${plan.dir}/join`, args);
+  const five = grid.members();
+  const http = five[0]?.http ?? '';
+  const time = { clock: systemClock, timers: systemTimers, random: systemRandom };
+  const channel = createEdgeChannel(five[0]?.grpc ?? '', time);
+  let sixth: ReturnType<typeof startSixth> | undefined;
+  try {
+    const client = createDataClient(channel);
+    await fill(client, filled);
+    const load = new Load(client, filled);
+    sixth = startSixth(plan, five);
+    await untilUp(http, 'n6');
+    const startedAt = performance.now();
+    await runTask(http, '/admin/rebalance');
+    const seconds = (performance.now() - startedAt) / 1000;
+    const { calls, failed } = await load.stop();
+    const all = filled.partitions * replicas;
+    const most = Math.ceil(all / 6);
+    const moved = await replicasOn(http, 'n6');
+    return [
+      {
+        name: `a sixth node joins: replicas moved, of ${all}`,
+        ...{ value: moved, unit: '', bar: { text: `<= ${most}, and not none`, met: moved > 0 && moved <= most } },
+      },
+      { name: 'time of these moves, under load', value: seconds, unit: 's' },
+      {
+        name: `calls failed meanwhile, of ${calls}`,
+        ...{ value: failed, unit: '', bar: { text: '0', met: failed === 0 } },
+      },
+    ];
+  } finally {
+    channel.close();
+    if (sixth !== undefined) await end(sixth, 'SIGTERM');
+    await grid.stop();
+  }
+}
+
+/** A node that is told of all six, as `npm run grid` tells its own. */
+function startSixth(plan: GridPlan, five: readonly GridMember[]): ReturnType<typeof spawn> {
+  const host = '127.0.0.1';
+  const [port, adminPort] = [plan.portBase + 10, plan.portBase + 11];
+  const others = five.map(({ id, grpc, http }) => `${id}=${grpc};admin=${http.slice('http://'.length)}`);
+  return spawn(process.execPath, ['--max-semi-space-size=64', joinPath(root, 'dist/odgm.mjs')], {
+    stdio: 'ignore',
+    env: {
+      PATH: process.env['PATH'],
+      ODGM_CLUSTER_ID: 'grid',
+      ODGM_NODE_ID: 'n6',
+      ODGM_NODE_ADDR: `${host}:${port}`,
+      ODGM_MEMBERS: [...others, `n6=${host}:${port};admin=${host}:${adminPort}`].join(','),
+      ODGM_COLLECTION: JSON.stringify([
+        { name: filled.cls, shardType: 'raft', partitionCount: filled.partitions, replicaCount: replicas },
+      ]),
+      ODGM_DATA_DIR: joinPath(plan.dir, 'join-n6'),
+      ODGM_BIND_HOST: host,
+      ODGM_HTTP_PORT: String(port),
+      ODGM_ADMIN_PORT: String(adminPort),
+    },
+  });
+}
+
+async function untilUp(http: string, id: string): Promise<void> {
+  for (const until = performance.now() + joinMs; performance.now() < until;) {
+    const { members } = (await ask(http, 'GET', '/admin/cluster/members')) as { members: Record<string, unknown>[] };
+    if (members.some((member) => Object.values(member).includes(id) && member['state'] === 'up')) return;
+    await pause(100);
+  }
+  throw new Error(`${id} has not joined in time`);
+}
+
+async function replicasOn(http: string, id: string): Promise<number> {
+  const { shards } = (await ask(http, 'GET', '/admin/shards/distribution')) as {
+    shards: { replicas: { node: string }[] }[];
+  };
+  return shards.reduce((sum, shard) => sum + shard.replicas.filter(({ node }) => node === id).length, 0);
+}
