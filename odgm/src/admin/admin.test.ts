@@ -197,7 +197,7 @@ describe('a call that changes something', () => {
         result: 'failed',
         reason: 'there is no task "99"',
       },
-      { action: 'member.drain', resource: 'member/n1', result: 'denied' },
+      { subject: 'anonymous', action: 'member.drain', resource: 'member/n1', result: 'denied' },
       { resource: '/admin/nothing', result: 'failed' },
     ]);
     expect(records[0]?.from).toEqual({ address: '127.0.0.1', via: 'rest' });

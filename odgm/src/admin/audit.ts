@@ -57,7 +57,9 @@ export class Audit {
   /** A call that did not come to pass. */
   async failed(call: AuditedCall, thrown: unknown): Promise<void> {
     const { code, message } = toOaasError(thrown);
-    await this.#record(call, denials.has(code) ? 'denied' : 'failed', message);
+    // What a caller without credentials says of itself is no subject.
+    const known = code === 'Unauthenticated' ? { ...call, subject: 'anonymous' } : call;
+    await this.#record(known, denials.has(code) ? 'denied' : 'failed', message);
   }
 
   async #record(call: AuditedCall, result: AuditRecord['result'], reason?: string): Promise<void> {
