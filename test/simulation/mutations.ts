@@ -152,7 +152,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: 'odgm/src/replication/lease.ts',
     find: `const lengthMs = (electionTicks - 2) * tickMs * (1 - drift);`,
     replace: `const lengthMs = 3 * electionTicks * tickMs * (1 - drift);`,
-    seeds: 200,
+    seeds: 1000,
   },
   {
     name: 'the applied index is forgotten when a snapshot is installed',
@@ -182,7 +182,7 @@ export const mutations: readonly SimulatedMutation[] = [
     find: `staging.last = Uint8Array.from(records.at(-1)?.key ?? noBytes);`,
     replace: `staging.last = Uint8Array.from([...(records.at(-1)?.key ?? noBytes), 255]);
         if (records.length > 1) await engine.write([{ type: 'delete', key: Buffer.concat([prefix, records[0]?.key ?? noBytes]) }]);`,
-    seeds: 60,
+    seeds: 300,
   },
   {
     name: 'a change of members is accepted while one is pending',
@@ -269,7 +269,9 @@ export const mutations: readonly SimulatedMutation[] = [
   {
     name: 'a replica that was made anew votes for the one before it',
     file: group,
-    find: `    if (toEpoch < this.epoch && (isResponse(message.type) || isVote(message.type))) return;`,
+    find: `    if (toEpoch < this.epoch && (isResponse(message.type) || isVote(message.type))) return;
+    // A voter that was made anew has nothing of what it had when it got its vote. That there is a later term counts.
+    if (isResponse(message.type) && fromEpoch !== this.#votingEpochOf(from) && message.term <= this.#node.term) return;`,
     replace: `    if (toEpoch < this.epoch && isResponse(message.type)) return;`,
     ...{ seeds: 300, world: 'nodes' as const },
   },
