@@ -40,4 +40,8 @@ export const knownSeeds: readonly KnownSeed[] = [
     ...{ seed: 100_176, nodes: 5, world: 'nodes' as const },
     why: 'a replica that was made anew gave its vote to one that still took it for the replica before it',
   },
+  {
+    ...{ seed: 100_437, nodes: 5, world: 'nodes' as const },
+    why: 'a snapshot was written under the number of one that was given up and deleted, and a crash brought that one back into it',
+  },
 ];

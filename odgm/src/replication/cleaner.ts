@@ -21,6 +21,8 @@ export class Cleaner {
   readonly #timers: Timers;
   readonly #onError: (error: unknown) => void;
   readonly #queue: Garbage[] = [];
+  /** By group. One number for each group that ever had garbage while this process runs. */
+  readonly #highest = new Map<number, number>();
   #isRunning = false;
   #isClosed = false;
 
@@ -38,17 +40,19 @@ export class Cleaner {
   /** The state must have its mark. */
   add(group: number, generation: number): void {
     this.#queue.push({ group, generation });
+    this.#highest.set(group, Math.max(generation, this.#highest.get(group) ?? 0));
     if (this.#isRunning) return;
     this.#isRunning = true;
     this.#later(undefined);
   }
 
-  /** Highest generation of the group that is still being deleted; 0 for none. */
+  /**
+   * Highest generation of the group that is, or was, deleted; 0 for none. Its number must not be used again while this
+   * process runs: what is deleted is not in the journal, so that until the next checkpoint a crash brings back what was
+   * written to it.
+   */
   highest(group: number): number {
-    return this.#queue.reduce(
-      (most, garbage) => (garbage.group === group ? Math.max(most, garbage.generation) : most),
-      0,
-    );
+    return this.#highest.get(group) ?? 0;
   }
 
   close(): void {
