@@ -2,7 +2,8 @@ import { createLogger } from '@oaas/commons/telemetry';
 import { seededRandom, simulatedTime } from '@oaas/commons/testkit';
 import { expect, it } from 'vitest';
 import { SimulatedDisk } from '../../testkit/disk.ts';
-import { type Engine, openJournalEngine } from '../storage/index.ts';
+import type { Engine } from '../storage/index.ts';
+import { openJournalEngine } from '../storage/journal-engine.ts';
 import { Cleaner } from './cleaner.ts';
 import { garbageKey, statePrefix } from './keys.ts';
 
