@@ -24,4 +24,4 @@ export {
   type EventualHostOptions,
   type EventualTuning,
 } from './eventual/host.ts';
-export type { Announcement, Comparison, Completion, EventualReplica } from './eventual/types.ts';
+export type { Announcement, Comparison, Completion, EventualReplica, ReplicaId } from './eventual/types.ts';

@@ -8,7 +8,7 @@ import {
   type Key,
 } from '../../merkle/index.ts';
 import { decodeTaken, encodeDone, encodeKeys, requests } from './messages.ts';
-import type { Announcement, EventualReplica } from './types.ts';
+import type { Announcement, EventualReplica, ReplicaId } from './types.ts';
 
 /** Bytes of states in one request or answer, as far as one state is not larger by itself. */
 export const stateBytes = 512 * 1024;
@@ -27,7 +27,7 @@ export interface ExchangePort {
  */
 export async function exchange(
   replica: EventualReplica,
-  from: number,
+  from: ReplicaId,
   mine: Announcement,
   theirs: Announcement,
   port: ExchangePort,

@@ -26,7 +26,7 @@ import {
   requests,
 } from './messages.ts';
 import { type ReplicaRecord, readRecord, readRecords, writeRecord } from './record.ts';
-import type { Announcement, Comparison, EventualReplica } from './types.ts';
+import type { Announcement, Comparison, EventualReplica, ReplicaId } from './types.ts';
 
 export interface EventualTuning {
   /** A replica that has news is compared with one other so often, taking turns. Default 1,000 ms. */
@@ -239,7 +239,7 @@ export class EventualHost {
     const answer = await this.#request(member, encodeGossip([{ head, announcement: mine }]));
     const [theirs] = decodeAnswers(answer, 1);
     if (theirs === undefined) throw oaasError('Unavailable', 'the member has no replica that knows this one');
-    replica.heard(member, theirs);
+    replica.heard({ member, epoch: head.toEpoch }, theirs);
     const found = await compare(replica, mine, theirs, this.#portTo(member, head), max);
     return { mine, theirs, ...found };
   }
@@ -317,19 +317,20 @@ export class EventualHost {
       if (sent.length === 0) return;
       const answer = await this.#request(member, encodeGossip(sent));
       const answers = decodeAnswers(answer, sent.length);
-      for (const [i, { hosted, announcement }] of sent.entries()) {
+      for (const [i, { hosted, head, announcement }] of sent.entries()) {
         const theirs = answers[i];
+        const from = { member, epoch: head.toEpoch };
         this.counters.compared += 1;
         hosted.turn += 1;
         if (theirs === undefined) continue;
-        hosted.replica.heard(member, theirs);
+        hosted.replica.heard(from, theirs);
         if (theirs.root === announcement.root) {
           this.counters.equal += 1;
-          hosted.replica.completed(member, { mine: announcement, theirs }, 0);
+          hosted.replica.completed(from, { mine: announcement, theirs }, 0);
           this.#slowDown(hosted);
           continue;
         }
-        exchanges.push(this.#exchange(member, hosted, announcement, theirs));
+        exchanges.push(this.#exchange(from, hosted, announcement, theirs));
       }
     } catch (error) {
       this.#failed(error, member);
@@ -375,15 +376,16 @@ export class EventualHost {
     }
   }
 
-  async #exchange(member: number, hosted: Hosted, mine: Announcement, theirs: Announcement): Promise<void> {
+  /** `from`: the replica that announced `theirs`. While its answer was under way the member may have got another one. */
+  async #exchange(from: ReplicaId, hosted: Hosted, mine: Announcement, theirs: Announcement): Promise<void> {
     const { replica } = hosted;
-    const toEpoch = replica.epochOf(member);
-    if (toEpoch === undefined || this.#running >= this.#tuning.maxExchanges) return;
+    const { member, epoch: toEpoch } = from;
+    if (replica.epochOf(member) !== toEpoch || this.#running >= this.#tuning.maxExchanges) return;
     this.#running += 1;
     hosted.intervalMs = this.#tuning.gossipMs;
     const head = { shard: replica.shard, fromEpoch: replica.epoch, toEpoch };
     try {
-      const found = await exchange(replica, member, mine, theirs, this.#portTo(member, head));
+      const found = await exchange(replica, from, mine, theirs, this.#portTo(member, head));
       this.counters.exchanges += 1;
       this.counters.differences += found;
     } catch (error) {
@@ -459,7 +461,7 @@ export class EventualHost {
         return Uint8Array.of((await replica.merge(bodyOf(reader))) ? 1 : 0);
       case requests.done: {
         const { mine: theirs, theirs: mine, found } = decodeDone(reader);
-        replica.completed(from, { mine, theirs }, found);
+        replica.completed({ member: from, epoch: head.fromEpoch }, { mine, theirs }, found);
         return Uint8Array.of(1);
       }
       case requests.hello: {
@@ -478,10 +480,11 @@ export class EventualHost {
       asked.map(async ({ head, announcement: theirs }) => {
         const replica = this.#addressed(from, head);
         if (replica === undefined) return undefined;
-        replica.heard(from, theirs);
+        const asking = { member: from, epoch: head.fromEpoch };
+        replica.heard(asking, theirs);
         const mine = await replica.announce();
         if (mine.root === theirs.root) {
-          replica.completed(from, { mine, theirs }, 0);
+          replica.completed(asking, { mine, theirs }, 0);
         } else {
           this.#keepAnnounced(replica, mine);
           this.poke(head.shard);

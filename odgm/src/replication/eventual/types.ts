@@ -13,6 +13,12 @@ export interface Announcement {
   readonly isComplete: boolean;
 }
 
+/** One replica of a member. One that is made anew there has a later epoch, and nothing of what the one before it had. */
+export interface ReplicaId {
+  readonly member: number;
+  readonly epoch: number;
+}
+
 /** How an exchange ended for both sides: what each held is merged by the other, and on its disk. */
 export interface Completion {
   readonly mine: Announcement;
@@ -42,7 +48,8 @@ export interface EventualReplica {
   epochOf(member: number): number | undefined;
   /** Of the state after all that was accepted before the call. Resolves when it is durable. */
   announce(): Promise<Announcement>;
-  heard(from: number, announcement: Announcement): void;
+  /** Nothing is noted of a replica that is not, or not any more, the one that its member has as far as is known. */
+  heard(from: ReplicaId, announcement: Announcement): void;
   /** Keeps the pages of a root until the returned function is called. */
   pin(root: PageHash): () => void;
   /** States of the first `count` of these keys, in the form that `merge` takes: as many as `maxBytes` allows, at least one. */
@@ -52,8 +59,8 @@ export interface EventualReplica {
    * with `ResourceExhausted` when too much waits.
    */
   merge(states: Uint8Array): Promise<boolean>;
-  /** `found`: keys in which the two differed. */
-  completed(from: number, completion: Completion, found: number): void;
+  /** `found`: keys in which the two differed. As {@link heard}: what a former replica had, the one after it may lack. */
+  completed(from: ReplicaId, completion: Completion, found: number): void;
   /** Messages can be sent to the member again. */
   linkUp(member: number): void;
 }

@@ -11,7 +11,14 @@ import {
   zeroStamp,
 } from '../../merge/index.ts';
 import type { Key, PageHash, Pages } from '../../merkle/index.ts';
-import type { Announcement, Comparison, Completion, EventualHost, EventualReplica } from '../../replication/index.ts';
+import type {
+  Announcement,
+  Comparison,
+  Completion,
+  EventualHost,
+  EventualReplica,
+  ReplicaId,
+} from '../../replication/index.ts';
 import type { Engine, WriteOperation } from '../../storage/index.ts';
 import { checkMutation } from '../apply.ts';
 import { contentOf } from '../content-scan.ts';
@@ -326,8 +333,8 @@ export class EventualShard implements ShardHandle, EventualReplica {
     });
   }
 
-  heard(from: number, { stamp, cut, membership }: Announcement): void {
-    if (!this.#peers.has(from)) return;
+  heard(from: ReplicaId, { stamp, cut, membership }: Announcement): void {
+    if (this.epochOf(from.member) !== from.epoch) return;
     const now = this.#options.clock.now();
     this.#heardMembership = Math.max(this.#heardMembership, membership);
     this.#clock.observe(stamp, now);
@@ -376,9 +383,9 @@ export class EventualShard implements ShardHandle, EventualReplica {
     });
   }
 
-  completed(from: number, { mine, theirs }: Completion, found: number): void {
-    const peer = this.#peers.get(from);
-    if (peer === undefined) return;
+  completed(from: ReplicaId, { mine, theirs }: Completion, found: number): void {
+    const peer = this.#peers.get(from.member);
+    if (peer?.epoch !== from.epoch) return;
     peer.pulled = laterStamp(peer.pulled, theirs.stamp);
     peer.pushed = laterStamp(peer.pushed, mine.stamp);
     peer.syncedMembership = Math.max(peer.syncedMembership, Math.min(mine.membership, theirs.membership));

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { contentOf, EventualGrid, type EventualMember, put } from '../../../testkit/eventual.ts';
 
 const voter = (member: number, epoch = 1) => ({ member, role: 'voter', epoch }) as const;
@@ -112,6 +112,60 @@ describe('a replica that is to leave', () => {
     await grid.record([voter(1), voter(2), learner(3, 2)], 2);
     expect(await grid.converge()).toBe(true);
     expect(contentOf(grid.member(3).shard!.reader).size).toBe(5);
+  });
+});
+
+describe('a replica that is made anew', () => {
+  it('is not complete by a comparison with the one before it, whose answer came after that one was gone', async () => {
+    const grid = await started({ replicas: 2 });
+    const [asking, replaced] = [grid.member(1), grid.member(2)];
+    await write(grid, asking, names('a', 5));
+    await grid.converge();
+    grid.network.isolate('n2');
+    await grid.world.run(1500);
+    await write(grid, asking, ['more']);
+    // Hints go with the process.
+    asking.node.crash();
+    asking.node.restart();
+    await grid.world.run(20);
+    const delay = { minMs: 300, meanMs: 300, maxMs: 300 };
+    grid.network.setFaultsOf('n2', 'n1', { ...grid.network.faultsOf('n2', 'n1'), delay });
+    grid.network.heal();
+    const [former, asker] = [replaced.shard!, asking.shard!];
+    const heardByFormer = vi.spyOn(former, 'heard');
+    const heardByAsker = vi.spyOn(asker, 'heard');
+    // First what it had asked for itself, then what it is asked.
+    expect(await grid.world.until(() => heardByFormer.mock.calls.length === 2, 5000)).toBe(true);
+    heardByAsker.mockClear();
+    await grid.record([voter(1), learner(2, 2)], 2);
+    expect(replaced.shard).toMatchObject({ epoch: 2, isComplete: false });
+    expect(heardByAsker).not.toHaveBeenCalled();
+    expect(await grid.world.until(() => heardByAsker.mock.calls.length > 0, 5000)).toBe(true);
+    expect(heardByAsker.mock.calls[0]?.[0]).toEqual({ member: 2, epoch: 1 });
+    // The new one takes its own time to ask: what it lacks is more than what the former one lacked.
+    expect(await grid.world.until(() => replaced.shard!.isComplete, 20_000)).toBe(true);
+    expect([...contentOf(replaced.shard!.reader).keys()]).toEqual([...names('a', 5), 'more']);
+  });
+
+  it('has nothing in common with another one because of what the one before it had', async () => {
+    const grid = await started({ replicas: 2, graceMs: 20 });
+    await write(grid, grid.member(1), names('a', 5));
+    await grid.converge();
+    const { shard } = grid.member(1);
+    const announced = shard!.announce();
+    await grid.world.run(20);
+    const mine = await announced;
+    grid.network.isolate('n2');
+    const record = [voter(1), learner(2, 2)];
+    await grid.record(record, 2, [grid.member(1)]);
+    const completion = { mine: { ...mine, membership: 2 }, theirs: { ...mine, membership: 2 } };
+    shard!.completed({ member: 2, epoch: 1 }, completion, 0);
+    expect(shard!.isSyncedWith(2)).toBe(false);
+    const cut = { ...mine.stamp, counter: 0, member: 0 };
+    shard!.heard({ member: 2, epoch: 1 }, { ...mine, cut });
+    expect(shard!.cut).not.toEqual(cut);
+    shard!.completed({ member: 2, epoch: 2 }, completion, 0);
+    expect(shard!.isSyncedWith(2)).toBe(true);
   });
 });
 
