@@ -44,4 +44,8 @@ export const knownSeeds: readonly KnownSeed[] = [
     ...{ seed: 100_437, nodes: 5, world: 'nodes' as const },
     why: 'a snapshot was written under the number of one that was given up and deleted, and a crash brought that one back into it',
   },
+  {
+    ...{ seed: 103_615, nodes: 5, world: 'storms' as const },
+    why: 'a comparison that was answered by a former replica went on with the new one of its member, which then passed for complete',
+  },
 ];
