@@ -188,7 +188,11 @@ export class RaftHost {
         firstGeneration,
       applied: isFounder ? firstPosition.index : 0,
       appliedTerm: isFounder ? firstPosition.term : 0,
-      members: { ...noMembers, confState: { ...noMembers.confState, voters } },
+      members: {
+        confState: { ...noMembers.confState, voters },
+        // Founders begin together; a shard that begins anew has had replicas before them, whose epochs are lower.
+        epochs: new Map(voters.map((voter) => [voter, epoch])),
+      },
     };
     const value = encodeRecord(record, encodeMembers(record.members));
     const { index, term } = firstPosition;
