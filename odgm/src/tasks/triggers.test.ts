@@ -158,6 +158,18 @@ describe('another number of replicas', () => {
     run({ type: 'putCollection', spec: spec(2) });
     expect(wishes()).toMatchObject([{ kind: 'change-replicas' }]);
   });
+
+  it('is brought about at once when it changed while the task for the number before it was at its end', () => {
+    run({ type: 'putCollection', spec: spec(1) });
+    const id = create('change-replicas', undefined, 'c');
+    run({ type: 'claimTask', task: id, member: 1, term: 1 });
+    now += 1;
+    run({ type: 'putCollection', spec: spec(2) });
+    expect(wishes()).toEqual([]);
+    now += 1;
+    run({ type: 'finishTask', task: id, term: 1, state: 'succeeded', message: '', findings: [] });
+    expect(wishes()).toMatchObject([{ kind: 'change-replicas' }]);
+  });
 });
 
 describe('a rebalance', () => {

@@ -117,12 +117,11 @@ function isMoving(task: TaskRecord): boolean {
   return !isFinished(task) && task.kind !== 'consistency-check';
 }
 
-/** `since`: when what is wished for became necessary. A task that ended before that is no reason to wait. */
+/** `since`: when what is wished for became necessary. A task that was planned before that is no reason to pause. */
 function existsOrPauses(state: MetaState, wish: Wish, now: number, since: number): boolean {
   for (const task of state.tasks.values()) {
     if (task.kind !== wish.kind || task.collection !== wish.collection || task.member !== wish.member) continue;
-    const endedAt = task.finishedAt ?? 0;
-    if (!isFinished(task) || (now - endedAt < pauseMs && since <= endedAt)) return true;
+    if (!isFinished(task) || (now - (task.finishedAt ?? 0) < pauseMs && since <= task.createdAt)) return true;
   }
   return false;
 }
