@@ -14,7 +14,7 @@ const kubectl = assets === undefined ? undefined : path.join(assets, 'kubectl');
 test.describe.configure({ mode: 'serial' });
 
 test.describe(kubectl === undefined ? 'kubectl (skipped: KUBEBUILDER_ASSETS names no kubectl)' : 'kubectl', () => {
-  test.skip(kubectl === undefined);
+  test.skip(kubectl === undefined, 'KUBEBUILDER_ASSETS names no kubectl');
 
   test('kubectl get dr lists the records with their columns, and its children are owned', async ({ platform }) => {
     const config = platform.sandbox.ready.clusters['cloud']?.kubeconfig ?? '';
