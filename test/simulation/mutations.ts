@@ -12,7 +12,8 @@ export interface SimulatedMutation extends Mutation {
 const raft = 'odgm/src/raft/raft.ts';
 const log = 'odgm/src/raft/log.ts';
 const tracker = 'odgm/src/raft/tracker/tracker.ts';
-const group = 'odgm/src/replication/group.ts';
+const writes = 'odgm/src/replication/log-writes.ts';
+const membership = 'odgm/src/replication/membership.ts';
 const receiver = 'odgm/src/replication/snapshot-receiver.ts';
 const reaping = 'odgm/src/merge/reaping.ts';
 const exchange = 'odgm/src/replication/eventual/exchange.ts';
@@ -34,7 +35,7 @@ export const mutations: readonly SimulatedMutation[] = [
   },
   {
     name: 'a vote is not written at all',
-    file: group,
+    file: writes,
     find: `(state.term !== this.#storedTerm || state.vote !== this.#storedVote)`,
     replace: `state.term !== this.#storedTerm && state.vote === -1`,
     seeds: 60,
@@ -156,11 +157,11 @@ export const mutations: readonly SimulatedMutation[] = [
   },
   {
     name: 'the applied index is forgotten when a snapshot is installed',
-    file: group,
-    find: `    this.#applied = index;
-    this.#appliedTerm = term;
-    this.#generation = install.generation;`,
-    replace: `    this.#generation = install.generation;`,
+    file: 'odgm/src/replication/applied-state.ts',
+    find: `    this.index = index;
+    this.term = term;
+    this.generation = received.generation;`,
+    replace: `    this.generation = received.generation;`,
     seeds: 60,
   },
   {
@@ -195,11 +196,9 @@ export const mutations: readonly SimulatedMutation[] = [
     // In PendingProposals.take it would be no bug: what a snapshot skipped is given up before, and of all else that is
     // passed over another entry was applied in its place.
     name: 'a proposal that may be in the log is answered as not done',
-    file: group,
-    find: `    this.#giveUpAt = Infinity;
-    for (const proposal of this.#pending.takeAll()) this.#lost(proposal, 'unknown');`,
-    replace: `    this.#giveUpAt = Infinity;
-    for (const proposal of this.#pending.takeAll()) this.#lost(proposal, 'notApplied');`,
+    file: 'odgm/src/replication/proposer.ts',
+    find: `    for (const proposal of this.pending.takeAll()) this.lost(proposal, 'unknown');`,
+    replace: `    for (const proposal of this.pending.takeAll()) this.lost(proposal, 'notApplied');`,
     seeds: 200,
   },
   {
@@ -218,9 +217,9 @@ export const mutations: readonly SimulatedMutation[] = [
   },
   {
     name: 'a heartbeat for an earlier replica commits in a new one',
-    file: group,
-    find: `const isOfEarlier = toEpoch < this.epoch || this.#everyone.length === 0;`,
-    replace: `const isOfEarlier = this.epoch === 0;`,
+    file: membership,
+    find: `const isOfEarlier = toEpoch < epoch || this.isEmpty;`,
+    replace: `const isOfEarlier = epoch === 0;`,
     seeds: 300,
   },
   {
@@ -268,11 +267,11 @@ export const mutations: readonly SimulatedMutation[] = [
   },
   {
     name: 'a replica that was made anew votes for the one before it',
-    file: group,
-    find: `    if (toEpoch < this.epoch && (isResponse(message.type) || isVote(message.type))) return;
+    file: membership,
+    find: `    if (toEpoch < epoch && (isResponse(type) || isVote(type))) return false;
     // A voter that was made anew has nothing of what it had when it got its vote. That there is a later term counts.
-    if (isResponse(message.type) && fromEpoch !== this.#votingEpochOf(from) && message.term <= this.#node.term) return;`,
-    replace: `    if (toEpoch < this.epoch && isResponse(message.type)) return;`,
+    if (isResponse(type) && fromEpoch !== this.#votingEpochOf(from) && message.term <= term) return false;`,
+    replace: `    if (toEpoch < epoch && isResponse(type)) return false;`,
     ...{ seeds: 300, world: 'nodes' as const },
   },
   {

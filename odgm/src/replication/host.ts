@@ -7,7 +7,9 @@ import { type HardState, type LogPosition, prefixEnd } from '../storage/index.ts
 import { AppendBatch, AppendQueue } from './append-queue.ts';
 import { Cleaner } from './cleaner.ts';
 import { type Addressed, FrameWriter, readFrame } from './frame.ts';
-import { type GroupHost, type Install, RaftGroup } from './group.ts';
+import type { Install } from './applied-state.ts';
+import { RaftGroup } from './group.ts';
+import type { GroupHost } from './group-host.ts';
 import { decodeRecord, encodeMembers, encodeRecord, type GroupRecord, noMembers } from './group-record.ts';
 import {
   garbageKey,
@@ -75,7 +77,7 @@ export class RaftHost {
   readonly #sender: SnapshotSender;
   readonly #receiver: SnapshotReceiver;
   readonly #rate: ByteRate;
-  readonly #port: GroupHost;
+  readonly #port: GroupHost<RaftGroup>;
   readonly #undo: (() => void)[] = [];
   readonly #startedAt: number;
   #dirty: RaftGroup[] = [];
@@ -327,7 +329,7 @@ export class RaftHost {
     groups.clear();
   }
 
-  #makePort(): GroupHost {
+  #makePort(): GroupHost<RaftGroup> {
     const { engine, mesh, random, clock, self, logger, events, tracer } = this.#options;
     return {
       self,

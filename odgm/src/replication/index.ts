@@ -1,7 +1,7 @@
 /** Consensus groups of one node, and what they replicate. */
 export { RaftHost, type StoredGroup } from './host.ts';
 export type { RaftGroup } from './group.ts';
-export { statePrefix } from './keys.ts';
+export { garbageKey, statePrefix } from './keys.ts';
 export type { RaftOperation, RaftSpan, RaftTracer } from './tracing.ts';
 export type { SnapshotStatus } from './snapshot-sender.ts';
 export {

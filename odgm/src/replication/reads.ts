@@ -1,6 +1,6 @@
 import { oaasError } from '@oaas/commons/errors';
 import type { ReadState } from '../raft/index.ts';
-import { notLeading } from './proposals.ts';
+import { notLeading } from './pending-proposals.ts';
 
 /** One question to the leader, and all reads that wait for its answer. */
 class Round {

@@ -4,7 +4,8 @@ import { makeMessage, type Message, MessageType, noBytes } from '../raft/index.t
 import type { Engine, LogPosition, WriteOperation } from '../storage/index.ts';
 import type { AppendBatch } from './append-queue.ts';
 import type { Cleaner } from './cleaner.ts';
-import type { Install, RaftGroup } from './group.ts';
+import type { Install } from './applied-state.ts';
+import type { RaftGroup } from './group.ts';
 import { garbageKey, recordKey, statePrefix } from './keys.ts';
 import { type OfferAnswer, type SnapshotOffer, StateDecoder } from './snapshot-codec.ts';
 import { endWith, type RaftTracer } from './tracing.ts';
