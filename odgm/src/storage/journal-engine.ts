@@ -45,7 +45,7 @@ export interface JournalEngineOptions {
   readonly memtableBytes?: number | undefined;
   /**
    * Changes go to the base when there are this many bytes, keys, or milliseconds, or the journal has gone on to another
-   * segment and filled it. Default 16 MiB, 8,192, 10,000 ms: each time the disk is busy for some milliseconds, in which
+   * segment and filled it. Default 16 MiB, 32,768, 10,000 ms: each time the disk is busy for some milliseconds, in which
    * writes wait; what is not there yet is read from the journal at the next start.
    */
   readonly flushBytes?: number | undefined;
@@ -113,7 +113,7 @@ class JournalEngine implements Engine {
       timers,
       maxBytes: options.memtableBytes ?? 64 * mebibyte,
       flushBytes: options.flushBytes ?? 16 * mebibyte,
-      flushKeys: options.flushKeys ?? 8192,
+      flushKeys: options.flushKeys ?? 32_768,
       maxAgeMs: options.flushAgeMs ?? 10_000,
       hasGrown: () => (this.#segments.last?.id ?? 0) > this.#capturedIn + 1,
       turn: this.#turn,

@@ -138,8 +138,7 @@ function readerAt(map: VersionedMap, pin: number): StorageReader {
   return {
     get: (key) => {
       const cell = map.get(textOf(key));
-      const value = cell === undefined ? undefined : at(cell, pin)?.value;
-      return value === undefined ? undefined : copyOf(value);
+      return cell === undefined ? undefined : at(cell, pin)?.value;
     },
     range: (query) => entriesAt(map, query, pin),
   };
@@ -151,7 +150,7 @@ function* entriesAt(map: VersionedMap, query: RangeQuery, pin: number): Generato
   for (const cell of map.between(textOf(query.start), textOf(query.end))) {
     const value = at(cell, pin)?.value;
     if (value === undefined) continue;
-    yield { key: keyOf(cell.key), value: copyOf(value) };
+    yield { key: keyOf(cell.key), value };
     left -= 1;
     if (left <= 0) return;
   }

@@ -18,11 +18,11 @@ export interface RangeQuery {
 }
 
 export interface StorageReader {
-  /** The value, as the caller's own copy. */
+  /** The value: not to be changed, and good for as long as it is wanted. */
   get(key: Uint8Array): Uint8Array | undefined;
   /**
-   * Entries in ascending order, read as the caller goes along. One consistent state, provided that the loop ends
-   * within the same turn of the event loop; use a snapshot for anything longer.
+   * Entries in ascending order, their values as those of `get`, read as the caller goes along. One consistent state,
+   * provided that the loop ends within the same turn of the event loop; use a snapshot for anything longer.
    */
   range(query: RangeQuery): Iterable<StoredEntry>;
 }

@@ -1,5 +1,5 @@
 import type { BaseReader } from './base.ts';
-import { copyOf, keyOf, textOf } from './bytes.ts';
+import { keyOf, textOf } from './bytes.ts';
 import type { RangeQuery, StorageReader, StoredEntry } from './port.ts';
 import { unseal } from './values.ts';
 import { at, type Cell, type VersionedMap } from './versioned-map.ts';
@@ -30,7 +30,7 @@ function getFrom({ layers, base, corrupt }: View, key: Uint8Array): Uint8Array |
     text ??= textOf(key);
     const cell = map.get(text);
     const version = cell === undefined ? undefined : at(cell, pin);
-    if (version !== undefined) return version.value === undefined ? undefined : copyOf(version.value);
+    if (version !== undefined) return version.value;
   }
   try {
     const stored = base.get(key);
@@ -74,7 +74,7 @@ function* merged(view: View, query: RangeQuery, changes: Changes[], limit: numbe
       const change = newest(changes, text);
       let entry: StoredEntry | undefined;
       if (change !== undefined) {
-        if (change.value !== undefined) entry = { key: keyOf(text), value: copyOf(change.value) };
+        if (change.value !== undefined) entry = { key: keyOf(text), value: change.value };
       } else if (next.done !== true) {
         const { key, value } = next.value;
         entry = { key, value: unseal(key, value) };

@@ -104,7 +104,9 @@ export class Scanner {
   copy(end: number): Buffer {
     const to = this.endOf(end);
     if (this.hasGivenUp) return this.bytes;
-    const copy = Buffer.from(this.bytes.subarray(this.pos, to));
+    // Buffer.from would do the same, several times slower.
+    const copy = Buffer.allocUnsafe(to - this.pos);
+    this.bytes.copy(copy, 0, this.pos, to);
     this.pos = to;
     return copy;
   }
