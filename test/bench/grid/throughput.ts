@@ -142,11 +142,9 @@ async function compare(
       figures.push({ name: `${name}, ${outstanding} outstanding`, value: perSecond, unit: '/s' });
     }
   }
-  const late: Figure[] = [];
-  for (const load of [ours[0], ours[1], ...others.slice(0, 2)]) {
-    if (load === undefined) continue;
-    const all: number[] = [];
-    for (let run = 0; run < plan.runs; run++) {
+  const times = new Map<string, number[]>();
+  for (let run = 0; run < plan.runs; run++) {
+    for (const load of [...ours.slice(0, 2), ...others.slice(0, 2)]) {
       const { p99Ms = Number.NaN } = await loadNatively(plan.dir, {
         ...(await target(load)),
         ...timing(plan),
@@ -154,10 +152,14 @@ async function compare(
         streams: 16,
         rate: equalRate,
       });
-      all.push(p99Ms);
+      times.set(load.name, [...(times.get(load.name) ?? []), p99Ms]);
     }
-    late.push({ name: `${load.name} at ${equalRate}/s, p99`, value: median(all), unit: 'ms' });
   }
+  const late = [...times].map(([name, all]): Figure => ({
+    name: `${name} at ${equalRate}/s, p99`,
+    value: median(all),
+    unit: 'ms',
+  }));
   return [...withBars(figures, rates), ...withLatencyBars(late)];
 }
 
