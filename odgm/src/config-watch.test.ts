@@ -9,6 +9,7 @@ import { ConfigWatch } from './config-watch.ts';
 let directory: TempDir;
 let file: string;
 let applied: string[][];
+let addedNames: string[];
 let logged: { level: string; message: string }[];
 let watch: ConfigWatch;
 
@@ -16,6 +17,7 @@ beforeEach(async () => {
   directory = await tempDir();
   file = join(directory.path, 'odgm-config.yaml');
   applied = [];
+  addedNames = [];
   logged = [];
 });
 afterEach(async () => {
@@ -33,10 +35,11 @@ function started(apply: (names: string[]) => Promise<void> = () => Promise.resol
     running: load(),
     read: () => readFile(file, 'utf8'),
     load,
-    apply: async (collections) => {
+    apply: async (collections, added) => {
       const names = collections.map(({ name }) => name);
       await apply(names);
       applied.push(names);
+      addedNames.push(...added);
     },
     clock: time.clock,
     timers: time.timers,
@@ -58,6 +61,7 @@ describe('a configuration file that changes', () => {
     await writeFile(file, text({ a: 1, b: 2, c: 1 }, 'maxSessions: 9\n'));
     await watch.look();
     expect(applied).toEqual([['b', 'c']]);
+    expect(addedNames).toEqual(['c']);
     expect(watch.status).toMatchObject({ needsRestart: ['maxSessions'], problem: undefined });
     expect(watch.status.changedAt).toBeDefined();
     await writeFile(file, text({ a: 1, b: 2, c: 1 }));

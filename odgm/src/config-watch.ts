@@ -17,8 +17,8 @@ export interface ConfigSource {
 export interface ConfigWatchOptions extends ConfigSource {
   /** What the node was started with. */
   readonly running: OdgmConfig;
-  /** Takes collections that are new or other than before. */
-  readonly apply: (collections: OdgmConfig['collections']) => Promise<void>;
+  /** Takes collections that are new or other than before, and the names of those that are new. */
+  readonly apply: (collections: OdgmConfig['collections'], added: readonly string[]) => Promise<void>;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -110,7 +110,9 @@ export class ConfigWatch {
     this.#problem = undefined;
     const changes = compareConfigs(this.#running, next);
     if (changes.length === 0) return;
-    await apply(changedCollections(this.#running.collections, next.collections));
+    const before = new Set(this.#running.collections.map(({ name }) => name));
+    const added = next.collections.map(({ name }) => name).filter((name) => !before.has(name));
+    await apply(changedCollections(this.#running.collections, next.collections), added);
     this.#running = next;
     this.#changedAt = clock.now();
     logger.info({ file, ...byEffect(changes) }, 'the configuration has changed');

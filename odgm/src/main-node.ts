@@ -7,7 +7,7 @@ import type { Clock, Random, Timers } from '@oaas/commons/time';
 import { oaasError } from '@oaas/commons/errors';
 import { admin, invoke, peer } from '@oaas/proto';
 import { dataServiceDefinition } from '@oaas/commons/client';
-import { Audit, createAdminHttp, gridAdminService, logAuditSink, Tasks } from './admin/index.ts';
+import { Audit, Collections, createAdminHttp, gridAdminService, logAuditSink, Tasks } from './admin/index.ts';
 import type { OdgmConfig } from './config.ts';
 import { type ConfigSource, ConfigWatch } from './config-watch.ts';
 import { ClientPool, createFunctions, Invoker } from './invocation/index.ts';
@@ -177,6 +177,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
   });
   const audit = new Audit(logAuditSink(logger), clock);
   const tasks = new Tasks({ node, clock, timers });
+  const collections = new Collections({ node, clock, timers });
   const clientOf = ({ address }: Member) => dataClients.client(address);
   grpc.add(dataServiceDefinition, dataService({ node, clientOf, metrics: nodeMetrics, clock, tracing }));
   grpc.add(
@@ -186,7 +187,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
   grpc.add(peer.GridPeerDefinition, peerService(node));
   grpc.add(
     admin.GridAdminDefinition,
-    gridAdminService({ node, tasks, metrics, audit, clock, token: config.adminToken }),
+    gridAdminService({ node, tasks, collections, metrics, audit, clock, token: config.adminToken }),
   );
 
   const { configSource } = dependencies;
@@ -196,7 +197,8 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
       : new ConfigWatch({
           ...configSource,
           running: config,
-          apply: (collections) => node.putCollections(collections),
+          // Who adds a collection to the file of a running node wants it, also where one of that name was deleted.
+          apply: (collections, added) => node.putCollections(collections, added),
           clock,
           timers,
           logger,
@@ -215,6 +217,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
   const http = createAdminHttp({
     node,
     tasks,
+    collections,
     metrics,
     ops: createOpsHandler({ health, metrics, status, logger }),
     token: config.adminToken,

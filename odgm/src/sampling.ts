@@ -37,6 +37,12 @@ export function sampleOnScrape(sampled: Sampled): void {
       known.add(name);
       sampleCollection(collection, metrics);
     }
+    const present = new Set(node.collections().map(({ spec }) => spec.name));
+    for (const collection of known) {
+      if (present.has(collection)) continue;
+      known.delete(collection);
+      for (const gauge of [metrics.objects, metrics.bytes, metrics.hints]) gauge.remove({ collection });
+    }
     const [edge, links] = [traffic(), node.linkBytes()];
     for (const direction of ['received', 'sent'] as const) {
       const bytes = edge[direction] + links[direction];

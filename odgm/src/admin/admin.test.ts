@@ -6,6 +6,7 @@ import { eventually, simulatedTime, tempDir, type TempDir } from '@oaas/commons/
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type RunningNode, startNode } from '../../testkit/index.ts';
 import { Audit } from './audit.ts';
+import { Collections } from './collections.ts';
 import { createAdminHttp } from './http.ts';
 import { Tasks } from './tasks.ts';
 
@@ -169,12 +170,16 @@ describe('a call that changes something', () => {
     const app = createAdminHttp({
       ...{ node: grid, metrics, clock: systemClock, audit: new Audit(sink, clock), token: 'a-token-of-some-length' },
       tasks: new Tasks({ node: grid, clock: systemClock, timers: systemTimers }),
+      collections: new Collections({ node: grid, clock: systemClock, timers: systemTimers }),
       ops: () => Promise.resolve(false),
       logger: createLogger({ service: 'test', level: 'silent' }),
     });
     const authorization = 'Bearer a-token-of-some-length';
-    const ask = async (method: 'GET' | 'POST', url: string, headers: Record<string, string> = { authorization }) =>
-      (await app.inject({ method, url, headers })).statusCode;
+    const ask = async (
+      method: 'GET' | 'POST' | 'DELETE' | 'PUT',
+      url: string,
+      headers: Record<string, string> = { authorization },
+    ) => (await app.inject({ method, url, headers })).statusCode;
     expect(await ask('GET', '/admin/tasks')).toBe(200);
     expect(await ask('POST', '/admin/collections/c/rebalance?dry_run=true')).toBe(200);
     const actor = { authorization, 'x-oaas-actor': 'ann' };
@@ -182,6 +187,10 @@ describe('a call that changes something', () => {
     expect(await ask('POST', '/admin/tasks/99/cancel')).toBe(404);
     expect(await ask('POST', '/admin/members/n1/drain', {})).toBe(401);
     expect(await ask('POST', '/admin/nothing')).toBe(404);
+    expect(await ask('DELETE', '/admin/collections/c?dry_run=true')).toBe(200);
+    expect(await ask('DELETE', '/admin/collections/c', actor)).toBe(200);
+    expect(await ask('DELETE', '/admin/collections/c')).toBe(404);
+    expect(await ask('PUT', '/admin/collections/c', actor)).toBe(201);
     expect(records).toMatchObject([
       {
         subject: 'ann',
@@ -199,6 +208,9 @@ describe('a call that changes something', () => {
       },
       { subject: 'anonymous', action: 'member.drain', resource: 'member/n1', result: 'denied' },
       { resource: '/admin/nothing', result: 'failed' },
+      { subject: 'ann', action: 'collection.delete', resource: 'collection/c', result: 'succeeded' },
+      { action: 'collection.delete', resource: 'collection/c', result: 'failed' },
+      { subject: 'ann', action: 'collection.create', resource: 'collection/c', result: 'succeeded' },
     ]);
     expect(records[0]?.from).toEqual({ address: '127.0.0.1', via: 'rest' });
     await app.close();
@@ -235,10 +247,13 @@ describe('with a token', () => {
       watch(options),
       client.getDiagnostics({}, options),
       client.getMetricsSnapshot({}, options),
+      client.deleteCollection({ name: 'c', dryRun: true }, options),
     ];
     const changing = (options: object) => [
       client.updateTask({ taskId: '1', options: { checks: '1' } }, options),
       client.cancelTask({ taskId: '1' }, options),
+      client.createCollection({ name: 'd' }, options),
+      client.deleteCollection({ name: 'c' }, options),
     ];
     const wrong = { metadata: { authorization: 'Bearer another-token-of-some-length' } };
     for (const options of [{}, wrong]) {
@@ -258,7 +273,7 @@ describe('with a token', () => {
 });
 
 describe('what cannot be meant is refused with the field and the remedy', () => {
-  const problemOf = async (method: 'GET' | 'POST', path: string, init: RequestInit = {}) => {
+  const problemOf = async (method: 'GET' | 'POST' | 'DELETE' | 'PUT', path: string, init: RequestInit = {}) => {
     const response = await fetch(`${node.admin}/admin/${path}`, { method, ...init });
     const { code, detail, remedy } = (await response.json()) as Record<string, string>;
     return { status: response.status, code, text: `${detail ?? ''} ${remedy ?? ''}` };
@@ -280,6 +295,9 @@ describe('what cannot be meant is refused with the field and the remedy', () => 
     ['POST', 'members/n1/repair?collection=c&partition=2', 'partition', '0 to 1'],
     ['POST', 'members/n1/repair?collection=c&partition=', 'partition', '0 to 1'],
     ['POST', 'members/n1/repair?partition=0', 'partition', 'collection'],
+    ['DELETE', 'collections/c?dryrun=true', 'dryrun', 'dry_run'],
+    ['DELETE', 'collections/c?dry_run=1', 'dry_run', 'true or false'],
+    ['PUT', 'collections/d?partition_count=2', 'partition_count', 'Leave it out'],
   ] as const)('%s %s', async (method, path, field, remedy) => {
     const problem = await problemOf(method, path);
     expect(problem).toMatchObject({ status: 400, code: 'InvalidArgument' });

@@ -5,6 +5,7 @@ import { type Clock, toRfc3339 } from '@oaas/commons/time';
 import type { admin } from '@oaas/proto';
 import type { GridNode } from '../node/index.ts';
 import type { Audit } from './audit.ts';
+import type { Collections } from './collections.ts';
 import { authenticate } from './authenticate.ts';
 import { diagnose, flatDiagnostics, inputOf } from './diagnostics/index.ts';
 import { gridVersions } from './grid-versions.ts';
@@ -15,6 +16,7 @@ import { clusterStatus, collectionView, memberList, shardDistribution } from './
 export interface GridAdminOptions {
   readonly node: GridNode;
   readonly tasks: Tasks;
+  readonly collections: Collections;
   readonly metrics: Metrics;
   readonly audit: Audit;
   readonly clock: Clock;
@@ -24,13 +26,12 @@ export interface GridAdminOptions {
 
 /** The part of `oaas.admin.v1.GridAdmin` that this build has; the other methods answer UNIMPLEMENTED. */
 export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typeof admin.GridAdminDefinition> {
-  const { node, tasks, metrics, audit, clock, token } = options;
+  const { node, tasks, collections, metrics, audit, clock, token } = options;
   const allow = (context: CallContext): void => {
     if (token !== undefined) authenticate(context.metadata.get('authorization'), token);
   };
   const named = (name: string) => {
-    if (name === '') throw oaasError('InvalidArgument', 'name is empty', { remedy: 'Name a collection.' });
-    const collection = node.collections().find(({ spec }) => spec.name === name);
+    const collection = node.collections().find(({ spec }) => spec.name === nameOf(name));
     if (collection === undefined) throw oaasError('NotFound', `there is no collection "${name}"`);
     return collection;
   };
@@ -61,6 +62,20 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
     listCollections: (_request, context) =>
       asked(context, () => ({ collections: node.collections().map((collection) => collectionView(node, collection)) })),
     getCollection: ({ name }, context) => asked(context, () => collectionView(node, named(name))),
+    createCollection: (request, context) => {
+      const { name } = request;
+      const ask = collectionAsk(request);
+      const run = () => collections.create(nameOf(name), ask);
+      return changing(context, 'collection.create', `collection/${name}`, ask, run);
+    },
+    deleteCollection: async ({ name, dryRun }, context) => {
+      if (!dryRun) {
+        const run = () => collections.delete(nameOf(name));
+        return changing(context, 'collection.delete', `collection/${name}`, {}, run);
+      }
+      allow(context);
+      return collections.lookAt(nameOf(name));
+    },
     getShardDistribution: ({ collection }, context) =>
       asked(context, () => shardDistribution(node, collection === '' ? undefined : named(collection))),
     planTask: async (request, context) => {
@@ -88,6 +103,24 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
       allow(context);
       return { values: (await metricsJson(metrics)).metrics, takenAt: toRfc3339(clock.now()) };
     },
+  };
+}
+
+function nameOf(name: string): string {
+  if (name !== '') return name;
+  throw oaasError('InvalidArgument', 'name is empty', { remedy: 'Name a collection.' });
+}
+
+/** As the body of the same call over HTTP: what a message leaves out is 0 or empty. */
+function collectionAsk(request: admin.CreateCollectionRequest): { readonly [field: string]: JsonValue } {
+  const { partitionCount, replicaCount, shardType, durability, classIds, options } = request;
+  return {
+    ...(partitionCount === 0 ? {} : { partition_count: partitionCount }),
+    ...(replicaCount === 0 ? {} : { replica_count: replicaCount }),
+    ...(shardType === '' ? {} : { shard_type: shardType }),
+    ...(durability === '' ? {} : { durability }),
+    ...(classIds.length === 0 ? {} : { class_ids: classIds }),
+    ...(Object.keys(options).length === 0 ? {} : { options }),
   };
 }
 

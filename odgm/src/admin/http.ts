@@ -5,6 +5,7 @@ import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { GridNode, HostedCollection } from '../node/index.ts';
 import { flagOf, parametersOf, readable } from './parameters.ts';
 import type { Audit, AuditedCall } from './audit.ts';
+import type { Collections } from './collections.ts';
 import { authenticate } from './authenticate.ts';
 import { diagnose, inputOf } from './diagnostics/index.ts';
 import { collectionJson, metricsJson, snakeCase } from './json.ts';
@@ -22,6 +23,7 @@ declare module 'fastify' {
 export interface AdminHttpOptions {
   readonly node: GridNode;
   readonly tasks: Tasks;
+  readonly collections: Collections;
   readonly metrics: Metrics;
   /** Answers /health, /ready, /metrics and /status. */
   readonly ops: OpsHandler;
@@ -40,7 +42,7 @@ const bodyBytesMax = 16 * 1024;
  * Browsers of other origins get nothing: there are no CORS headers.
  */
 export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
-  const { node, tasks, audit, clock, logger } = options;
+  const { node, tasks, collections, audit, clock, logger } = options;
   const app = fastify({ logger: false, bodyLimit: bodyBytesMax, requestTimeout: 10_000, keepAliveTimeout: 5000 });
 
   app.addHook('onRequest', async (request, reply) => {
@@ -107,6 +109,21 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
   app.get<{ Params: { name: string } }>('/admin/collections/:name', ({ params }) =>
     asked(() => collectionJson(collectionView(node, named(params.name)))),
   );
+  app.put<{ Params: { name: string } }>(
+    '/admin/collections/:name',
+    { config: { takesBody: true } },
+    async ({ params, query, body }, reply) => {
+      parametersOf(query, []);
+      return reply.code(201).send(collectionJson(await collections.create(params.name, body ?? {})));
+    },
+  );
+  /** `?dry_run=true` says what would go, and leaves it. */
+  app.delete<{ Params: { name: string } }>('/admin/collections/:name', async ({ params, query }) => {
+    const { dry_run: dryRun } = parametersOf(query, ['dry_run']);
+    return snakeCase(
+      await (flagOf('dry_run', dryRun) ? collections.lookAt(params.name) : collections.delete(params.name)),
+    );
+  });
   addVersionRoutes(app, node);
   app.get('/admin/shards/distribution', ({ query }) => {
     const { collection } = parametersOf(query, ['collection']);
@@ -207,9 +224,11 @@ function isChanging({ method, query }: FastifyRequest): boolean {
   return method !== 'GET' && readable(query)['dry_run'] !== 'true';
 }
 
-/** From the path: `/admin/members/:id/drain` is `member.drain` of `member/<id>`. */
+const verbs: Readonly<Record<string, string>> = { PUT: 'create', DELETE: 'delete' };
+
+/** From the path: `/admin/members/:id/drain` is `member.drain` of `member/<id>`; without a verb there, from the method. */
 function auditedCall(request: FastifyRequest): AuditedCall {
-  const [kind = '', name, verb] = (request.routeOptions.url ?? '').split('/').slice(2);
+  const [kind = '', name, verb = verbs[request.method]] = (request.routeOptions.url ?? '').split('/').slice(2);
   const [one] = Object.values(request.params as Record<string, string>);
   const thing = kind.replace(/s$/, '');
   const isNamed = name?.startsWith(':') === true && verb !== undefined && one !== undefined;
@@ -219,7 +238,10 @@ function auditedCall(request: FastifyRequest): AuditedCall {
     action: isNamed ? `${thing}.${verb}` : name === undefined ? `grid.${kind}` : `${thing}.${name}`,
     resource: isNamed ? `${thing}/${one}` : path,
     from: { address: request.ip, via: 'rest' },
-    diff: readable(request.query),
+    diff: {
+      ...readable(request.query),
+      ...(request.method === 'PUT' ? { body: (request.body ?? null) as JsonValue } : {}),
+    },
   };
 }
 

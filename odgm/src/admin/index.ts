@@ -1,5 +1,6 @@
 /** Administration of the grid: what exists, where it lies, how it does. */
 export { Audit, logAuditSink } from './audit.ts';
+export { Collections } from './collections.ts';
 export { gridAdminService } from './grid-admin.ts';
 export { createAdminHttp } from './http.ts';
 export { shardDistribution } from './view.ts';

@@ -176,7 +176,8 @@ function shardState(
   return well >= (record?.wanted ?? 1) ? 'ready' : 'degraded';
 }
 
-function isAnswering({ state }: MemberView): boolean {
+/** What it says of itself counts. */
+export function isAnswering({ state }: MemberView): boolean {
   return state === 'up' || state === 'draining';
 }
 

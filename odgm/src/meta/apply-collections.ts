@@ -1,8 +1,9 @@
 import { forgetReplaced } from './apply-members.ts';
+import { dropShards } from './apply-tasks.ts';
 import { canonical } from './codec.ts';
 import type { ApplyResult, Command } from './commands.ts';
 import { accepted, refused, unchanged } from './result.ts';
-import type { ClusterRecord, CollectionRecord, CollectionSpec, MetaState } from './types.ts';
+import type { ClusterRecord, CollectionRecord, CollectionSpec, DeletedCollection, MetaState } from './types.ts';
 
 type Of<T extends Command['type']> = Extract<Command, { type: T }>;
 
@@ -11,6 +12,8 @@ const maxPartitions = 65_536;
 const maxReplicas = 9;
 /** Shards of one cluster. */
 const maxShards = 200_000;
+/** Names of deleted collections that are remembered. */
+const maxDeleted = 1000;
 const nameForm = /^[A-Za-z0-9._:-]{1,160}$/;
 
 /** Makes a collection, whose shards then wait for places, or changes one as far as that is possible. */
@@ -22,6 +25,10 @@ export function putCollection(state: MetaState, cluster: ClusterRecord, command:
   if (taken !== undefined) return refused('NameTaken', taken);
   const known = state.collections.get(spec.name);
   if (known !== undefined) return changeCollection(state, cluster, known, spec, at);
+  const before = deletedOf(state, spec.name);
+  if (before !== undefined && command.anew !== true) {
+    return refused('CollectionDeleted', `collection ${spec.name} was deleted`);
+  }
   if (state.shards.size + spec.partitionCount > maxShards) {
     return refused('TooMany', `a cluster has at most ${maxShards} shards`);
   }
@@ -39,6 +46,7 @@ export function putCollection(state: MetaState, cluster: ClusterRecord, command:
     });
   });
   state.collections.set(spec.name, { spec, createdAt: at, updatedAt: at, status: 'placing', shards });
+  forgetDeleted(state, spec.name);
   cluster.epoch++;
   return accepted({ shards });
 }
@@ -69,7 +77,19 @@ function changeCollection(
   return accepted({ shards: known.shards });
 }
 
-/** Deletes the collection and its shards. Moves of its shards that are under way end where they are. */
+/** The last collection of that name, where it was deleted. */
+export function deletedOf(state: MetaState, name: string): DeletedCollection | undefined {
+  return state.deleted.find(({ spec }) => spec.name === name);
+}
+
+function forgetDeleted(state: MetaState, name: string): void {
+  state.deleted.splice(0, Infinity, ...state.deleted.filter(({ spec }) => spec.name !== name));
+}
+
+/**
+ * Deletes the collection and its shards. Moves of its shards that are under way end where they are, and tasks of this
+ * collection alone end. Members remove their replicas when they see it, whenever that is.
+ */
 export function deleteCollection(
   state: MetaState,
   cluster: ClusterRecord,
@@ -80,13 +100,9 @@ export function deleteCollection(
   const gone = new Set(known.shards);
   for (const id of gone) state.shards.delete(id);
   state.collections.delete(command.name);
-  for (const task of state.tasks.values()) {
-    for (const move of task.moves) {
-      if (!gone.has(move.shard) || (move.state !== 'pending' && move.state !== 'running')) continue;
-      Object.assign(move, { state: 'skipped', reason: 'ShardGone', finishedAt: command.at });
-      task.movesSkipped++;
-    }
-  }
+  state.deleted.push({ spec: known.spec, at: command.at });
+  if (state.deleted.length > maxDeleted) state.deleted.splice(0, state.deleted.length - maxDeleted);
+  dropShards(state, gone, command);
   state.alarms.splice(0, Infinity, ...state.alarms.filter(({ shard }) => !gone.has(shard)));
   state.checks.splice(0, Infinity, ...state.checks.filter(({ shard }) => !gone.has(shard)));
   forgetReplaced(state);

@@ -218,6 +218,35 @@ export function finishTask(state: MetaState, command: Of<'finishTask'>): ApplyRe
   return accepted({ id: task.id });
 }
 
+/** The collection and its shards are gone: moves of them end, and so do tasks that were about that collection alone. */
+export function dropShards(
+  state: MetaState,
+  gone: ReadonlySet<number>,
+  { name, at }: { readonly name: string; readonly at: number },
+): void {
+  for (const task of [...state.tasks.values()]) {
+    if (isFinished(task)) continue;
+    const under = task.moves.filter(
+      ({ shard, state: move }) => gone.has(shard) && (move === 'pending' || move === 'running'),
+    );
+    for (const move of under) Object.assign(move, { state: 'skipped', reason: 'ShardGone', finishedAt: at });
+    task.movesSkipped += under.length;
+    if (task.collection !== name) continue;
+    task.message = `ended: collection ${name} was deleted`;
+    task.findings = [
+      {
+        severity: 'info',
+        code: 'ShardGone',
+        message: `collection ${name} was deleted`,
+        evidence: `${task.movesDone} of ${task.movesTotal} were done by then`,
+        remedy: 'Nothing.',
+      },
+    ];
+    if (task.moves.some((move) => move.state === 'running')) task.state = 'cancelling';
+    else end(state, task, 'cancelled', at);
+  }
+}
+
 function end(state: MetaState, task: TaskRecord, outcome: 'cancelled' | 'succeeded' | 'failed', at: number): void {
   task.movesSkipped += task.moves.filter((move) => move.state === 'pending').length;
   Object.assign(task, { state: outcome, finishedAt: at, updatedAt: at, moves: [] });

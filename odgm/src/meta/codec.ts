@@ -10,7 +10,7 @@ const introducedIn: Readonly<Record<CommandType, number>> = {
   setMemberState: 1,
   removeMember: 1,
   putCollection: 1,
-  deleteCollection: 1,
+  deleteCollection: 2,
   assignShards: 1,
   updateShardReplicas: 1,
   foundShard: 1,
@@ -35,7 +35,11 @@ const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /** A command as an entry of the meta group's log: JSON with its version. */
 export function encodeCommand(command: Command): Uint8Array {
-  return encoder.encode(JSON.stringify({ version: introducedIn[command.type], command }));
+  return encoder.encode(JSON.stringify({ version: versionOf(command), command }));
+}
+
+function versionOf(command: Command): number {
+  return command.type === 'putCollection' && command.anew === true ? 2 : introducedIn[command.type];
 }
 
 /** Throws `DataLoss` for bytes that are no command at all; one of a newer version is no error here. */
@@ -82,14 +86,19 @@ export function decodeState(data: Uint8Array): MetaState {
     settings: { ...defaultSettings, ...stored.settings },
     alarms: stored.alarms,
     checks: stored.checks,
+    deleted: stored.deleted ?? [],
     next: stored.next,
   };
 }
 
 type Values<M> = M extends ReadonlyMap<unknown, infer V> ? V[] : never;
 
-type StoredState = { readonly version: unknown } & {
-  readonly [K in keyof MetaState]: MetaState[K] extends ReadonlyMap<unknown, unknown>
+type StoredState = {
+  readonly version: unknown;
+  /** Not in states that were written before command version 2. */
+  readonly deleted?: MetaState['deleted'];
+} & {
+  readonly [K in Exclude<keyof MetaState, 'deleted'>]: MetaState[K] extends ReadonlyMap<unknown, unknown>
     ? Values<MetaState[K]>
     : MetaState[K];
 };

@@ -13,7 +13,7 @@ import type {
 } from './types.ts';
 
 /** Version of the commands of this build. A new kind of command, or a new field that apply heeds, raises it. */
-export const commandVersion = 1;
+export const commandVersion = 2;
 
 export interface JoiningMember {
   readonly id: string;
@@ -51,7 +51,12 @@ export type Command = { readonly at: number } & (
   | { readonly type: 'joinMember'; readonly clusterId: string; readonly member: JoiningMember }
   | { readonly type: 'setMemberState'; readonly member: number; readonly state: MemberState }
   | { readonly type: 'removeMember'; readonly member: number }
-  | { readonly type: 'putCollection'; readonly spec: CollectionSpec }
+  | {
+      readonly type: 'putCollection';
+      readonly spec: CollectionSpec;
+      /** Also where a collection of this name was deleted: it begins again, empty. Else that is refused. */
+      readonly anew?: boolean | undefined;
+    }
   | { readonly type: 'deleteCollection'; readonly name: string }
   | {
       /** First places of shards that have none. */
@@ -141,6 +146,8 @@ export type RefusalCode =
   | 'CollectionUnknown'
   /** Another collection has the name or one of the class ids. */
   | 'NameTaken'
+  /** A collection of this name was deleted; a configuration from before does not bring it back. */
+  | 'CollectionDeleted'
   /** Partition count, type and durability stay what they were. */
   | 'Immutable'
   | 'ShardUnknown'

@@ -3,10 +3,19 @@ export type * from './types.ts';
 export * from './commands.ts';
 export { createMetaState, defaultSettings, metaCollection, metaShard } from './state.ts';
 export { apply } from './apply.ts';
+export { deletedOf } from './apply-collections.ts';
 export { isFinished } from './apply-tasks.ts';
 export { decodeCommand, decodeState, encodeCommand, encodeState } from './codec.ts';
 export { MetaDuties } from './duties.ts';
 export { MetaGroup, type NewCommand } from './group.ts';
 export { MetaMachine } from './machine.ts';
 export { alarmOf, canDoWithout, freezeOf, hasLostMajority, isFounder } from './alarms.ts';
-export { ownersOf, placementSnapshot, refusalError, replicasOf, type ShardLoad, shardsOfMember } from './view.ts';
+export {
+  makeAnew,
+  ownersOf,
+  placementSnapshot,
+  refusalError,
+  replicasOf,
+  type ShardLoad,
+  shardsOfMember,
+} from './view.ts';

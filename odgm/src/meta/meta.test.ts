@@ -9,6 +9,7 @@ import {
   canDoWithout,
   type CollectionSpec,
   type Command,
+  commandVersion,
   createMetaState,
   decodeCommand,
   decodeState,
@@ -49,7 +50,7 @@ function accept(command: Unstamped): Accepted {
 }
 
 function member(id: string, rest: Partial<JoiningMember> = {}): JoiningMember {
-  return { id, address: `${id}:1`, admin: '', zone: '', incarnation: `${id}-disk`, commandVersion: 1, ...rest };
+  return { id, address: `${id}:1`, admin: '', zone: '', incarnation: `${id}-disk`, commandVersion, ...rest };
 }
 
 function spec(name: string, rest: Partial<CollectionSpec> = {}): CollectionSpec {
@@ -182,8 +183,48 @@ describe('collections', () => {
     expect(accept({ type: 'putCollection', spec: spec('c') }).shards).toEqual([1, 2]);
     expect(state.collections.get('c')?.status).toBe('placing');
     accept({ type: 'deleteCollection', name: 'c' });
-    expect(accept({ type: 'putCollection', spec: spec('c') }).shards).toEqual([3, 4]);
+    expect(accept({ type: 'putCollection', spec: spec('c'), anew: true }).shards).toEqual([3, 4]);
     expect([...state.shards.keys()]).toEqual([metaShard, 3, 4]);
+  });
+
+  it('that were deleted come back only where that is said, also in a state that was restored', () => {
+    accept({ type: 'putCollection', spec: spec('c', { classIds: ['k'] }) });
+    accept({ type: 'deleteCollection', name: 'c' });
+    expect(run({ type: 'deleteCollection', name: 'c' })).toMatchObject({ code: 'CollectionUnknown' });
+    state = decodeState(encodeState(state));
+    const refusal = run({ type: 'putCollection', spec: spec('c') });
+    expect(refusal).toMatchObject({ code: 'CollectionDeleted' });
+    expect(refusalError(refusal as never)).toMatchObject({
+      code: 'FailedPrecondition',
+      remedy: expect.stringContaining('PUT /admin/collections') as string,
+    });
+    expect(state.deleted).toMatchObject([{ spec: { name: 'c', classIds: ['k'] } }]);
+    accept({ type: 'putCollection', spec: spec('other', { classIds: ['k'] }) });
+    expect(run({ type: 'putCollection', spec: spec('c', { classIds: ['k'] }), anew: true })).toMatchObject({
+      code: 'NameTaken',
+    });
+    accept({ type: 'putCollection', spec: spec('c'), anew: true });
+    expect(state.deleted).toEqual([]);
+    // An unneeded word changes nothing.
+    expect(run({ type: 'putCollection', spec: spec('c'), anew: true })).toMatchObject({ ok: true, changed: false });
+  });
+
+  it('cannot be deleted while a member runs a build that would let them come back', () => {
+    state = createMetaState();
+    accept({ type: 'bootstrap', clusterId: 'blue', members: [member('grid-0', { commandVersion: 1 })] });
+    accept({ type: 'putCollection', spec: spec('c') });
+    expect(run({ type: 'deleteCollection', name: 'c' })).toMatchObject({ code: 'UnsupportedCommand' });
+    accept({ type: 'joinMember', clusterId: 'blue', member: member('grid-0') });
+    accept({ type: 'deleteCollection', name: 'c' });
+  });
+
+  it('that were deleted are remembered up to a bound', () => {
+    for (let i = 0; i <= 1000; i++) {
+      accept({ type: 'putCollection', spec: spec(`c${i}`, { partitionCount: 1 }) });
+      accept({ type: 'deleteCollection', name: `c${i}` });
+    }
+    expect(state.deleted).toHaveLength(1000);
+    expect(state.deleted[0]?.spec.name).toBe('c1');
   });
 
   it('keep partitions, type and durability, and take another number of replicas', () => {
@@ -379,8 +420,25 @@ describe('a task', () => {
     expect(run({ type: 'setTaskThrottle', task: id, throttle: invalid })).toMatchObject({ code: 'Invalid' });
   });
 
+  it('that is about one collection ends with that, whatever it was doing', () => {
+    const running = accept(task([replacing(shard, 1, 4)], { collection: 'c' })).id ?? 0;
+    const planned = accept(task([], { collection: 'c', kind: 'change-replicas', start: false })).id ?? 0;
+    accept({ type: 'claimTask', task: running, member: 1, term: 1 });
+    accept({ type: 'beginMove', task: running, term: 1, move: 0 });
+    accept({ type: 'deleteCollection', name: 'c' });
+    for (const id of [running, planned]) {
+      expect(state.tasks.get(id)).toMatchObject({
+        ...{ state: 'cancelled', message: expect.stringContaining('was deleted') as string, moves: [] },
+        findings: [{ severity: 'info', code: 'ShardGone' }],
+      });
+    }
+    expect(state.tasks.get(running)).toMatchObject({ movesSkipped: 1, movesTotal: 1 });
+    const late = { type: 'endMove', task: running, term: 1, move: 0, outcome: 'done', bytesDone: 0 } as const;
+    expect(run(late)).toMatchObject({ code: 'TaskState' });
+  });
+
   it('skips the moves of a collection that is deleted, and keeps at most 200 finished tasks', () => {
-    const id = accept(task([replacing(shard, 1, 4)])).id ?? 0;
+    const id = accept(task([replacing(shard, 1, 4)], { collection: '' })).id ?? 0;
     accept({ type: 'claimTask', task: id, member: 1, term: 1 });
     accept({ type: 'beginMove', task: id, term: 1, move: 0 });
     accept({ type: 'deleteCollection', name: 'c' });
@@ -525,16 +583,18 @@ describe('a command of a newer version', () => {
 
   it('is refused by every member alike while not all know it, and changes nothing', () => {
     bootstrap();
-    accept({ type: 'joinMember', clusterId: 'blue', member: member('new', { commandVersion: 2 }) });
+    accept({ type: 'joinMember', clusterId: 'blue', member: member('new', { commandVersion: commandVersion + 1 }) });
     const before = encodeState(state);
-    expect(apply(state, decodeCommand(encode(2, 'splitShard')))).toMatchObject({ code: 'UnsupportedCommand' });
+    expect(apply(state, decodeCommand(encode(commandVersion + 1, 'splitShard')))).toMatchObject({
+      code: 'UnsupportedCommand',
+    });
     expect(encodeState(state)).toEqual(before);
   });
 
   it('stops a build that cannot follow once all others know it', () => {
     bootstrap(1);
-    accept({ type: 'joinMember', clusterId: 'blue', member: member('grid-0', { commandVersion: 2 }) });
-    expect(() => apply(state, decodeCommand(encode(2, 'splitShard')))).toThrow(/newer version/);
+    accept({ type: 'joinMember', clusterId: 'blue', member: member('grid-0', { commandVersion: commandVersion + 1 }) });
+    expect(() => apply(state, decodeCommand(encode(commandVersion + 1, 'splitShard')))).toThrow(/newer version/);
   });
 
   it('differs from bytes that are no command', () => {
@@ -564,6 +624,7 @@ const topologyCommands: fc.Arbitrary<Unstamped> = fc.oneof(
   fc.record({
     type: fc.constant('putCollection' as const),
     spec: fc.tuple(number, number).map(([name, replicas]) => spec(`c${name % 3}`, { replicaCount: replicas })),
+    anew: fc.boolean(),
   }),
   fc.record({ type: fc.constant('deleteCollection' as const), name: fc.constantFrom('c0', 'c1', 'c2') }),
   fc.record({

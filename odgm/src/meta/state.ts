@@ -38,6 +38,7 @@ export function createMetaState(): MetaState {
     settings: { ...defaultSettings },
     alarms: [],
     checks: [],
+    deleted: [],
     next: { member: 1, shard: 1, task: 1 },
   };
 }

@@ -94,6 +94,14 @@ export interface CollectionRecord {
   readonly shards: readonly number[];
 }
 
+/** A collection that was deleted, so that no configuration of a node that still lists it brings it back. */
+export interface DeletedCollection {
+  /** As it was last. */
+  readonly spec: CollectionSpec;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+
 export type TaskKind = 'rebalance' | 'drain' | 'repair' | 'change-replicas' | 'consistency-check';
 export type TaskState = 'planned' | 'running' | 'cancelling' | 'cancelled' | 'succeeded' | 'failed';
 
@@ -285,6 +293,8 @@ export interface MetaState {
   readonly alarms: Alarm[];
   /** Oldest first, at most 1,000; the oldest go. */
   readonly checks: CheckRecord[];
+  /** Oldest first, at most 1,000; the oldest go. A name leaves the list when it is made anew. */
+  readonly deleted: DeletedCollection[];
   /** Next free numbers. */
   readonly next: { member: number; shard: number; task: number };
 }

@@ -93,6 +93,7 @@ const errorCodes: Readonly<Record<RefusalCode, ErrorCode>> = {
   MemberHoldsReplicas: 'FailedPrecondition',
   CollectionUnknown: 'NotFound',
   NameTaken: 'AlreadyExists',
+  CollectionDeleted: 'FailedPrecondition',
   Immutable: 'FailedPrecondition',
   ShardUnknown: 'NotFound',
   ShardBusy: 'Conflict',
@@ -107,7 +108,19 @@ const errorCodes: Readonly<Record<RefusalCode, ErrorCode>> = {
   Invalid: 'InvalidArgument',
 };
 
+/** How a collection that was deleted comes back. */
+export const makeAnew = 'Make it anew, empty: PUT /admin/collections/<name>.';
+
+const remedies: Readonly<Partial<Record<RefusalCode, string>>> = {
+  CollectionDeleted: makeAnew,
+  UnsupportedCommand: 'Run the same version on all members; those that are down for good are to be replaced.',
+};
+
 /** A refusal as the error that a caller of the admin API gets. */
 export function refusalError({ code, message, epoch }: Refusal): OaasError {
-  return oaasError(errorCodes[code], message, { details: epoch === undefined ? { code } : { code, epoch } });
+  const remedy = remedies[code];
+  return oaasError(errorCodes[code], message, {
+    ...(remedy === undefined ? {} : { remedy }),
+    details: epoch === undefined ? { code } : { code, epoch },
+  });
 }

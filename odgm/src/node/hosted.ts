@@ -45,6 +45,11 @@ export class HostedCollection {
     return this.#handles.filter((handle) => handle !== undefined);
   }
 
+  /** False: a collection of this name was deleted, and made anew. */
+  isSame(record: CollectionRecord): boolean {
+    return this.#record.shards.length === record.shards.length && this.shardId(0) === record.shards[0];
+  }
+
   /** The meta state says something new about the collection. */
   update(record: CollectionRecord): void {
     this.#record = record;

@@ -2,6 +2,7 @@ import { oaasError, toOaasError } from '@oaas/commons/errors';
 import type { Logger } from '@oaas/commons/telemetry';
 import { type Clock, sleep, type Timers } from '@oaas/commons/time';
 import type { peer } from '@oaas/proto';
+import { commandVersion } from '../meta/index.ts';
 import { byNaturalOrder } from '../placement/index.ts';
 import type { NodeIdentity } from './identity.ts';
 import type { Member } from './members.ts';
@@ -165,6 +166,7 @@ async function tryJoin(
         address: self.address,
         admin: self.admin ?? '',
         zone: self.zone ?? '',
+        commandVersion,
       },
       signal,
     );

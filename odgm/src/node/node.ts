@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
 import { oaasError, toOaasError } from '@oaas/commons/errors';
 import type { Logger } from '@oaas/commons/telemetry';
-import { type Clock, randomHex, type Random, sleep, type Timer, type Timers } from '@oaas/commons/time';
+import { type Clock, randomHex, type Random, sleep, type Timer, type Timers, toRfc3339 } from '@oaas/commons/time';
 import type { peer } from '@oaas/proto';
 import { channels, type Mesh, type MeshPeer } from '../mesh/index.ts';
 import {
   type CollectionSpec,
   commandVersion,
+  type DeletedCollection,
+  deletedOf,
+  makeAnew,
   MetaDuties,
   MetaGroup,
   MetaMachine,
@@ -251,6 +254,12 @@ export class GridNode {
     const collection = this.#collections.get(this.#classIndex.get(classId) ?? '');
     if (collection === undefined) {
       if (this.#isStarting()) throw oaasError('Unavailable', 'the node is starting', { retryAfterMs });
+      const deleted = this.#deletedBy(classId);
+      if (deleted !== undefined) {
+        throw oaasError('NotFound', `collection ${deleted.spec.name} was deleted at ${toRfc3339(deleted.at)}`, {
+          remedy: makeAnew,
+        });
+      }
       throw oaasError('NotFound', `there is no collection or class "${classId}"`, {
         remedy: 'Use <package>.<class> or the name of a collection.',
         details: { known: [...this.#classIndex.keys()].slice(0, 50) },
@@ -311,6 +320,17 @@ export class GridNode {
     for (const host of this.#joined?.hosts ?? []) host.relieve(hints);
   }
 
+  /** The deleted collection that a class id or collection name led to. */
+  #deletedBy(classId: string): DeletedCollection | undefined {
+    const deleted = this.#joined?.meta.state.deleted ?? [];
+    return deleted.findLast(({ spec }) => spec.name === classId || spec.classIds.includes(classId));
+  }
+
+  /** As the configuration of this node has it. */
+  configured(collection: string): CollectionSpec | undefined {
+    return this.#options.collections.find(({ name }) => name === collection);
+  }
+
   collections(): HostedCollection[] {
     return [...this.#collections.values()];
   }
@@ -358,7 +378,7 @@ export class GridNode {
     const { id: member = 0 } = await meta.propose({
       type: 'joinMember',
       clusterId,
-      member: { id, address, admin, zone, incarnation, commandVersion },
+      member: { id, address, admin, zone, incarnation, commandVersion: Math.max(1, request.commandVersion) },
     });
     const members = [...meta.state.members.values()].map((record) => ({
       number: record.number,
@@ -616,9 +636,10 @@ export class GridNode {
 
   /**
    * Makes collections, or changes those that there are to what is given. Resolves when the cluster has taken or refused
-   * each of them; why it refused one, {@link refusalOf} says. Nothing else is changed or taken away.
+   * each of them; why it refused one, {@link refusalOf} says. Nothing else is changed or taken away. One that was deleted
+   * is refused, unless it is among those to make `anew`.
    */
-  async putCollections(specs: readonly CollectionSpec[]): Promise<void> {
+  async putCollections(specs: readonly CollectionSpec[], anew: readonly string[] = []): Promise<void> {
     const { logger } = this.#options;
     const meta = this.#joined?.meta;
     if (meta === undefined) return;
@@ -630,7 +651,8 @@ export class GridNode {
       }
       await this.#untilItWorks(`put collection ${spec.name}`, async () => {
         try {
-          await meta.propose({ type: 'putCollection', spec }, this.#stop.signal);
+          const isAnew = anew.includes(spec.name) && deletedOf(meta.state, spec.name) !== undefined;
+          await meta.propose({ type: 'putCollection', spec, ...(isAnew ? { anew: true } : {}) }, this.#stop.signal);
           this.#refused.delete(spec.name);
         } catch (thrown) {
           const error = toOaasError(thrown);
@@ -645,6 +667,8 @@ export class GridNode {
   /** All shards of the collection are placed, those of this node are open, and all have a leader as far as is known. */
   #isServed(name: string): boolean {
     if (this.#refused.has(name)) return true;
+    // It was deleted while this node was away.
+    if ((this.#joined?.meta.state.deleted ?? []).some(({ spec }) => spec.name === name)) return true;
     const collection = this.#collections.get(name);
     if (collection === undefined) return false;
     for (let partition = 0; partition < collection.partitionCount; partition++) {
@@ -714,7 +738,8 @@ export class GridNode {
       record?.state === 'up' &&
       record.address === member.address &&
       record.admin === member.admin &&
-      record.zone === member.zone;
+      record.zone === member.zone &&
+      record.commandVersion === member.commandVersion;
     if (isKnown || meta === undefined) return;
     const { logger } = this.#options;
     await this.#untilItWorks('tell the others where this node is', async () => {
@@ -776,15 +801,17 @@ export class GridNode {
   #refreshCollections(state: MetaState): void {
     for (const [name, record] of state.collections) {
       const known = this.#collections.get(name);
-      if (known === undefined) this.#collections.set(name, new HostedCollection(record, this.#options.clock));
-      else known.update(record);
+      if (known?.isSame(record) === true) known.update(record);
+      else this.#collections.set(name, new HostedCollection(record, this.#options.clock));
     }
     for (const name of [...this.#collections.keys()]) if (!state.collections.has(name)) this.#collections.delete(name);
     this.#classIndex = indexByClassId([...state.collections.values()].map(({ spec }) => spec));
   }
 
   #onOpen(shard: ShardRecord, handle: ShardHandle): void {
-    this.#collections.get(shard.collection)?.setHandle(shard.partition, handle);
+    const collection = this.#collections.get(shard.collection);
+    // Another one where the collection was deleted, and made anew, while this was being opened.
+    if (collection?.shardId(shard.partition) === shard.id) collection.setHandle(shard.partition, handle);
     const { leader, term } = handle.status();
     if (leader !== 0) this.#joined?.leaders.observe(shard.id, leader, term);
   }

@@ -4,6 +4,7 @@ import type { Clock, Timer, Timers } from '@oaas/commons/time';
 import type { Mesh } from '../mesh/index.ts';
 import {
   alarmOf,
+  isFinished,
   type MetaGroup,
   type ShardLoad,
   type ShardRecord,
@@ -223,13 +224,19 @@ export class TaskCoordinator {
       return;
     }
     const isCancelled = (): boolean => meta.state.tasks.get(task.id)?.state === 'cancelling';
+    // Its collection may be deleted meanwhile, and the task end with it.
+    const isOver = (): boolean => {
+      const now = meta.state.tasks.get(task.id);
+      return now === undefined || isFinished(now) || !meta.state.shards.has(move.shard);
+    };
     const control: CheckControl = {
-      isCancelled: () => isCancelled() || this.#isClosed || this.#term !== term || !meta.isLeader,
+      isCancelled: () => isCancelled() || isOver() || this.#isClosed || this.#term !== term || !meta.isLeader,
       progress: (step, received) => {
         running.memory = { ...running.memory, step, received };
       },
     };
     const bytes = isCancelled() ? 0 : (await checker.check(shard, task, control)).bytes;
+    if (isOver()) return;
     if (isCancelled()) await meta.propose({ ...end, outcome: 'cancelled', reason: 'Cancelled', bytesDone: bytes });
     else await meta.propose({ ...end, outcome: 'done', bytesDone: Math.min(bytes, move.bytes) });
   }

@@ -140,12 +140,14 @@ function turnOf(
 
 function finishOf(task: TaskRecord, { checks, nameOf }: Found): NonNullable<TaskTurn['finish']> {
   const failures = task.moves.filter(({ state }) => state === 'failed');
+  const gone = task.moves.filter(({ reason }) => reason === 'ShardGone');
   const own = checks.filter((check) => check.task === task.id);
   const verdicts = own.length === 0 ? '' : `: ${verdictCounts(own)}`;
   const done = `${task.movesDone} of ${task.movesTotal} done${verdicts}`;
   const findings = [
     ...failures.slice(0, maxFailureFindings).map(failureFinding),
     ...own.flatMap((check) => checkFinding(check, nameOf) ?? []).slice(0, maxFailureFindings),
+    ...(gone.length === 0 ? [] : [goneFinding(gone)]),
   ];
   if (task.state === 'cancelling') return { state: 'cancelled', message: `${task.message}, ${done}`, findings };
   // A check that does not know, or found something, is no success.
@@ -178,6 +180,17 @@ function failureFinding(move: TaskMove): Finding {
     message: `${move.collection}/${move.partition}: ${move.kind}${from}${to} failed`,
     evidence: `step ${move.step ?? 'none'}, ${move.attempts} tries, ${move.bytesDone} of ${move.bytes} bytes`,
     remedy: remedies[reason],
+  };
+}
+
+function goneFinding(moves: readonly TaskMove[]): Finding {
+  const names = [...new Set(moves.map(({ collection }) => collection))].join(', ');
+  return {
+    severity: 'info',
+    code: 'ShardGone',
+    message: `${moves.length} were left out: their collection was deleted`,
+    evidence: names.slice(0, 1000),
+    remedy: remedies.ShardGone,
   };
 }
 

@@ -91,7 +91,10 @@ export class GridOperator {
     const name = pick(otherCollections);
     if (chance < 0.95) {
       const spec = specOf(name, pick([1, 2]), pick([1, plan.replicas]));
-      return [`put ${name}`, (node) => node.meta?.propose({ type: 'putCollection', spec }) ?? Promise.resolve()];
+      return [
+        `put ${name}`,
+        (node) => node.meta?.propose({ type: 'putCollection', spec, anew: true }) ?? Promise.resolve(),
+      ];
     }
     return [`delete ${name}`, (node) => node.meta?.propose({ type: 'deleteCollection', name }) ?? Promise.resolve()];
   }

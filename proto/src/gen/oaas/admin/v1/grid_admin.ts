@@ -78,6 +78,53 @@ export interface GetCollectionRequest {
   name: string;
 }
 
+/**
+ * What is left out is as it was when a collection of this name was deleted, else as the configuration of the node that
+ * answers has it, else 1 partition, 1 replica, basic, persistent.
+ */
+export interface CreateCollectionRequest {
+  deploymentId: string;
+  name: string;
+  partitionCount: number;
+  replicaCount: number;
+  /** raft, basic or mst. */
+  shardType: string;
+  /** persistent or ephemeral. */
+  durability: string;
+  classIds: string[];
+  options: { [key: string]: string };
+}
+
+export interface CreateCollectionRequest_OptionsEntry {
+  key: string;
+  value: string;
+}
+
+export interface DeleteCollectionRequest {
+  deploymentId: string;
+  name: string;
+  /** Says what would go, and changes nothing. */
+  dryRun: boolean;
+}
+
+/** What goes with the collection. */
+export interface DeleteCollectionResponse {
+  name: string;
+  /** False: nothing was deleted, as in a dry run. */
+  done: boolean;
+  objects: number;
+  /** Of ids, keys and values, counted once and not for each replica. */
+  bytes: number;
+  shards: number;
+  replicas: number;
+  /** Shards of which no replica answers: their objects and bytes are not among those above. */
+  unknownShards: number;
+  /** Ids of tasks that end with it. */
+  tasks: string[];
+  /** Members with replicas that do not know of it yet, such as those that are down: they remove them when they do. */
+  waitingMembers: string[];
+}
+
 export interface GetShardDistributionRequest {
   deploymentId: string;
   /** Empty: all collections. */
@@ -1344,6 +1391,472 @@ export const GetCollectionRequest: MessageFns<GetCollectionRequest> = {
     const message = createBaseGetCollectionRequest();
     message.deploymentId = object.deploymentId ?? "";
     message.name = object.name ?? "";
+    return message;
+  },
+};
+
+function createBaseCreateCollectionRequest(): CreateCollectionRequest {
+  return {
+    deploymentId: "",
+    name: "",
+    partitionCount: 0,
+    replicaCount: 0,
+    shardType: "",
+    durability: "",
+    classIds: [],
+    options: {},
+  };
+}
+
+export const CreateCollectionRequest: MessageFns<CreateCollectionRequest> = {
+  encode(message: CreateCollectionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.deploymentId !== "") {
+      writer.uint32(10).string(message.deploymentId);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.partitionCount !== 0) {
+      writer.uint32(24).uint32(message.partitionCount);
+    }
+    if (message.replicaCount !== 0) {
+      writer.uint32(32).uint32(message.replicaCount);
+    }
+    if (message.shardType !== "") {
+      writer.uint32(42).string(message.shardType);
+    }
+    if (message.durability !== "") {
+      writer.uint32(50).string(message.durability);
+    }
+    for (const v of message.classIds) {
+      writer.uint32(58).string(v!);
+    }
+    globalThis.Object.entries(message.options).forEach(([key, value]: [string, string]) => {
+      CreateCollectionRequest_OptionsEntry.encode({ key: key as any, value }, writer.uint32(66).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateCollectionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateCollectionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.deploymentId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.partitionCount = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.replicaCount = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.shardType = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.durability = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.classIds.push(reader.string());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            const entry8 = CreateCollectionRequest_OptionsEntry.decode(reader, reader.uint32());
+            if (entry8.value !== undefined) {
+              message.options[entry8.key] = entry8.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CreateCollectionRequest>): CreateCollectionRequest {
+    return CreateCollectionRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CreateCollectionRequest>): CreateCollectionRequest {
+    const message = createBaseCreateCollectionRequest();
+    message.deploymentId = object.deploymentId ?? "";
+    message.name = object.name ?? "";
+    message.partitionCount = object.partitionCount ?? 0;
+    message.replicaCount = object.replicaCount ?? 0;
+    message.shardType = object.shardType ?? "";
+    message.durability = object.durability ?? "";
+    message.classIds = object.classIds?.map((e) => e) || [];
+    message.options = (globalThis.Object.entries(object.options ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseCreateCollectionRequest_OptionsEntry(): CreateCollectionRequest_OptionsEntry {
+  return { key: "", value: "" };
+}
+
+export const CreateCollectionRequest_OptionsEntry: MessageFns<CreateCollectionRequest_OptionsEntry> = {
+  encode(message: CreateCollectionRequest_OptionsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateCollectionRequest_OptionsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateCollectionRequest_OptionsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CreateCollectionRequest_OptionsEntry>): CreateCollectionRequest_OptionsEntry {
+    return CreateCollectionRequest_OptionsEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CreateCollectionRequest_OptionsEntry>): CreateCollectionRequest_OptionsEntry {
+    const message = createBaseCreateCollectionRequest_OptionsEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseDeleteCollectionRequest(): DeleteCollectionRequest {
+  return { deploymentId: "", name: "", dryRun: false };
+}
+
+export const DeleteCollectionRequest: MessageFns<DeleteCollectionRequest> = {
+  encode(message: DeleteCollectionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.deploymentId !== "") {
+      writer.uint32(10).string(message.deploymentId);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(24).bool(message.dryRun);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteCollectionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteCollectionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.deploymentId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeleteCollectionRequest>): DeleteCollectionRequest {
+    return DeleteCollectionRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeleteCollectionRequest>): DeleteCollectionRequest {
+    const message = createBaseDeleteCollectionRequest();
+    message.deploymentId = object.deploymentId ?? "";
+    message.name = object.name ?? "";
+    message.dryRun = object.dryRun ?? false;
+    return message;
+  },
+};
+
+function createBaseDeleteCollectionResponse(): DeleteCollectionResponse {
+  return {
+    name: "",
+    done: false,
+    objects: 0,
+    bytes: 0,
+    shards: 0,
+    replicas: 0,
+    unknownShards: 0,
+    tasks: [],
+    waitingMembers: [],
+  };
+}
+
+export const DeleteCollectionResponse: MessageFns<DeleteCollectionResponse> = {
+  encode(message: DeleteCollectionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.done !== false) {
+      writer.uint32(16).bool(message.done);
+    }
+    if (message.objects !== 0) {
+      writer.uint32(24).uint64(message.objects);
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(32).uint64(message.bytes);
+    }
+    if (message.shards !== 0) {
+      writer.uint32(40).uint32(message.shards);
+    }
+    if (message.replicas !== 0) {
+      writer.uint32(48).uint32(message.replicas);
+    }
+    if (message.unknownShards !== 0) {
+      writer.uint32(56).uint32(message.unknownShards);
+    }
+    for (const v of message.tasks) {
+      writer.uint32(66).string(v!);
+    }
+    for (const v of message.waitingMembers) {
+      writer.uint32(74).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteCollectionResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteCollectionResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.done = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.objects = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.bytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.shards = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.replicas = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.unknownShards = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.tasks.push(reader.string());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.waitingMembers.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeleteCollectionResponse>): DeleteCollectionResponse {
+    return DeleteCollectionResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeleteCollectionResponse>): DeleteCollectionResponse {
+    const message = createBaseDeleteCollectionResponse();
+    message.name = object.name ?? "";
+    message.done = object.done ?? false;
+    message.objects = object.objects ?? 0;
+    message.bytes = object.bytes ?? 0;
+    message.shards = object.shards ?? 0;
+    message.replicas = object.replicas ?? 0;
+    message.unknownShards = object.unknownShards ?? 0;
+    message.tasks = object.tasks?.map((e) => e) || [];
+    message.waitingMembers = object.waitingMembers?.map((e) => e) || [];
     return message;
   },
 };
@@ -6193,6 +6706,24 @@ export const GridAdminDefinition = {
       requestType: GetCollectionRequest as typeof GetCollectionRequest,
       requestStream: false,
       responseType: Collection as typeof Collection,
+      responseStream: false,
+      options: {},
+    },
+    /** Makes a collection; one of this name that was deleted begins again, empty. ALREADY_EXISTS where there is one. */
+    createCollection: {
+      name: "CreateCollection",
+      requestType: CreateCollectionRequest as typeof CreateCollectionRequest,
+      requestStream: false,
+      responseType: Collection as typeof Collection,
+      responseStream: false,
+      options: {},
+    },
+    /** Takes a collection away with all its objects. Members that are down remove their replicas when they come back. */
+    deleteCollection: {
+      name: "DeleteCollection",
+      requestType: DeleteCollectionRequest as typeof DeleteCollectionRequest,
+      requestStream: false,
+      responseType: DeleteCollectionResponse as typeof DeleteCollectionResponse,
       responseStream: false,
       options: {},
     },

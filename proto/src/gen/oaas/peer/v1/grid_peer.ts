@@ -35,6 +35,8 @@ export interface JoinRequest {
   /** host:port of the admin API; may be empty. */
   admin: string;
   zone: string;
+  /** Highest version of commands of the meta group that the node knows. 0: it is of a build that knows version 1. */
+  commandVersion: number;
 }
 
 export interface JoinResponse {
@@ -325,7 +327,16 @@ export const NodeIdentity: MessageFns<NodeIdentity> = {
 };
 
 function createBaseJoinRequest(): JoinRequest {
-  return { clusterId: "", clusterUid: "", nodeId: "", incarnation: "", address: "", admin: "", zone: "" };
+  return {
+    clusterId: "",
+    clusterUid: "",
+    nodeId: "",
+    incarnation: "",
+    address: "",
+    admin: "",
+    zone: "",
+    commandVersion: 0,
+  };
 }
 
 export const JoinRequest: MessageFns<JoinRequest> = {
@@ -350,6 +361,9 @@ export const JoinRequest: MessageFns<JoinRequest> = {
     }
     if (message.zone !== "") {
       writer.uint32(58).string(message.zone);
+    }
+    if (message.commandVersion !== 0) {
+      writer.uint32(64).uint32(message.commandVersion);
     }
     return writer;
   },
@@ -423,6 +437,14 @@ export const JoinRequest: MessageFns<JoinRequest> = {
             message.zone = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.commandVersion = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -447,6 +469,7 @@ export const JoinRequest: MessageFns<JoinRequest> = {
     message.address = object.address ?? "";
     message.admin = object.admin ?? "";
     message.zone = object.zone ?? "";
+    message.commandVersion = object.commandVersion ?? 0;
     return message;
   },
 };
