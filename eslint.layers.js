@@ -197,6 +197,7 @@ export const layers = [
       'reconciler-store',
       'reconciler-kubernetes',
       'reconciler-controller',
+      'reconciler-crm',
     ],
   },
 
