@@ -24,8 +24,10 @@ export interface Target {
   readonly world: SimWorld;
   readonly timers: Timers;
   readonly plan: { readonly clients: number; readonly keys: number; readonly thinkMs: number };
+  /** So many of the clients only read. Default 0. */
+  readonly readers?: number;
   note(line: string): void;
-  ask(key: string, input: ObjectInput): Promise<ObjectOutput | typeof silence | typeof elsewhere>;
+  ask(key: string, input: ObjectInput, client: string): Promise<ObjectOutput | typeof silence | typeof elsewhere>;
 }
 
 /** Clients that read, write, compare and set, and delete a few objects, and note what they asked and what they heard. */
@@ -52,8 +54,9 @@ export class Clients {
 
   start(): void {
     this.#isStopped = false;
-    for (let i = 0; i < this.#target.plan.clients; i += 1) {
-      this.#loop(`c${String(i)}`).catch((error: unknown) => {
+    const { plan, readers = 0 } = this.#target;
+    for (let i = 0; i < plan.clients; i += 1) {
+      this.#loop(`c${String(i)}`, i < readers).catch((error: unknown) => {
         this.#target.world.fail(error);
       });
     }
@@ -94,13 +97,13 @@ export class Clients {
     return verdicts.length;
   }
 
-  async #loop(client: string): Promise<void> {
+  async #loop(client: string, isReader: boolean): Promise<void> {
     const { timers, plan } = this.#target;
     this.#active += 1;
     while (!this.#isStopped) {
       await sleep(timers, -Math.log(1 - this.#random.next()) * plan.thinkMs);
       const key = this.keys[Math.floor(this.#random.next() * plan.keys)] ?? 'k0';
-      await this.operate(client, key, this.#choose(key));
+      await this.operate(client, key, isReader ? { type: 'get' } : this.#choose(key));
     }
     this.#active -= 1;
   }
@@ -118,7 +121,7 @@ export class Clients {
   async operate(client: string, key: string, input: ObjectInput): Promise<boolean> {
     const record = this.history.call(key, input, client);
     try {
-      const output = await this.#target.ask(key, input);
+      const output = await this.#target.ask(key, input, client);
       if (output === silence) record.unknown();
       if (output === elsewhere) record.refused();
       if (output === silence || output === elsewhere) return false;

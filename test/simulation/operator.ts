@@ -1,5 +1,5 @@
 import { toOaasError } from '@oaas/commons/errors';
-import type { Random } from '@oaas/commons/time';
+import { type Random, sleep } from '@oaas/commons/time';
 import type { MemberChange } from '@oaas/odgm/replication';
 import { silence } from './clients.ts';
 import type { Cluster } from './cluster.ts';
@@ -35,13 +35,11 @@ export class Operator {
   act(random: Random): void {
     if (this.#isBusy) return;
     this.#isBusy = true;
-    const { shards, world } = this.#cluster;
+    const { shards } = this.#cluster;
     const shard = shards[Math.floor(random.next() * shards.length)] ?? 1;
     this.#act(shard, random)
       .catch((thrown: unknown) => {
-        const error = toOaasError(thrown);
-        if (error.code === 'Internal' || error.code === 'StorageCorrupt') world.fail(error);
-        this.#cluster.note(`operator: ${error.message}`);
+        this.#failed(thrown);
       })
       .finally(() => {
         this.#isBusy = false;
@@ -99,6 +97,37 @@ export class Operator {
       const gone = pick(learners);
       if (gone !== undefined) await this.#change(member, shard, [{ type: 'remove', member: gone }], false);
     }
+  }
+
+  /** Makes the replica of a learner anew: what it has goes at once. Unless it is still about something else. */
+  renew(member: number, shard: number): void {
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    this.#renew(member, shard)
+      .catch((thrown: unknown) => {
+        this.#failed(thrown);
+      })
+      .finally(() => {
+        this.#isBusy = false;
+      });
+  }
+
+  async #renew(member: number, shard: number): Promise<void> {
+    const node = this.#cluster.running.get(member);
+    this.#cluster.note(`operator: the replica of group ${shard} at ${member} goes`);
+    node?.shards.delete(shard);
+    // A crash swallows the answer.
+    await Promise.race([node?.host.remove(shard), sleep(this.#cluster.timers, timeoutMs)]);
+    const leader = this.#cluster.leaderOf(shard)?.member;
+    if (leader === undefined) return;
+    await this.#change(leader, shard, [{ type: 'remove', member }], false);
+    await this.#add(leader, shard, member);
+  }
+
+  #failed(thrown: unknown): void {
+    const error = toOaasError(thrown);
+    if (error.code === 'Internal' || error.code === 'StorageCorrupt') this.#cluster.world.fail(error);
+    this.#cluster.note(`operator: ${error.message}`);
   }
 
   /** In the middle of what is asked of it. */

@@ -4,9 +4,12 @@ import { Ambush } from './ambush.ts';
 import { Asker } from './asker.ts';
 import { Clients } from './clients.ts';
 import { Cluster } from './cluster.ts';
+import { JointAmbush } from './joint-ambush.ts';
 import { Observer } from './observer.ts';
 import { Operator } from './operator.ts';
+import { Renewer } from './renewer.ts';
 import { type Played, PlayFailure, type PlayOptions } from './run.ts';
+import { demandNoStrays } from './strays.ts';
 
 const epochs = 2;
 /** A healed quorum must answer every key within this. */
@@ -28,6 +31,8 @@ async function playOn(cluster: Cluster): Promise<Played> {
   const clients = new Clients(new Asker(cluster));
   const operator = new Operator(cluster);
   const ambush = new Ambush(cluster);
+  const jointAmbush = new JointAmbush(cluster);
+  const renewer = new Renewer(cluster, operator);
   let crashes = 0;
   let doubtful = 0;
   for (let epoch = 0; epoch < epochs; epoch += 1) {
@@ -39,8 +44,10 @@ async function playOn(cluster: Cluster): Promise<Played> {
     clients.start();
     driver.start();
     ambush.isActive = plan.ambushes;
+    jointAmbush.isActive = true;
+    renewer.isActive = true;
     await world.run(plan.faultyMs);
-    ambush.isActive = false;
+    for (const one of [ambush, jointAmbush, renewer]) one.isActive = false;
     await clients.stop();
     crashes += driver.counts.crashes;
     driver.healCore(chooseCore(cluster, driver));
@@ -48,6 +55,7 @@ async function playOn(cluster: Cluster): Promise<Played> {
     doubtful = clients.judge();
     driver.healCore(nodes);
     await demandAgreement(cluster);
+    await demandNoStrays(cluster);
   }
   return {
     hash: world.trace.hash(),
@@ -55,7 +63,7 @@ async function playOn(cluster: Cluster): Promise<Played> {
     operations: clients.done,
     memberChanges: operator.changes,
     crashes,
-    ambushes: ambush.strikes,
+    ambushes: ambush.strikes + jointAmbush.strikes + renewer.strikes,
     compared: observer.compared,
     doubtful,
   };
