@@ -1,5 +1,7 @@
 import { seededRandom } from '@oaas/commons/testkit';
-import type { Membership } from '../src/shard/index.ts';
+import { compareStamps, headerStamp } from '../src/merge/index.ts';
+import type { EventualShard, Membership } from '../src/shard/index.ts';
+import { decodePatches } from '../src/shard/eventual/patch.ts';
 import type { SimWorld } from './sim/index.ts';
 import { contentOf, EventualGrid, type EventualMember, put } from './eventual.ts';
 
@@ -50,13 +52,17 @@ class Operator {
   #spare: number;
   #from: number;
   #stage: 'idle' | 'joining' | 'leaving' = 'idle';
+  readonly #forces: boolean;
   replaced = 0;
+  /** Replaced while they were down. */
+  forced = 0;
 
   constructor(grid: EventualGrid) {
     this.#grid = grid;
     this.#record = grid.member(1).membership;
     this.#spare = grid.addMember().number;
     this.#from = 1;
+    this.#forces = grid.world.randomOf('forces').next() < 0.4;
     grid.boot(grid.member(this.#spare));
   }
 
@@ -78,23 +84,48 @@ class Operator {
       this.#stage = 'joining';
       this.#write([...replicas, { member: this.#spare, role: 'learner', epoch: this.#record.epoch + 1 }]);
     } else if (this.#stage === 'joining' && this.#isSynced(this.#spare)) {
+      if (this.#isForced) {
+        this.#end(others.map((one) => ({ ...one, role: 'voter' as const })));
+        return;
+      }
       const swapped = replicas.map((one) => ({
         ...one,
         role: one.member === this.#from ? ('learner' as const) : ('voter' as const),
       }));
       this.#stage = 'leaving';
       this.#write(swapped);
-    } else if (this.#stage === 'leaving' && this.#isSynced(this.#from)) {
-      this.#stage = 'idle';
-      this.#spare = this.#from;
-      this.replaced += 1;
-      this.#write(others);
+    } else if (this.#stage === 'leaving' && (this.#isForced || this.#isSynced(this.#from))) {
+      this.#end(others);
     }
+  }
+
+  get #isForced(): boolean {
+    return this.#forces && !this.#grid.member(this.#from).node.isUp;
+  }
+
+  #end(others: Membership['replicas']): void {
+    if (this.#isForced) {
+      this.#grid.member(this.#from).owes = this.#record.replicas.find(({ member }) => member === this.#from)?.epoch;
+      this.forced += 1;
+    }
+    this.#stage = 'idle';
+    this.#spare = this.#from;
+    this.replaced += 1;
+    this.#write(others);
+  }
+
+  /** What it waits for. */
+  get unrest(): string {
+    const members = this.#grid.members.map(
+      ({ number, membership, owes }) => `${String(number)} knows ${String(membership.epoch)}, owes ${String(owes)}`,
+    );
+    return `${this.#stage} ${String(this.#record.epoch)} without ${String(this.#from)}; ${members.join('; ')}`;
   }
 
   get isIdle(): boolean {
     return (
-      this.#stage === 'idle' && this.#grid.members.every(({ membership }) => membership.epoch === this.#record.epoch)
+      this.#stage === 'idle' &&
+      this.#grid.members.every(({ membership, owes }) => membership.epoch === this.#record.epoch && owes === undefined)
     );
   }
 
@@ -112,6 +143,8 @@ class Operator {
 
   #write(replicas: Membership['replicas']): void {
     this.#record = { epoch: this.#record.epoch + 1, replicas };
+    const { trace, now } = this.#grid.world;
+    trace.add(`${now.toFixed(3)} recorded ${JSON.stringify(this.#record)}`);
   }
 }
 
@@ -122,6 +155,8 @@ export interface StormReport {
   readonly reaped: number;
   /** Replicas that were replaced. */
   readonly replaced: number;
+  /** … without them, because they were down. */
+  readonly forced: number;
   readonly crashes: number;
   /** Writes and deletes that were acknowledged. */
   readonly operations: number;
@@ -151,9 +186,15 @@ export async function storm(seed: number, onTrace?: (line: string) => void): Pro
   const pick = (count: number): number => Math.floor(random.next() * count);
   const plan = planOf(pick);
   const { type, graceMs, writeMs, gossipMs } = plan;
-  const grid = new EventualGrid({ seed, type, graceMs, writeMs, tuning: { gossipMs }, onTrace });
+  const known: Known[] = [];
+  /** What a former replica came back with too late: the others had gone on without it. */
+  const late = new Set<string>();
+  const onHandedOver = (former: EventualShard, heir: EventualShard): void => {
+    for (const { id } of known) if (isLate(former, heir, id)) late.add(id);
+  };
+  const grid = new EventualGrid({ seed, type, graceMs, writeMs, tuning: { gossipMs }, onTrace, onHandedOver });
   try {
-    return await stormOn(grid, plan, pick);
+    return await stormOn(grid, plan, pick, known, late);
   } catch (error) {
     throw new StormFailure(grid.world, error);
   }
@@ -163,6 +204,8 @@ async function stormOn(
   grid: EventualGrid,
   plan: ReturnType<typeof planOf>,
   pick: (count: number) => number,
+  known: Known[],
+  late: ReadonlySet<string>,
 ): Promise<StormReport> {
   let crashes = 0;
   let operations = 0;
@@ -179,7 +222,6 @@ async function stormOn(
   grid.start();
   await grid.world.run(50);
   const operator = new Operator(grid);
-  const known: Known[] = [];
   let ids = 0;
   grid.network.setFaults({
     ...{ loss: pick(3) * 0.04, duplication: pick(3) * 0.05, reorders: pick(2) === 0, resets: pick(3) * 0.005 },
@@ -257,7 +299,7 @@ async function stormOn(
     operator.step(false, () => true);
     await grid.world.run(250);
   }
-  if (!operator.isIdle) throw new Error('a replacement does not come to its end');
+  if (!operator.isIdle) throw new Error(`a replacement does not come to its end: ${operator.unrest}`);
   if (!(await grid.converge())) throw new Error('replicas do not end alike');
   for (let round = 0; round < 200 && grid.graves > 0; round++) await grid.world.run(250);
   if (grid.graves > 0) throw new Error('tombstones are not reaped');
@@ -270,6 +312,7 @@ async function stormOn(
   for (const other of others) check(textOf(other) === textOf(first), 'clients see different objects');
   for (const { id, state, entry } of known) {
     if (state === 'deleted') check(first?.has(id) === false, `${id} is back`);
+    if (late.has(id)) continue;
     if (state === 'written') check(first?.get(id)?.includes(`a=${id}`) === true, `${id} is lost`);
     if (state === 'written' && entry !== 'removing') {
       const isThere = first?.get(id)?.includes(' b=') === true;
@@ -281,6 +324,7 @@ async function stormOn(
   return {
     deleted: known.filter(({ state }) => state === 'deleted').length,
     replaced: operator.replaced,
+    forced: operator.forced,
     ...{ crashes, operations, virtualMs: grid.world.now, hash: grid.world.trace.hash() },
     reaped: grid.shards.filter(({ cut }) => cut.ms > 0).length,
   };
@@ -296,6 +340,16 @@ function crash({ node }: EventualMember, pick: (count: number) => number, clockM
   if (pick(2) === 0) return;
   if (pick(2) === 0) node.jumpClock(-pick(clockMs));
   node.restart();
+}
+
+/**
+ * What the heir does not let in: it has not got it, and all that is so old has long been everywhere, as far as the members
+ * know that the shard still has.
+ */
+function isLate(former: EventualShard, heir: EventualShard, id: string): boolean {
+  if (heir.take([id], 1).states.length > 0) return false;
+  const [patch] = decodePatches(former.take([id], 1).states);
+  return patch !== undefined && compareStamps(headerStamp(patch.header), heir.cut) <= 0;
 }
 
 function textOf(content: ReadonlyMap<string, string> | undefined): string {

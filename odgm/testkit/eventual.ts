@@ -16,6 +16,8 @@ export interface EventualGridOptions {
   /** A flush of the disk, in milliseconds. Default 1. */
   readonly writeMs?: number;
   readonly onTrace?: ((line: string) => void) | undefined;
+  /** A former replica has handed over to another one. */
+  readonly onHandedOver?: ((former: EventualShard, heir: EventualShard) => void) | undefined;
 }
 
 /** One member: what it has on its disk outlives its processes. */
@@ -30,6 +32,8 @@ export interface EventualMember {
   membership: Membership;
   /** It is learning of a record. */
   isFollowing: boolean;
+  /** Epoch of its replica that was replaced without it: what only that one has is handed over before it goes. */
+  owes: number | undefined;
   /** By all its processes. */
   sentBytes(): number;
 }
@@ -91,10 +95,11 @@ export class EventualGrid {
   /** One member learns of the record. What is under way when it crashes goes on when it boots. */
   async follow(member: EventualMember, membership: Membership): Promise<void> {
     member.membership = membership;
-    if (member.isFollowing) return;
+    const { host } = member;
+    if (member.isFollowing || host === undefined) return;
     member.isFollowing = true;
-    while (await this.#follow(member, member.membership)) continue;
-    member.isFollowing = false;
+    while (member.host === host && (await this.#follow(member, member.membership))) continue;
+    if (member.host === host) member.isFollowing = false;
   }
 
   /** True when there is something newer to follow. */
@@ -104,12 +109,43 @@ export class EventualGrid {
     if (shard !== undefined && own?.epoch !== shard.epoch) {
       member.shard = undefined;
       await shard.close();
-      await host?.remove(1);
+      // It crashed meanwhile.
+      if (member.host !== host) return false;
+      if (member.owes !== shard.epoch) await host?.remove(1);
+    }
+    if (host !== undefined && member.owes !== undefined && own?.epoch !== member.owes) {
+      await this.#payDebt(member, host, member.owes);
     }
     if (own !== undefined && member.shard === undefined) await this.#open(member, own.epoch);
     member.shard?.configure(membership);
     const isMissing = own !== undefined && member.shard === undefined && member.host !== undefined;
     return isMissing || member.membership.epoch !== membership.epoch;
+  }
+
+  /** As a node that comes back does: first it gives what only its former replica may have, then that one goes. */
+  async #payDebt(member: EventualMember, host: EventualHost, epoch: number): Promise<void> {
+    if (host.stored().get(1) === epoch) {
+      const former = this.former(member, epoch);
+      while (!(await this.#handOver(member, host, former))) await host.sleep(100);
+      await former.close();
+      await host.remove(1);
+    }
+    member.owes = undefined;
+  }
+
+  async #handOver(member: EventualMember, host: EventualHost, former: EventualShard): Promise<boolean> {
+    for (const { member: to, role, epoch } of member.membership.replicas) {
+      if (role !== 'voter' || to === member.number || !host.isUp(to)) continue;
+      try {
+        await host.handOver(former, to, epoch);
+      } catch {
+        continue;
+      }
+      const heir = this.member(to).shard;
+      if (heir?.epoch === epoch) this.#options.onHandedOver?.(former, heir);
+      return true;
+    }
+    return false;
   }
 
   /** The replica that a member still has stored although the shard's record does not name it any more. */
@@ -163,6 +199,7 @@ export class EventualGrid {
       host: undefined,
       membership,
       isFollowing: false,
+      owes: undefined,
       sentBytes: () => this.#sent.get(number) ?? 0,
     };
   }
@@ -191,9 +228,11 @@ export class EventualGrid {
     });
     this.#engines.set(member, { engine, process });
     const own = member.membership.replicas.find((replica) => replica.member === member.number);
-    if (own !== undefined) await this.follow(member, member.membership);
+    if (own !== undefined && member.owes === undefined) await this.follow(member, member.membership);
     this.#meshes.set(member, mesh);
     for (const one of this.members) this.#meshes.get(one)?.setPeers(this.#peersOf(one));
+    // Nobody can be handed over to before there are peers.
+    if (member.owes !== undefined) await this.follow(member, member.membership);
   }
 
   readonly #sent = new Map<number, number>();

@@ -17,6 +17,7 @@ const membership = 'odgm/src/replication/membership.ts';
 const receiver = 'odgm/src/replication/snapshot-receiver.ts';
 const reaping = 'odgm/src/merge/reaping.ts';
 const exchange = 'odgm/src/replication/eventual/exchange.ts';
+const eventualHost = 'odgm/src/replication/eventual/host.ts';
 const eventualShard = 'odgm/src/shard/eventual/eventual-shard.ts';
 
 export const mutations: readonly SimulatedMutation[] = [
@@ -304,7 +305,7 @@ export const mutations: readonly SimulatedMutation[] = [
   },
   {
     name: 'states count as taken over before they are on disk',
-    file: 'odgm/src/replication/eventual/host.ts',
+    file: eventualHost,
     find: `return Uint8Array.of((await replica.merge(bodyOf(reader))) ? 1 : 0);`,
     replace: `void replica.merge(bodyOf(reader)).catch(() => undefined);
         return Uint8Array.of(1);`,
@@ -368,5 +369,21 @@ export const mutations: readonly SimulatedMutation[] = [
     find: `return (this.#peers.get(member)?.syncedMembership ?? -1) >= this.#membership.epoch;`,
     replace: `return (this.#peers.get(member)?.syncedMembership ?? -1) >= 0;`,
     ...{ seeds: 200, world: 'storms' as const },
+  },
+  {
+    name: 'a replica reaps while another one follows a newer record',
+    file: eventualShard,
+    find: `if (!this.#isComplete || this.#heardMembership > this.#membership.epoch) return;`,
+    replace: `if (!this.#isComplete) return;`,
+    ...{ seeds: 1000, world: 'storms' as const },
+  },
+  {
+    // That they come from the replica that is known is looked at again where it counts: without the check here nothing
+    // happens but that states of a former replica are merged, which it may hand over anyway.
+    name: 'what is sent to a former replica counts for the new one of its member',
+    file: eventualHost,
+    find: `return replica?.epoch === toEpoch && replica.epochOf(from) === fromEpoch ? replica : undefined;`,
+    replace: `return replica?.epochOf(from) === fromEpoch ? replica : undefined;`,
+    ...{ seeds: 1000, world: 'storms' as const },
   },
 ];

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { play as playNodes } from './grid/play.ts';
 import { playWith } from './mutate.ts';
@@ -61,6 +62,14 @@ describe('whole nodes in virtual time', () => {
 });
 
 describe('a bug that is put back', () => {
+  it.each(mutations.map(({ name, file, find }) => [name, file, find]))(
+    'has its place in the source once: %s',
+    async (_, file, find) => {
+      const source = await readFile(new URL(`../../${file}`, import.meta.url), 'utf8');
+      expect(source.split(find)).toHaveLength(2);
+    },
+  );
+
   const bugs: [name: string, seeds: number][] = [
     ['a commit needs one voter less than a majority', 10],
     ['a node removes replicas on the word of a meta state that is older than they are', 15],

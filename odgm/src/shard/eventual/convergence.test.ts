@@ -8,14 +8,17 @@ describe('replicas that merge', () => {
     let deleted = 0;
     let reaped = 0;
     let replaced = 0;
+    let forced = 0;
     for (let seed = 1; seed <= seeds; seed++) {
       const report = await storm(seed);
       deleted += report.deleted;
       reaped += report.reaped;
       replaced += report.replaced;
+      forced += report.forced;
     }
     expect(deleted).toBeGreaterThan(seeds);
     expect(reaped).toBeGreaterThan(seeds);
     expect(replaced).toBeGreaterThan(seeds / 2);
+    expect(forced).toBeGreaterThan(0);
   }, 120_000);
 });
