@@ -159,9 +159,15 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
   });
 
   /** A task by its kind; `?dry_run=true` gives the plan instead. Other parameters are options of the task. */
-  const begin = async (kind: string, collection: string, member: string, request: FastifyRequest) => {
-    const { dry_run: dryRun, plan_id: planId = '', ...options } = parametersOf(request.query);
-    if (kind === 'repair') delete options['collection'];
+  const begin = async (
+    kind: string,
+    collection: string,
+    member: string,
+    request: FastifyRequest,
+    taken: readonly string[] = [],
+  ) => {
+    const { dry_run: dryRun, plan_id: planId = '', ...rest } = parametersOf(request.query);
+    const options = Object.fromEntries(Object.entries(rest).filter(([name]) => !taken.includes(name)));
     const ask = { kind, collection, member, options, planId };
     if (flagOf('dry_run', dryRun)) return snakeCase(await tasks.plan(ask));
     const task = await tasks.start(ask, actorOf(request));
@@ -173,13 +179,18 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
   app.post<{ Params: { name: string } }>('/admin/collections/:name/consistency-check', (request) =>
     begin('consistency-check', request.params.name, '', request),
   );
+  // Of any kind: `?kind=`, and `collection` and `member` where it needs them.
+  app.post('/admin/tasks', (request) => {
+    const { kind = '', collection = '', member = '' } = parametersOf(request.query);
+    return begin(kind, collection, member, request, ['kind', 'collection', 'member']);
+  });
   app.post('/admin/rebalance', (request) => begin('rebalance', '', '', request));
   app.post<{ Params: { id: string } }>('/admin/members/:id/drain', (request) =>
     begin('drain', '', request.params.id, request),
   );
   // With collection and partition: that replica is made anew from the others, whatever is known of it.
   app.post<{ Params: { id: string } }>('/admin/members/:id/repair', (request) =>
-    begin('repair', parametersOf(request.query)['collection'] ?? '', request.params.id, request),
+    begin('repair', parametersOf(request.query)['collection'] ?? '', request.params.id, request, ['collection']),
   );
   /** What the contract has for a pipeline of events, which this version does not have. */
   for (const url of ['/admin/dead-letters', '/admin/dead-letters/*']) {
@@ -233,13 +244,21 @@ function auditedCall(request: FastifyRequest): AuditedCall {
   const thing = kind.replace(/s$/, '');
   const isNamed = name?.startsWith(':') === true && verb !== undefined && one !== undefined;
   const path = request.url.split('?', 1)[0] ?? '';
+  const query = readable(request.query);
+  const isStart = kind === 'tasks' && name === undefined;
   return {
     subject: actorOf(request),
-    action: isNamed ? `${thing}.${verb}` : name === undefined ? `grid.${kind}` : `${thing}.${name}`,
+    action: isStart
+      ? `task.start.${query['kind'] ?? ''}`
+      : isNamed
+        ? `${thing}.${verb}`
+        : name === undefined
+          ? `grid.${kind}`
+          : `${thing}.${name}`,
     resource: isNamed ? `${thing}/${one}` : path,
     from: { address: request.ip, via: 'rest' },
     diff: {
-      ...readable(request.query),
+      ...query,
       ...(request.method === 'PUT' ? { body: (request.body ?? null) as JsonValue } : {}),
     },
   };

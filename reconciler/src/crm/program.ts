@@ -211,7 +211,7 @@ export function createCrmProgram(config: CrmConfig, dependencies: CrmDependencie
   grpc.add(healthProto.HealthServiceDefinition, healthService(info));
   grpc.add(healthProto.CrmInfoServiceDefinition, crmInfoService(info));
   grpc.add(topology.TopologyServiceDefinition, topologyService(info));
-  grpc.add(admin.GridAdminDefinition, gridService({ http, caches, namespace }));
+  grpc.add(admin.GridAdminDefinition, gridService({ http, caches, namespace, timers }));
 
   const listening = { grpc: '', ops: '' };
   let ops: OpsServer | undefined;

@@ -118,7 +118,12 @@ export interface KubernetesApi {
   /** HTTP through the API server. Statuses of the target come back as they are; only the API server's own failures throw. */
   proxy(
     target: ProxyTarget,
-    request: { readonly method: 'GET' | 'POST'; readonly path: string; readonly body?: unknown },
+    request: {
+      readonly method: 'GET' | 'POST';
+      readonly path: string;
+      readonly body?: unknown;
+      readonly headers?: Readonly<Record<string, string>> | undefined;
+    },
     options?: CallOptions,
   ): Promise<ProxyResponse>;
   podLog(key: Required<ObjectKey>, options?: PodLogOptions): Promise<string>;

@@ -183,6 +183,7 @@ export function createKubernetesClient(options: ClientOptions): KubernetesClient
           method: request.method,
           path,
           accept: '*/*',
+          headers: request.headers,
           ...(request.body === undefined
             ? {}
             : { body: JSON.stringify(request.body), contentType: 'application/json' }),

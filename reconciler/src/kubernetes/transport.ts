@@ -15,6 +15,8 @@ export interface HttpRequest {
   readonly body?: string | undefined;
   readonly contentType?: string | undefined;
   readonly accept?: string | undefined;
+  /** Further ones. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs: number;
 }
@@ -105,6 +107,7 @@ export class Transport {
       path: this.#prefix() + request.path,
       method: request.method,
       headers: {
+        ...request.headers,
         ...credentials.headers,
         'user-agent': this.#userAgent,
         accept: request.accept ?? 'application/json',

@@ -34,7 +34,7 @@ interface Target {
   readonly isSkipped: boolean;
   /** The API server's proxy reaches the grid of this test. */
   readonly hasProxy: boolean;
-  start(grid: HandGrid): Promise<Server>;
+  start(grid: { readonly url: string }): Promise<Server>;
 }
 
 const time = { clock: systemClock, timers: systemTimers, random: systemRandom };
@@ -97,9 +97,10 @@ export class CrmUnderTest {
     return this.#target.hasProxy;
   }
 
-  async start(): Promise<void> {
+  /** `gridUrl`: the admin API of a grid that is there; without it, of one with numbers set by hand. */
+  async start(gridUrl?: string): Promise<void> {
     this.grid = await startHandGrid();
-    this.#server = await this.#target.start(this.grid);
+    this.#server = await this.#target.start({ url: gridUrl ?? this.grid.url });
     this.api = this.#connect();
     this.kubelet = new HandKubelet(this.api, namespace);
     await this.#startProgram();
@@ -188,6 +189,15 @@ export class CrmUnderTest {
     this.channel = createGrpcChannel(this.program.listening.grpc);
     this.client = createDeploymentClient(this.channel, { metadata: { authorization: `Bearer ${token}` } });
   }
+}
+
+/** A CRM on the embedded API that reaches a grid which is there. */
+export async function startCrm(gridUrl: string): Promise<CrmUnderTest> {
+  const [embedded] = targets;
+  if (embedded === undefined) throw new Error('there is no embedded API');
+  const crm = new CrmUnderTest(embedded);
+  await crm.start(gridUrl);
+  return crm;
 }
 
 /** Runs the tests against a CRM on the embedded API, and on a real API server where there is one. */

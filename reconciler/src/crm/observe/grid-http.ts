@@ -12,6 +12,8 @@ export interface GridHttp {
    * and else what the grid's own problem document says.
    */
   get(id: string, path: string, signal?: AbortSignal): Promise<unknown>;
+  /** The same of a POST, whose options are in the path, on behalf of somebody. Throws also what the grid refuses it for. */
+  post(id: string, path: string, actor: string, signal?: AbortSignal): Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -27,6 +29,12 @@ const timeoutMs = 5000;
 /** Connections to all grids together that are kept open. */
 const connectionsMax = 4;
 
+interface Call {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 interface Answer {
   readonly status: number;
   readonly body: string;
@@ -36,7 +44,7 @@ export function createGridHttp(options: GridHttpOptions): GridHttp {
   const { api, namespace, timers } = options;
   const agent = new Agent({ connections: connectionsMax, keepAliveTimeout: 10_000, connect: { timeout: 3000 } });
 
-  async function direct(id: string, path: string, outer: AbortSignal | undefined): Promise<Answer> {
+  async function direct(id: string, { path, ...call }: Call, outer: AbortSignal | undefined): Promise<Answer> {
     const limit = new AbortController();
     const giveUp = (): void => {
       limit.abort();
@@ -45,7 +53,7 @@ export function createGridHttp(options: GridHttpOptions): GridHttp {
     outer?.addEventListener('abort', giveUp, { once: true });
     try {
       const url = `http://${serviceAddress(childNames(id).grid, namespace, ports.gridAdmin)}${path}`;
-      const response = await request(url, { dispatcher: agent, signal: limit.signal });
+      const response = await request(url, { ...call, dispatcher: agent, signal: limit.signal });
       return { status: response.statusCode, body: await response.body.text() };
     } finally {
       timer.cancel();
@@ -53,26 +61,32 @@ export function createGridHttp(options: GridHttpOptions): GridHttp {
     }
   }
 
-  async function proxied(id: string, path: string, signal: AbortSignal | undefined): Promise<Answer> {
+  async function proxied(id: string, call: Call, signal: AbortSignal | undefined): Promise<Answer> {
     const target = { namespace, kind: 'services', name: childNames(id).grid, port: ports.gridAdmin } as const;
-    return api.proxy(target, { method: 'GET', path }, { signal, timeoutMs });
+    return api.proxy(target, call, { signal, timeoutMs });
   }
 
   const send = options.access === 'direct' ? direct : proxied;
-  return {
-    get: async (id, path, signal) => {
-      const answer = await send(id, path, signal).catch((error: unknown) => {
-        // The API server's own refusal names the Service; that none is there means the same as none answers.
-        if (isOaasError(error, 'PermissionDenied') || isOaasError(error, 'Unauthenticated')) throw error;
-        throw oaasError('Unavailable', `the grid of ${id} does not answer: ${toOaasError(error).message}`, {
-          cause: error,
-        });
+  async function ask(id: string, call: Call, signal: AbortSignal | undefined): Promise<unknown> {
+    const answer = await send(id, call, signal).catch((error: unknown) => {
+      // The API server's own refusal names the Service; that none is there means the same as none answers.
+      if (isOaasError(error, 'PermissionDenied') || isOaasError(error, 'Unauthenticated')) throw error;
+      throw oaasError('Unavailable', `the grid of ${id} does not answer: ${toOaasError(error).message}`, {
+        cause: error,
       });
-      return read(id, path, answer);
-    },
+    });
+    return read(id, call.path, answer);
+  }
+
+  return {
+    get: (id, path, signal) => ask(id, { method: 'GET', path }, signal),
+    post: (id, path, actor, signal) => ask(id, { method: 'POST', path, headers: { 'x-oaas-actor': actor } }, signal),
     close: () => agent.destroy(),
   };
 }
+
+/** What a caller can do something about is passed on as it is. */
+const refusals = ['InvalidArgument', 'FailedPrecondition', 'AlreadyExists', 'Conflict', 'ResourceExhausted'] as const;
 
 function read(id: string, path: string, { status, body }: Answer): unknown {
   const value = parse(body);
@@ -81,13 +95,18 @@ function read(id: string, path: string, { status, body }: Answer): unknown {
       throw oaasError('Unavailable', `the grid of ${id} answered ${path} with something else than JSON`);
     return value;
   }
-  const problem = (value ?? {}) as { readonly detail?: unknown; readonly remedy?: unknown };
+  const problem = (value ?? {}) as { readonly detail?: unknown; readonly remedy?: unknown; readonly code?: unknown };
   const detail = typeof problem.detail === 'string' ? problem.detail : `status ${String(status)}`;
   const details: Record<string, JsonValue> = { deployment: id, status };
   if (status === 404) {
     // A collection may be missing; a path that is not the grid's is a feature it does not have.
     const isPath = /there is no (?:GET|POST) /.test(detail) || value === undefined;
     throw oaasError(isPath ? 'Unimplemented' : 'NotFound', `the grid of ${id}: ${detail}`, { details });
+  }
+  const refusal = refusals.find((code) => code === problem.code);
+  if (refusal !== undefined) {
+    const remedy = typeof problem.remedy === 'string' ? { remedy: problem.remedy } : {};
+    throw oaasError(refusal, `the grid of ${id}: ${detail}`, { ...remedy, details });
   }
   throw oaasError(
     status === 401 || status === 403 ? 'PermissionDenied' : 'Unavailable',

@@ -1,25 +1,33 @@
 import { oaasError } from '@oaas/commons/errors';
-import type { ServiceHandlers } from '@oaas/commons/grpc';
+import { type CallContext, type ServiceHandlers, subjectOf } from '@oaas/commons/grpc';
+import { sleep, type Timers } from '@oaas/commons/time';
 import { admin } from '@oaas/proto';
 import type { Caches } from '../cluster/caches.ts';
 import type { GridHttp } from '../observe/grid-http.ts';
 
 export interface GridServiceOptions {
   readonly http: GridHttp;
-  readonly caches: Caches;
+  readonly caches: Pick<Caches, 'records'>;
   readonly namespace: string;
+  readonly timers: Timers;
 }
+
+/** How often a task that is watched is looked at. */
+const watchMs = 500;
+const finished: ReadonlySet<string> = new Set(['succeeded', 'failed', 'cancelled']);
 
 /**
  * `oaas.admin.v1.GridAdmin` for the grid of the deployment that a request names. Answers come from the grid's admin API
- * at that moment. What grids do not offer is not served here either: such calls are `Unimplemented`.
+ * at that moment. What grids do not offer is not served here either: such calls are `Unimplemented`. So are those that
+ * make or delete collections, since the record says which there are, and those on versions.
  */
 export function gridService({
   http,
   caches,
   namespace,
+  timers,
 }: GridServiceOptions): ServiceHandlers<typeof admin.GridAdminDefinition> {
-  async function answerOf(deploymentId: string, path: string, signal: AbortSignal): Promise<Json> {
+  function checkRecord(deploymentId: string): void {
     if (deploymentId === '') {
       throw oaasError('InvalidArgument', 'deployment_id: is missing', {
         remedy: 'Name the deployment whose grid is meant.',
@@ -28,13 +36,52 @@ export function gridService({
     if (caches.records.get(`${namespace}/${deploymentId}`) === undefined) {
       throw oaasError('NotFound', `there is no deployment "${deploymentId}"`);
     }
+  }
+  async function answerOf(deploymentId: string, path: string, signal: AbortSignal): Promise<Json> {
+    checkRecord(deploymentId);
     return (await http.get(deploymentId, path, signal)) as Json;
   }
   async function ask(deploymentId: string, path: string, signal: AbortSignal): Promise<Json> {
     return camelCase(await answerOf(deploymentId, path, signal)) as Json;
   }
 
+  async function change(deploymentId: string, path: string, context: CallContext): Promise<Json> {
+    checkRecord(deploymentId);
+    return camelCase(await http.post(deploymentId, path, actorOf(context), context.signal)) as Json;
+  }
+  const taskOf = async (deploymentId: string, id: string, signal: AbortSignal): Promise<admin.Task> =>
+    admin.Task.fromPartial(await ask(deploymentId, taskPath(id), signal));
+  async function* watch({ deploymentId, taskId }: admin.TaskRef, signal: AbortSignal): AsyncGenerator<admin.Task> {
+    let last = '';
+    for (;;) {
+      const task = await taskOf(deploymentId, taskId, signal);
+      const text = JSON.stringify(task);
+      if (text !== last) yield task;
+      last = text;
+      if (finished.has(task.state)) return;
+      await sleep(timers, watchMs, signal);
+    }
+  }
+
   return {
+    planTask: async (request, context) => {
+      const answer = await change(request.deploymentId, startPath(request, { dry_run: 'true' }), context);
+      return admin.TaskPlan.fromPartial(answer);
+    },
+    startTask: async (request, context) => {
+      const { taskId } = await change(request.deploymentId, startPath(request), context);
+      return taskOf(request.deploymentId, String(taskId), context.signal);
+    },
+    updateTask: async ({ deploymentId, taskId, options }, context) =>
+      admin.Task.fromPartial(await change(deploymentId, `${taskPath(taskId)}/throttle${queryOf(options)}`, context)),
+    cancelTask: async ({ deploymentId, taskId }, context) =>
+      admin.Task.fromPartial(await change(deploymentId, `${taskPath(taskId)}/cancel`, context)),
+    getTask: ({ deploymentId, taskId }, { signal }) => taskOf(deploymentId, taskId, signal),
+    listTasks: async ({ deploymentId, limit, cursor }, { signal }) =>
+      admin.ListTasksResponse.fromPartial(
+        await ask(deploymentId, `/admin/tasks${queryOf({ limit: String(limit), cursor })}`, signal),
+      ),
+    watchTask: (request, { signal }) => watch(request, signal),
     getClusterStatus: async ({ deploymentId }, { signal }) =>
       admin.ClusterStatus.fromPartial(withoutNulls(await ask(deploymentId, '/admin/cluster/status', signal))),
     listMembers: async ({ deploymentId }, { signal }) =>
@@ -67,6 +114,33 @@ export function gridService({
 }
 
 type Json = Readonly<Record<string, unknown>>;
+
+/** Who asks, as far as the caller says: the token is that of all who may ask. */
+function actorOf(context: CallContext): string {
+  return context.metadata.get('x-oaas-actor') ?? subjectOf(context)?.name ?? 'crm';
+}
+
+/** Throws `InvalidArgument`. */
+function taskPath(id: string): string {
+  if (id === '') throw oaasError('InvalidArgument', 'task_id is empty', { remedy: 'Give the id of a task.' });
+  return `/admin/tasks/${encodeURIComponent(id)}`;
+}
+
+function startPath({ kind, collection, member, options, planId }: admin.TaskRequest, more: Texts = {}): string {
+  const named = Object.entries({ kind, collection, member, plan_id: planId }).filter(([, value]) => value !== '');
+  for (const name of ['kind', 'collection', 'member', 'plan_id', 'dry_run']) {
+    if (options[name] === undefined) continue;
+    throw oaasError('InvalidArgument', `there is no option "${name}"`, { remedy: 'Use the field of that name.' });
+  }
+  return `/admin/tasks${queryOf({ ...options, ...Object.fromEntries(named), ...more })}`;
+}
+
+type Texts = Readonly<Record<string, string>>;
+
+function queryOf(parameters: Texts): string {
+  const query = new URLSearchParams(parameters).toString();
+  return query === '' ? '' : `?${query}`;
+}
 
 function collection({ shardDistribution, ...rest }: Json): admin.Collection {
   return admin.Collection.fromPartial({ ...rest, shards: (shardDistribution ?? []) as admin.Shard[] });
