@@ -191,6 +191,8 @@ describe('a call that changes something', () => {
     expect(await ask('DELETE', '/admin/collections/c', actor)).toBe(200);
     expect(await ask('DELETE', '/admin/collections/c')).toBe(404);
     expect(await ask('PUT', '/admin/collections/c', actor)).toBe(201);
+    expect(await ask('POST', '/admin/tasks?kind=rebalance', actor)).toBe(200);
+    expect(await ask('POST', '/admin/tasks?kind=shuffle&dry_run=true')).toBe(400);
     expect(records).toMatchObject([
       {
         subject: 'ann',
@@ -211,6 +213,7 @@ describe('a call that changes something', () => {
       { subject: 'ann', action: 'collection.delete', resource: 'collection/c', result: 'succeeded' },
       { action: 'collection.delete', resource: 'collection/c', result: 'failed' },
       { subject: 'ann', action: 'collection.create', resource: 'collection/c', result: 'succeeded' },
+      { subject: 'ann', action: 'task.start.rebalance', result: 'succeeded' },
     ]);
     expect(records[0]?.from).toEqual({ address: '127.0.0.1', via: 'rest' });
     await app.close();

@@ -82,6 +82,22 @@ describe('versions over gRPC', () => {
     const put = { 'Not An Id': { data: Buffer.from('v') } };
     const write = client.writeBranch({ of, branch: 'other', objectId: 'o', put });
     await expect(write).rejects.toMatchObject(refused('Not An Id'));
+    for (const [method, path, known] of [
+      ['GET', 'versions?partitoin=1', 'partition'],
+      ['POST', 'versions/record?lable=x', 'partition, label'],
+      ['POST', 'versions/label?sequence=1&lable=x', 'sequence, label'],
+      ['GET', 'versions/diff?from=now&till=now', 'from, to, start'],
+      ['GET', 'versions/objects/o?when=now', 'partition, at'],
+      ['POST', 'branches/new?form=start', 'partition, from'],
+      ['DELETE', 'branches/other?force=true', 'partition'],
+      ['POST', 'branches/other/objects/o?replace=true', 'partition'],
+      ['POST', 'branches/other/merge?policy=theirs&dryrun=true', 'policy, dry_run'],
+      ['POST', 'branches/other/merge?policy=ours&policy=theirs', 'once'],
+    ] as const) {
+      const response = await fetch(`${node.admin}/admin/collections/m/${path}`, { method });
+      expect([response.status, await response.text()], path).toEqual([400, expect.stringContaining(known) as string]);
+    }
+    expect((await client.listVersions(of)).branches.map(({ name }) => name)).toEqual(['other']);
     const response = await fetch(`${node.admin}/admin/collections/m/versions?partition=x`);
     expect([response.status, await response.text()]).toEqual([400, expect.stringContaining('partition') as string]);
   });

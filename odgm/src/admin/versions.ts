@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { GridNode } from '../node/index.ts';
 import { EventualShard, type ShardVersions, type Value } from '../shard/index.ts';
 import { snakeCase } from './json.ts';
-import { flagOf, wholeOf } from './parameters.ts';
+import { flagOf, parametersOf, wholeOf } from './parameters.ts';
 
 /** Values of a change on a branch, in base64. */
 const bodyBytesMax = 16 * 1024 * 1024;
@@ -26,7 +26,6 @@ const policies = ['list', 'ours', 'theirs', 'latest'] as const;
 
 interface At {
   readonly Params: { readonly name: string; readonly branch: string; readonly id: string };
-  readonly Querystring: Readonly<Record<string, string | undefined>>;
 }
 
 /** Versions of this node's replica of a partition. Throws `NotFound`, `FailedPrecondition` for a collection that has none. */
@@ -63,12 +62,21 @@ export function policyOf(asked: string): (typeof policies)[number] {
  * asked, which the answers name.
  */
 export function addVersionRoutes(app: FastifyInstance, node: GridNode): void {
-  const versionsOf = ({ params, query }: { params: At['Params']; query: At['Querystring'] }): ShardVersions =>
-    shardVersions(node, params.name, wholeOf('partition', query['partition'] ?? '0'));
+  /** The versions that a request is about, and its parameters: those given, besides `partition`. */
+  const asked = (
+    { params, query }: { readonly params: At['Params']; readonly query: unknown },
+    ...known: readonly string[]
+  ): { readonly versions: ShardVersions; readonly query: Readonly<Partial<Record<string, string>>> } => {
+    const parameters = parametersOf(query, ['partition', ...known]);
+    return {
+      versions: shardVersions(node, params.name, wholeOf('partition', parameters['partition'] ?? '0')),
+      query: parameters,
+    };
+  };
   const base = '/admin/collections/:name';
 
   app.get<At>(`${base}/versions`, (request) => {
-    const versions = versionsOf(request);
+    const { versions } = asked(request);
     return {
       node: node.self.id,
       versions: versions.versions.map(({ sequence, root, atMs, label = null }) => ({
@@ -79,17 +87,20 @@ export function addVersionRoutes(app: FastifyInstance, node: GridNode): void {
     };
   });
   app.post<At>(`${base}/versions/record`, async (request) => {
-    const { sequence, root, atMs, label = null } = await versionsOf(request).record(request.query['label']);
+    const { versions, query } = asked(request, 'label');
+    const { sequence, root, atMs, label = null } = await versions.record(query['label']);
     return { node: node.self.id, sequence, root, label, at: toRfc3339(atMs) };
   });
   app.post<At>(`${base}/versions/label`, async (request) => {
-    const { sequence, label } = request.query;
-    await versionsOf(request).label(wholeOf('sequence', sequence ?? ''), label === '' ? undefined : label);
+    const { versions, query } = asked(request, 'sequence', 'label');
+    const { sequence, label } = query;
+    await versions.label(wholeOf('sequence', sequence ?? ''), label === '' ? undefined : label);
     return { success: true };
   });
   app.get<At>(`${base}/versions/diff`, (request) => {
-    const { from = '', to = 'now', start } = request.query;
-    const { differences, next = null } = versionsOf(request).diff(from, to, start);
+    const { versions, query } = asked(request, 'from', 'to', 'start');
+    const { from = '', to = 'now', start } = query;
+    const { differences, next = null } = versions.diff(from, to, start);
     return {
       differences: differences.map(({ objectId, key = null, before, after, versions }) => ({
         ...{ object_id: objectId, key, before: valueJson(before), after: valueJson(after) },
@@ -99,8 +110,8 @@ export function addVersionRoutes(app: FastifyInstance, node: GridNode): void {
     };
   });
   app.get<At>(`${base}/versions/objects/:id`, (request) => {
-    const { at = 'now' } = request.query;
-    const versions = versionsOf(request);
+    const { versions, query } = asked(request, 'at');
+    const { at = 'now' } = query;
     const object = versions.object(at, request.params.id);
     if (object === undefined) throw oaasError('NotFound', `there was no object ${request.params.id} at ${at}`);
     const entries = Object.fromEntries([...object.entries].map(([key, value]) => [key, valueJson(value)]));
@@ -108,29 +119,30 @@ export function addVersionRoutes(app: FastifyInstance, node: GridNode): void {
   });
 
   app.post<At>(`${base}/branches/:branch`, async (request) => {
-    const branch = await versionsOf(request).createBranch(request.params.branch, request.query['from'] ?? 'now');
+    const { versions, query } = asked(request, 'from');
+    const branch = await versions.createBranch(request.params.branch, query['from'] ?? 'now');
     return { node: node.self.id, ...branch };
   });
   app.delete<At>(`${base}/branches/:branch`, async (request) => ({
-    success: await versionsOf(request).deleteBranch(request.params.branch),
+    success: await asked(request).versions.deleteBranch(request.params.branch),
   }));
   app.post<At>(
     `${base}/branches/:branch/objects/:id`,
     { bodyLimit: bodyBytesMax, config: { takesBody: true } },
     async (request) => {
       const { branch, id: objectId } = request.params;
-      const asked = change.safeParse(request.body);
-      if (!asked.success || !name.safeParse(objectId).success) {
+      const { versions } = asked(request);
+      const body = change.safeParse(request.body);
+      if (!body.success || !name.safeParse(objectId).success) {
         throw oaasError('InvalidArgument', 'the body is no change of an object', {
           remedy: 'Send {"put": {"key": {"data": "<base64>"}}, "remove": ["key"]}, or {"delete": true}.',
         });
       }
-      const { put, remove, replace, delete: isDeleted, expected_version: expectedVersion } = asked.data;
+      const { put, remove, replace, delete: isDeleted, expected_version: expectedVersion } = body.data;
       const values = Object.entries(put).map(([key, { data, type }]): [string, Value] => [
         key,
         { data: Buffer.from(data, 'base64'), type },
       ]);
-      const versions = versionsOf(request);
       return versions.writeBranch(
         branch,
         isDeleted
@@ -141,12 +153,9 @@ export function addVersionRoutes(app: FastifyInstance, node: GridNode): void {
   );
   /** `policy`: what to do where both sides changed the same; by default such conflicts are only listed. */
   app.post<At>(`${base}/branches/:branch/merge`, async (request) => {
-    const { policy: asked = 'list', dry_run: isDryRun } = request.query;
-    const merged = await versionsOf(request).mergeBranch(
-      request.params.branch,
-      policyOf(asked),
-      flagOf('dry_run', isDryRun),
-    );
+    const { versions, query } = asked(request, 'policy', 'dry_run');
+    const { policy = 'list', dry_run: isDryRun } = query;
+    const merged = await versions.mergeBranch(request.params.branch, policyOf(policy), flagOf('dry_run', isDryRun));
     return {
       ...snakeCase({ objects: merged.objects, isDone: merged.isDone }),
       conflicts: merged.conflicts.map(({ objectId, key = null, base: was, ours, theirs }) => ({
