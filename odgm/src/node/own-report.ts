@@ -2,8 +2,10 @@ import type { peer } from '@oaas/proto';
 import type { ShardRecord } from '../meta/index.ts';
 import type { GroupStatus } from '../replication/index.ts';
 import type { ShardHandle } from '../shard/index.ts';
+import type { Engine, EngineStatus } from '../storage/index.ts';
 import type { Elections } from './elections.ts';
 import type { HostedCollection } from './hosted.ts';
+import type { NodeParts } from './parts.ts';
 
 /** A replica that should be here, as this node has it. */
 export interface OwnReplica {
@@ -12,6 +14,15 @@ export interface OwnReplica {
   readonly handle: ShardHandle | undefined;
   /** Why it is not open, or does not serve. */
   readonly problem: string | undefined;
+}
+
+/** The replicas of the collection that are, or should be, on member `self`. */
+export function ownReplicas(collection: HostedCollection, { meta, replicas }: NodeParts, self: number): OwnReplica[] {
+  return Array.from({ length: collection.partitionCount }, (_, partition) => partition).flatMap((partition) => {
+    const shard = meta.state.shards.get(collection.shardId(partition) ?? 0);
+    if (shard?.replicas.some(({ member }) => member === self) !== true) return [];
+    return [{ shard, handle: replicas.get(shard.id), problem: replicas.problemOf(shard.id) }];
+  });
 }
 
 export function collectionReport(
@@ -95,4 +106,24 @@ export function groupReport(status: GroupStatus, elections: Elections): peer.Gro
     elections: count,
     recentElections: recent,
   };
+}
+
+/** What a node's storage uses; `refusal`: why it takes no writes now. */
+export function storageReport(
+  engines: readonly Engine[],
+  refusal: Error | undefined,
+): Pick<peer.ResourceReport, 'storageBytes' | 'journalBytes' | 'unflushedBytes' | 'storageRefusal'> {
+  const sum = (value: (status: EngineStatus) => number): number =>
+    engines.reduce((total, engine) => total + value(engine.status()), 0);
+  return {
+    storageBytes:
+      sum(({ memtableBytes }) => memtableBytes) + engines.reduce((total, engine) => total + diskBytes(engine), 0),
+    journalBytes: sum(({ journalBytes }) => journalBytes),
+    unflushedBytes: sum(({ memtableBytes }) => memtableBytes),
+    storageRefusal: refusal?.message ?? '',
+  };
+}
+
+function diskBytes(engine: Engine): number {
+  return engine.isDurable ? engine.usage().bytes : 0;
 }

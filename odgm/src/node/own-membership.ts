@@ -1,0 +1,191 @@
+import { oaasError } from '@oaas/commons/errors';
+import { type Clock, type Random, randomHex } from '@oaas/commons/time';
+import type { peer } from '@oaas/proto';
+import type { Mesh, MeshPeer } from '../mesh/index.ts';
+import { commandVersion, type JoiningMember, type MetaGroup, type MetaState } from '../meta/index.ts';
+import type { Storage } from '../storage/index.ts';
+import { type NodeIdentity, openIdentity, saveIdentity } from './identity.ts';
+import { findCluster, type JoinOutcome, type JoinPort, type Seeds } from './join.ts';
+import type { Member } from './members.ts';
+import { type RetryOptions, untilItWorks } from './retry.ts';
+
+/** A node that cannot catch up asks others for the members, this often. */
+const strangersMs = 2000;
+/** Retry hint of a call that came while the node opens its storage. */
+const retryAfterMs = 100;
+
+export interface OwnMembershipOptions extends RetryOptions {
+  readonly clusterId: string;
+  readonly self: Member;
+  /** Where to look for the cluster. */
+  readonly seeds: Seeds;
+  readonly joinPort: JoinPort;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** What this node is to its cluster: finds or forms it, comes back to it, and says where this node is. */
+export class OwnMembership {
+  readonly #options: OwnMembershipOptions;
+  #identity: NodeIdentity | undefined;
+  /** Members that were there when this node joined: whom to talk to until it has the meta state. */
+  #firstPeers: readonly MeshPeer[] = [];
+  #isCurrent = false;
+
+  constructor(options: OwnMembershipOptions) {
+    this.#options = options;
+  }
+
+  /** Number of this member; 0 before it has joined. */
+  get number(): number {
+    return this.#identity?.member ?? 0;
+  }
+
+  /** The meta state here is as new as anything that this member has ever seen. */
+  get isCurrent(): boolean {
+    return this.#isCurrent;
+  }
+
+  /** Who this node is, for one that looks for a cluster. Throws `Unavailable` before {@link open}. */
+  identify(): peer.NodeIdentity {
+    const { nodeId, clusterUid, member } = this.#opened();
+    return { clusterId: this.#options.clusterId, nodeId, clusterUid, member };
+  }
+
+  /** Reads who this node is. Throws as {@link openIdentity}. */
+  async open(storage: Storage): Promise<void> {
+    const { self, random } = this.#options;
+    this.#identity = await openIdentity(storage, self.id, random);
+  }
+
+  /** Finds the cluster, or forms it, unless this node belongs to one: the identity is settled after that. */
+  async join(storage: Storage): Promise<NodeIdentity> {
+    const identity = this.#opened();
+    if (identity.member !== 0) return identity;
+    const { clusterId, random, logger } = this.#options;
+    const outcome = await this.#findCluster(identity);
+    const joined =
+      outcome.kind === 'joined'
+        ? { ...identity, clusterUid: outcome.clusterUid, member: outcome.member }
+        : { ...identity, clusterUid: `${clusterId}-${randomHex(random, 8)}`, member: 1 };
+    if (outcome.kind === 'bootstrap') logger.info({ clusterUid: joined.clusterUid }, 'forming a cluster');
+    // A crash in between: the number is asked for again, and the same one is given for the same incarnation.
+    await saveIdentity(storage, joined);
+    this.#identity = joined;
+    return joined;
+  }
+
+  /** Before the node has its part of the cluster's state: makes that state, or knows again whom to get it from. */
+  async settle(meta: MetaGroup): Promise<void> {
+    const identity = this.#opened();
+    if (meta.state.cluster === undefined && identity.member === 1) {
+      await untilItWorks(this.#options, 'form the cluster', () =>
+        meta.propose(
+          { type: 'bootstrap', clusterId: identity.clusterUid, members: [this.#asMember(identity)] },
+          this.#options.signal,
+        ),
+      );
+    }
+    // A node that stopped before it got the state asks again whom it belongs to.
+    const isNew = meta.state.cluster === undefined && identity.member !== 1;
+    if (isNew && this.#firstPeers.length === 0) await this.#findCluster(identity);
+  }
+
+  /** Resolves with true once {@link isCurrent}, with false when the node stops before. */
+  async catchUp(meta: MetaGroup, mesh: Mesh): Promise<boolean> {
+    const { clock } = this.#options;
+    let askAt = clock.monotonic() + strangersMs;
+    try {
+      await untilItWorks(this.#options, 'catch up with the meta group', async () => {
+        try {
+          await meta.catchUp();
+        } catch (error) {
+          if (clock.monotonic() >= askAt) {
+            await this.#meetStrangers(meta, mesh);
+            askAt = clock.monotonic() + strangersMs;
+          }
+          throw error;
+        }
+      });
+    } catch {
+      return false; // stopped
+    }
+    this.#isCurrent = true;
+    return true;
+  }
+
+  /** Says where this node is now; its address may be another one than before. */
+  async announce(meta: MetaGroup): Promise<void> {
+    const identity = this.#opened();
+    const record = meta.state.members.get(identity.member);
+    const member = this.#asMember(identity);
+    const isKnown =
+      record?.state === 'up' &&
+      record.address === member.address &&
+      record.admin === member.admin &&
+      record.zone === member.zone &&
+      record.commandVersion === member.commandVersion;
+    if (isKnown) return;
+    const { logger, signal } = this.#options;
+    await untilItWorks(this.#options, 'tell the others where this node is', async () => {
+      if (meta.isLeader) {
+        await meta.propose({ type: 'joinMember', clusterId: identity.clusterUid, member }, signal);
+        return;
+      }
+      await this.#askToJoin(meta, identity);
+    }).catch((error: unknown) => {
+      if (!signal.aborted) logger.error({ err: error }, 'the cluster does not take this node back');
+    });
+  }
+
+  /** Whom to have links with. */
+  peersOf(state: MetaState): readonly MeshPeer[] {
+    const members = [...state.members.values()].filter(({ replacedBy }) => replacedBy === undefined);
+    const known: readonly MeshPeer[] = members.map(({ number, id, address }) => ({ number, id, address }));
+    // What others said of the members is newer than a state that may be older than anything.
+    const told = this.#isCurrent ? [] : this.#firstPeers;
+    const peers = new Map([...known, ...told].map((one) => [one.number, one]));
+    peers.delete(this.number);
+    return [...peers.values()];
+  }
+
+  async #findCluster(identity: NodeIdentity): Promise<JoinOutcome> {
+    const { clusterId, self, seeds, joinPort, clock, timers, logger, signal } = this.#options;
+    const outcome = await findCluster(
+      { clusterId, self, seeds, identity, port: joinPort, clock, timers, logger },
+      signal,
+    );
+    if (outcome.kind === 'joined') this.#firstPeers = outcome.members;
+    return outcome;
+  }
+
+  /**
+   * Who leads the meta group may have joined since this node was last there: it would refuse the link of a member that it
+   * does not know, and never hear what it lacks. Anybody who can be reached says who the members are now.
+   */
+  async #meetStrangers(meta: MetaGroup, mesh: Mesh): Promise<void> {
+    const response = await this.#askToJoin(meta, this.#opened()).catch(() => undefined);
+    if (response === undefined) return;
+    this.#firstPeers = response.members;
+    mesh.setPeers(this.peersOf(meta.state));
+  }
+
+  /** Asks everybody who may be there; the first answer counts. Found anew each time: all may have other addresses by now. */
+  async #askToJoin(meta: MetaGroup, identity: NodeIdentity): Promise<peer.JoinResponse> {
+    const { clusterId, self, joinPort, seeds, signal } = this.#options;
+    const request = { ...this.#asMember(identity), clusterId, clusterUid: identity.clusterUid, nodeId: self.id };
+    const found = await seeds.find().catch(() => []);
+    const others = [...found, ...meta.state.members.values()].filter(({ id }) => id !== self.id);
+    return Promise.any(others.map(({ address }) => joinPort.join(address, request, signal)));
+  }
+
+  #asMember({ incarnation }: NodeIdentity): JoiningMember {
+    const { id, address, admin = '', zone = '' } = this.#options.self;
+    return { id, address, admin, zone, incarnation, commandVersion };
+  }
+
+  #opened(): NodeIdentity {
+    if (this.#identity !== undefined) return this.#identity;
+    throw oaasError('Unavailable', 'the node opens its storage', { retryAfterMs });
+  }
+}

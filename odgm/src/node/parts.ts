@@ -1,0 +1,239 @@
+import { createHash } from 'node:crypto';
+import type { Logger } from '@oaas/commons/telemetry';
+import type { Clock, Random, Timer, Timers } from '@oaas/commons/time';
+import { channels, type Mesh } from '../mesh/index.ts';
+import { MetaDuties, MetaGroup, MetaMachine, metaShard, type ShardRecord } from '../meta/index.ts';
+import {
+  EventualHost,
+  type HostEvents,
+  type HostOptions,
+  RaftHost,
+  type RaftTracer,
+  type Tuning,
+} from '../replication/index.ts';
+import { EventualShard, RaftShard, type ShardHandle } from '../shard/index.ts';
+import type { Engine } from '../storage/index.ts';
+import {
+  CheckService,
+  ConsistencyChecker,
+  type LocalShards,
+  Scrubber,
+  ShardService,
+  TaskCoordinator,
+} from '../tasks/index.ts';
+import type { Elections } from './elections.ts';
+import type { NodeIdentity } from './identity.ts';
+import type { Seeds } from './join.ts';
+import { LeaderBoard } from './leaders.ts';
+import type { Member } from './members.ts';
+import type { Quarantine } from './quarantine.ts';
+import { Replicas } from './replicas.ts';
+import type { Reports } from './reports.ts';
+import { type ReplicaHome, ShardFactory } from './shard-factory.ts';
+import { checkRateOf } from './task-rates.ts';
+
+const expireMs = 1000;
+const expireMax = 256;
+
+export interface PartsOptions {
+  readonly self: Member;
+  readonly seeds: Seeds;
+  /** Links of a member of this cluster: `clusterId` is the name and the birth of it. */
+  readonly openMesh: (self: { number: number; id: string; incarnation: number; clusterId: string }) => Mesh;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Runs something once what has arrived by now is dealt with. */
+  readonly schedule: (run: () => void) => void;
+  readonly tuning?: Partial<Tuning> | undefined;
+  /** Records what consensus groups do. */
+  readonly tracer?: RaftTracer | undefined;
+  /** Told how long each move of a replica took that this node drove to its end. */
+  readonly onMoved?: ((seconds: number) => void) | undefined;
+}
+
+/** The node that the parts belong to. */
+export interface PartsOwner {
+  readonly identity: NodeIdentity;
+  /** Of the node's own state. */
+  readonly engine: Engine;
+  readonly elections: Elections;
+  readonly quarantine: Quarantine;
+  readonly reports: Reports;
+  /** Storage of what need not outlive the process. */
+  ephemeralEngine(): Promise<Engine>;
+  isCurrent(): boolean;
+  onMetaChanged(): void;
+  onOpen(shard: ShardRecord, handle: ShardHandle): void;
+  onClose(shard: number): void;
+}
+
+/** What a node has once it is a member. */
+export interface NodeParts {
+  readonly mesh: Mesh;
+  /** Where consensus groups live: first the meta group, and shards that are as durable. */
+  readonly hosts: readonly RaftHost[];
+  readonly merging: EventualHost;
+  readonly meta: MetaGroup;
+  readonly duties: MetaDuties;
+  readonly leaders: LeaderBoard;
+  readonly replicas: Replicas;
+  readonly tasks: TaskCoordinator;
+  readonly scrubber: Scrubber;
+  readonly timers: readonly Timer[];
+}
+
+/** Opens the links and the meta group of a member, and makes all that works on them. */
+export async function assembleParts(options: PartsOptions, owner: PartsOwner): Promise<NodeParts> {
+  const { self, clock, timers, random, logger, schedule, tuning, openMesh, seeds, tracer, onMoved } = options;
+  const { identity, engine, elections, quarantine, reports } = owner;
+  const mesh = openMesh({
+    number: identity.member,
+    id: self.id,
+    incarnation: Math.max(1, Math.floor(clock.now())),
+    clusterId: identity.clusterUid,
+  });
+  const leaders = new LeaderBoard({ mesh, timers });
+  const events: HostEvents = {
+    leader: (group, leader, term) => {
+      elections.observe(group, leader, term);
+      if (group === metaShard) owner.onMetaChanged();
+      else leaders.observe(group, leader, term);
+    },
+    failed: (group, error) => {
+      quarantine.suspect(group, error);
+    },
+    members: (group) => {
+      if (group === metaShard) owner.onMetaChanged();
+    },
+  };
+  const hostOptions = { mesh, self: identity.member, clock, timers, random, logger, schedule, events, tuning, tracer };
+  const host = new RaftHost({ ...hostOptions, engine });
+  const homes = await openHomes(owner, host, hostOptions);
+  const engines = [...homes.values()].map((home) => home.engine);
+  const merging = new EventualHost({ mesh, clock, timers, random, logger, engines });
+  const machine = new MetaMachine(engine, () => {
+    owner.onMetaChanged();
+  });
+  const group = await host.create(
+    { group: metaShard, epoch: 1, machine },
+    // Who forms the cluster is its first voter; everybody else is made one by it.
+    { voters: identity.member === 1 ? [1] : [] },
+  );
+  const meta = new MetaGroup({ group, machine, mesh, clock, timers });
+  const scrubber = new Scrubber({ clock, timers, logger, bytesPerSecond: () => checkRateOf(meta.state) });
+  const replicas = new Replicas({
+    self: identity.member,
+    logger,
+    factory: new ShardFactory({
+      ...{ homes, merging, levelKey: levelKeyOf(identity), notes: engine, self: identity.member, clock },
+      onScan: (source) => {
+        scrubber.scan(source);
+      },
+    }),
+    onProblem: (shard, epoch, error) => {
+      quarantine.suspect(shard, error, epoch);
+    },
+    isCurrent: () => owner.isCurrent(),
+    isSuspect: (shard, epoch) => quarantine.isSuspect(shard, epoch),
+    onOpen: (shard, handle) => {
+      owner.onOpen(shard, handle);
+    },
+    onClose: (shard) => {
+      owner.onClose(shard);
+    },
+  });
+  const duties = new MetaDuties({
+    meta,
+    mesh,
+    clock,
+    timers,
+    logger,
+    expectedMembers: seeds.expected,
+    loads: () => reports.loads(),
+  });
+  const hosts = [...homes.values()].map((home) => home.host);
+  const replica = (shard: number): RaftShard | undefined => {
+    const handle = replicas.get(shard);
+    return handle instanceof RaftShard ? handle : undefined;
+  };
+  const leaderOf = (shard: number): number => leaders.leaderOf(shard);
+  const mergingReplica = (shard: number): EventualShard | undefined => {
+    const handle = replicas.get(shard);
+    return handle instanceof EventualShard ? handle : undefined;
+  };
+  const checks = new CheckService({ mesh, scrubber, replica, merging: mergingReplica });
+  const tasks = new TaskCoordinator({
+    meta,
+    mesh,
+    shards: new ShardService(mesh, localShards(hosts, replicas)),
+    checker: new ConsistencyChecker({ meta, checks, leaderOf, clock, timers, logger }),
+    leaderOf,
+    onMoved: (seconds) => onMoved?.(seconds),
+    loads: async () => {
+      await reports.refresh();
+      return reports.loads();
+    },
+    clock,
+    timers,
+    logger,
+  });
+  const expiry = timers.every(expireMs, () => {
+    for (const handle of replicas.serving()) handle.expire(expireMax);
+  });
+  return { mesh, hosts, merging, meta, duties, tasks, leaders, replicas, scrubber, timers: [expiry] };
+}
+
+/** Commits what is under way, then closes everything but storage. */
+export async function closeParts(parts: NodeParts): Promise<void> {
+  const { duties, tasks, scrubber, replicas, hosts, merging, leaders, mesh, timers } = parts;
+  for (const timer of timers) timer.cancel();
+  duties.close();
+  tasks.close();
+  scrubber.close();
+  await replicas.close();
+  merging.close();
+  await Promise.all(hosts.map((host) => host.stop()));
+  leaders.close();
+  await mesh.close();
+}
+
+/** Where replicas live: with the node's own state, and in memory where a collection is ephemeral. */
+async function openHomes(
+  owner: PartsOwner,
+  host: RaftHost,
+  options: Omit<HostOptions, 'engine'>,
+): Promise<Map<'persistent' | 'ephemeral', ReplicaHome>> {
+  const { engine } = owner;
+  const homes = new Map<'persistent' | 'ephemeral', ReplicaHome>();
+  homes.set(engine.isDurable ? 'persistent' : 'ephemeral', { host, engine });
+  if (engine.isDurable) {
+    const memory = await owner.ephemeralEngine();
+    const { ephemeralRaft, ephemeralSnapshotOffer, ephemeralSnapshot } = channels;
+    const used = { raft: ephemeralRaft, snapshotOffer: ephemeralSnapshotOffer, snapshot: ephemeralSnapshot };
+    homes.set('ephemeral', { host: new RaftHost({ ...options, engine: memory, channels: used }), engine: memory });
+  }
+  return homes;
+}
+
+/** The same on all members of a cluster, and known to nobody else. */
+function levelKeyOf({ clusterUid }: NodeIdentity): Uint8Array {
+  return createHash('sha256').update(`levels of the trees of ${clusterUid}`).digest().subarray(0, 16);
+}
+
+function localShards(hosts: readonly RaftHost[], replicas: Replicas): LocalShards {
+  return {
+    handle: (shard) => replicas.get(shard),
+    group: (shard) => {
+      for (const host of hosts) {
+        const group = host.group(shard);
+        if (group === undefined) continue;
+        const sentBytes = (to: number): number =>
+          host.snapshots().sending.find((one) => one.group === shard && one.to === to)?.sentBytes ?? 0;
+        return { group, sentBytes };
+      }
+      return undefined;
+    },
+  };
+}

@@ -1,0 +1,18 @@
+import type { MetaState } from '../meta/index.ts';
+import { throttleOf } from '../tasks/index.ts';
+
+/** The most that any check under way may read; without one, what settings allow. */
+export function checkRateOf(state: MetaState): number {
+  const active = [...state.tasks.values()].filter(
+    ({ state: at, kind }) => at === 'running' && (kind === 'consistency-check' || kind === 'repair'),
+  );
+  if (active.length === 0) return state.settings.throttle.checkBytesPerSecond;
+  return Math.max(...active.map((task) => throttleOf(task, state.settings).checkBytesPerSecond));
+}
+
+/** The most that any task under way may use; without one, what settings allow for repair. */
+export function snapshotRateOf(state: MetaState): number {
+  const active = [...state.tasks.values()].filter(({ state: at }) => at === 'running' || at === 'cancelling');
+  if (active.length === 0) return state.settings.repairThrottle.bytesPerSecond;
+  return Math.max(...active.map((task) => throttleOf(task, state.settings).bytesPerSecond));
+}
