@@ -139,24 +139,28 @@ it('a leader that is gone moves elections, the term and the number of nodes; fol
 });
 
 describe('a member that joins', () => {
-  it('makes the distribution uneven, and moves that make it even are timed', async () => {
-    const collections = [{ name: 'c', shardType: 'raft', partitionCount: 4 }];
-    const [first] = await startMembers(['n1'], collections);
-    if (first === undefined) throw new Error('no node');
-    const balance = 'odgm_shard_distribution_balance';
-    const moves = 'odgm_shard_migration_duration_seconds_count';
-    expect(await value(first, balance)).toBe(1);
-    const second = await startNode({
-      ...{ id: 'n2', dataDir: `${directory.path}/n2`, collections },
-      members: [`n1=${first.grpc}`, `n2=127.0.0.1:${String((await freePorts(1))[0])}`],
-    });
-    running.push(second);
-    await eventually(async () => (await value(first, balance)) < 1);
-    expect(await value(first, moves)).toBe(0);
-    await fetch(`${first.admin}/admin/rebalance`, { method: 'POST' });
-    await eventually(async () => (await value(first, balance)) === 1);
-    await eventually(async () => (await value(first, moves)) >= 2);
-  });
+  // Of the first, one member leads; of the second, nobody does.
+  it.each(['raft', 'mst'])(
+    'makes the distribution of %s shards uneven, and moves that make it even are timed',
+    async (shardType) => {
+      const collections = [{ name: 'c', shardType, partitionCount: 4 }];
+      const [first] = await startMembers(['n1'], collections);
+      if (first === undefined) throw new Error('no node');
+      const balance = 'odgm_shard_distribution_balance';
+      const moves = 'odgm_shard_migration_duration_seconds_count';
+      expect(await value(first, balance)).toBe(1);
+      const second = await startNode({
+        ...{ id: 'n2', dataDir: `${directory.path}/n2`, collections },
+        members: [`n1=${first.grpc}`, `n2=127.0.0.1:${String((await freePorts(1))[0])}`],
+      });
+      running.push(second);
+      await eventually(async () => (await value(first, balance)) < 1);
+      expect(await value(first, moves)).toBe(0);
+      await fetch(`${first.admin}/admin/rebalance`, { method: 'POST' });
+      await eventually(async () => (await value(first, balance)) === 1);
+      await eventually(async () => (await value(first, moves)) >= 2);
+    },
+  );
 });
 
 describe('replicas that merge', () => {

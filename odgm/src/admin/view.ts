@@ -2,6 +2,7 @@ import { toRfc3339 } from '@oaas/commons/time';
 import type { admin, peer } from '@oaas/proto';
 import type { ShardRecord } from '../meta/index.ts';
 import { type GridNode, type HostedCollection, type MemberView } from '../node/index.ts';
+import { evenness } from '../placement/index.ts';
 
 /**
  * What administrators see, made from the meta state and from what the members last said of themselves. A member that
@@ -93,8 +94,9 @@ export function collectionView(node: GridNode, collection: HostedCollection): Co
 export function shardDistribution(node: GridNode, collection?: HostedCollection): admin.ShardDistribution {
   const collections = collection === undefined ? node.collections() : [collection];
   const shards = collections.flatMap((one) => shardsOf(node, one));
-  const members = node.members().filter(({ state }) => state === 'up' || state === 'suspect');
-  return { shards, balanceScore: balanceOf(shards, members.length) };
+  const there = node.members().filter(({ state }) => state === 'up' || state === 'suspect');
+  const members = there.map(({ record }) => record.id);
+  return { shards, balanceScore: balanceOf(shards, members) };
 }
 
 interface SeenReplica {
@@ -204,14 +206,23 @@ function performanceOf(reports: readonly peer.CollectionReport[]): admin.Perform
   };
 }
 
-/** 1 when no member leads more than its even share of the shards, 0 when one of several members leads all. */
-export function balanceOf(shards: readonly { readonly leader: string }[], memberCount: number): number {
-  const placed = shards.filter(({ leader }) => leader !== '');
-  const even = Math.ceil(placed.length / Math.max(1, memberCount));
-  if (placed.length === even) return 1;
-  const loads = new Map<string, number>();
-  for (const { leader } of placed) loads.set(leader, (loads.get(leader) ?? 0) + 1);
-  return 1 - (Math.max(...loads.values()) - even) / (placed.length - even);
+/** Of a shard, what counts for the balance. */
+export interface PlacedShard {
+  readonly replicas: readonly Pick<admin.ShardReplica, 'node' | 'role'>[];
+}
+
+/**
+ * How evenly the replicas of the shards, whoever leads, lie on these members: 1 when as evenly as whole replicas can, 0
+ * when all are on one of several. The same measure as in plans. Learners, and replicas on other members, do not count.
+ */
+export function balanceOf(shards: readonly PlacedShard[], members: readonly string[]): number {
+  const positions = new Map(members.map((member, i) => [member, i]));
+  const loads = new Int32Array(members.length);
+  for (const { node, role } of shards.flatMap(({ replicas }) => replicas)) {
+    const at = positions.get(node);
+    if (at !== undefined && role !== 'learner') loads[at] = (loads[at] ?? 0) + 1;
+  }
+  return evenness([...positions.values()], loads, true);
 }
 
 function sum<T>(items: readonly T[], value: (item: T) => number): number {

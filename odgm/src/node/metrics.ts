@@ -78,7 +78,7 @@ export function createNodeMetrics(metrics: Metrics) {
     }),
     balance: metrics.gauge({
       name: 'odgm_shard_distribution_balance',
-      help: '1 when the shards lie evenly on the members, 0 when one member has all.',
+      help: '1 when the replicas of the shards lie evenly on the members, whoever leads; 0 when one member has all.',
     }),
     migrationSeconds: metrics.histogram({
       name: 'odgm_shard_migration_duration_seconds',

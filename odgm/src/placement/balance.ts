@@ -15,7 +15,7 @@ export function balanceOf(model: GridModel): Balance {
 }
 
 /** 1 - the sum of distances from the mean, between the least that whole units allow and all on one member. */
-function evenness(members: readonly number[], loads: Int32Array | Float64Array, isWhole: boolean): number {
+export function evenness(members: readonly number[], loads: Int32Array | Float64Array, isWhole: boolean): number {
   const total = members.reduce((sum, member) => sum + (loads[member] ?? 0), 0);
   const count = members.length;
   if (count < 2 || total === 0) return 1;

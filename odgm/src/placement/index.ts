@@ -3,3 +3,4 @@ export type * from './types.ts';
 export { planPlacement } from './plan.ts';
 export { byNaturalOrder } from './natural-order.ts';
 export { stableHash } from './hash.ts';
+export { evenness } from './balance.ts';
