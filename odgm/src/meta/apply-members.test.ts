@@ -1,0 +1,94 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { planPlacement } from '../placement/index.ts';
+import { metaShard, placementSnapshot, refusalError } from './index.ts';
+import { member, MetaUnderTest } from './testing.ts';
+
+let meta: MetaUnderTest;
+
+beforeEach(() => {
+  meta = new MetaUnderTest();
+});
+
+describe('members', () => {
+  it('get numbers in the order of the bootstrap, and all of them vote in the meta group', () => {
+    meta.bootstrap();
+    expect([...meta.state.members.values()].map(({ number, id }) => [number, id])).toEqual([
+      [1, 'grid-0'],
+      [2, 'grid-1'],
+      [3, 'grid-2'],
+    ]);
+    expect(meta.state.shards.get(metaShard)?.replicas.map(({ member: number }) => number)).toEqual([1, 2, 3]);
+    expect(meta.run({ type: 'bootstrap', clusterId: 'blue', members: [member('x')] })).toMatchObject({
+      changed: false,
+    });
+    expect(meta.run({ type: 'bootstrap', clusterId: 'red', members: [member('x')] })).toMatchObject({
+      code: 'AlreadyBootstrapped',
+    });
+  });
+
+  it('keep their number when they come back with their disk, and are up again', () => {
+    meta.bootstrap();
+    meta.accept({ type: 'setMemberState', member: 2, state: 'down' });
+    const back = meta.accept({ type: 'joinMember', clusterId: 'blue', member: member('grid-1', { address: 'new:1' }) });
+    expect(back.id).toBe(2);
+    expect(meta.state.members.get(2)).toMatchObject({ address: 'new:1', state: 'up' });
+    const again = meta.run({ type: 'joinMember', clusterId: 'blue', member: member('grid-1', { address: 'new:1' }) });
+    expect(again).toMatchObject({ ok: true, changed: false, id: 2 });
+  });
+
+  it('get a new number with an empty disk; the old one is down for good and goes with its last replica', () => {
+    meta.bootstrap();
+    const [first, second] = meta.placed() as [number, number];
+    const joined = meta.accept({
+      type: 'joinMember',
+      clusterId: 'blue',
+      member: member('grid-1', { incarnation: 'new' }),
+    });
+    expect(joined.id).toBe(4);
+    expect(meta.state.members.get(2)).toMatchObject({ state: 'down', replacedBy: 4 });
+    expect(meta.run({ type: 'setMemberState', member: 2, state: 'up' })).toMatchObject({ code: 'MemberReplaced' });
+    expect(meta.run({ type: 'joinMember', clusterId: 'blue', member: member('grid-1') })).toMatchObject({
+      code: 'MemberReplaced',
+    });
+    const plan = planPlacement(placementSnapshot(meta.state, new Map(), { kind: 'repair' }, meta.now));
+    expect(plan.moves.map(({ shard, from, to }) => [shard, from, to])).toEqual([
+      [first, 2, 4],
+      [second, 2, 4],
+    ]);
+    for (const { shard, replicas } of [...plan.targets, { shard: metaShard, replicas: [1, 3, 4] }]) {
+      const voters = replicas.map((number) => ({ member: number, role: 'voter' as const }));
+      meta.accept({ type: 'updateShardReplicas', shard, expectedEpoch: 1, replicas: voters });
+    }
+    expect([...meta.state.members.keys()]).toEqual([1, 3, 4]);
+  });
+
+  it('of another cluster are refused, and so is a build that knows fewer commands than the cluster uses', () => {
+    meta.bootstrap();
+    const foreign = meta.run({ type: 'joinMember', clusterId: 'red', member: member('x') });
+    expect(foreign).toMatchObject({ ok: false, code: 'OtherCluster' });
+    expect(refusalError(foreign as never).message).toContain('red');
+    const old = meta.run({ type: 'joinMember', clusterId: 'blue', member: member('x', { commandVersion: 0 }) });
+    expect(old).toMatchObject({ code: 'UnsupportedCommand' });
+  });
+
+  it('leave the list only when they hold nothing', () => {
+    meta.bootstrap();
+    meta.accept({ type: 'joinMember', clusterId: 'blue', member: member('grid-3') });
+    expect(meta.run({ type: 'removeMember', member: 1 })).toMatchObject({ code: 'MemberHoldsReplicas' });
+    meta.accept({ type: 'removeMember', member: 4 });
+    expect(meta.accept({ type: 'joinMember', clusterId: 'blue', member: member('grid-3') }).id).toBe(5);
+  });
+
+  it('that are down only shortly are away for the planner', () => {
+    meta.bootstrap();
+    meta.accept({ type: 'setMemberState', member: 2, state: 'down' });
+    const stateAt = (at: number): string | undefined =>
+      placementSnapshot(meta.state, new Map(), { kind: 'repair' }, at).members.find(({ number }) => number === 2)
+        ?.state;
+    expect([stateAt(meta.now), stateAt(meta.now + 59_999), stateAt(meta.now + 60_000)]).toEqual([
+      'away',
+      'away',
+      'down',
+    ]);
+  });
+});

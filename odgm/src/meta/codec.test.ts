@@ -1,0 +1,44 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { apply, commandVersion, decodeCommand, decodeState, encodeState } from './index.ts';
+import { member, MetaUnderTest } from './testing.ts';
+
+let meta: MetaUnderTest;
+
+beforeEach(() => {
+  meta = new MetaUnderTest();
+});
+
+describe('a command of a newer version', () => {
+  const encode = (version: number, type: string): Uint8Array =>
+    new TextEncoder().encode(JSON.stringify({ version, command: { type, at: 1 } }));
+
+  it('is refused by every member alike while not all know it, and changes nothing', () => {
+    meta.bootstrap();
+    meta.accept({
+      type: 'joinMember',
+      clusterId: 'blue',
+      member: member('new', { commandVersion: commandVersion + 1 }),
+    });
+    const before = encodeState(meta.state);
+    expect(apply(meta.state, decodeCommand(encode(commandVersion + 1, 'splitShard')))).toMatchObject({
+      code: 'UnsupportedCommand',
+    });
+    expect(encodeState(meta.state)).toEqual(before);
+  });
+
+  it('stops a build that cannot follow once all others know it', () => {
+    meta.bootstrap(1);
+    meta.accept({
+      type: 'joinMember',
+      clusterId: 'blue',
+      member: member('grid-0', { commandVersion: commandVersion + 1 }),
+    });
+    expect(() => apply(meta.state, decodeCommand(encode(commandVersion + 1, 'splitShard')))).toThrow(/newer version/);
+  });
+
+  it('differs from bytes that are no command', () => {
+    expect(() => decodeCommand(new Uint8Array([1, 2, 3]))).toThrow(/unreadable/);
+    expect(() => decodeState(new TextEncoder().encode('{}'))).toThrow(/unreadable/);
+    expect(() => decodeState(new TextEncoder().encode('{"version":2,"members":[]}'))).toThrow(/newer version/);
+  });
+});
