@@ -61,6 +61,9 @@ const schema = z.object({
       .regex(/^[A-Za-z0-9._~+/-]{16,}=*$/, 'at least 16 of the characters that a bearer token may have')
       .optional(),
   ).describe('Bearer token of the admin API. Default: none asked.'),
+  adminJwtSecret: secret(z.string().min(32, 'at least 32 characters').optional()).describe(
+    'Key (HS256) of signed tokens for the admin API, with claims sub, collection, permissions and exp. Default: none.',
+  ),
   tracesEndpoint: z
     .url({ protocol: /^https?$/, error: 'http://host:port/v1/traces' })
     .optional()

@@ -7,7 +7,15 @@ import type { Clock, Random, Timers } from '@oaas/commons/time';
 import { oaasError } from '@oaas/commons/errors';
 import { admin, invoke, peer } from '@oaas/proto';
 import { dataServiceDefinition } from '@oaas/commons/client';
-import { Audit, Collections, createAdminHttp, gridAdminService, logAuditSink, Tasks } from './admin/index.ts';
+import {
+  AdminAccess,
+  Audit,
+  Collections,
+  createAdminHttp,
+  gridAdminService,
+  logAuditSink,
+  Tasks,
+} from './admin/index.ts';
 import type { OdgmConfig } from './config.ts';
 import { type ConfigSource, ConfigWatch } from './config-watch.ts';
 import { ClientPool, createFunctions, Invoker } from './invocation/index.ts';
@@ -176,6 +184,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     ],
   });
   const audit = new Audit(logAuditSink(logger), clock);
+  const access = new AdminAccess({ token: config.adminToken, jwtSecret: config.adminJwtSecret, clock });
   const tasks = new Tasks({ node, clock, timers });
   const collections = new Collections({ node, clock, timers });
   const clientOf = ({ address }: Member) => dataClients.client(address);
@@ -185,10 +194,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     functionService({ node, invoker, clock, newCorrelationId: () => newCorrelationId(random), tracing }),
   );
   grpc.add(peer.GridPeerDefinition, peerService(node));
-  grpc.add(
-    admin.GridAdminDefinition,
-    gridAdminService({ node, tasks, collections, metrics, audit, clock, token: config.adminToken }),
-  );
+  grpc.add(admin.GridAdminDefinition, gridAdminService({ node, tasks, collections, metrics, audit, clock, access }));
 
   const { configSource } = dependencies;
   const configWatch =
@@ -220,7 +226,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     collections,
     metrics,
     ops: createOpsHandler({ health, metrics, status, logger }),
-    token: config.adminToken,
+    access,
     audit,
     clock,
     logger,

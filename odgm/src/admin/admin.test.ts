@@ -5,6 +5,7 @@ import { systemClock, systemTimers } from '@oaas/commons/time/system';
 import { eventually, simulatedTime, tempDir, type TempDir } from '@oaas/commons/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type RunningNode, startNode } from '../../testkit/index.ts';
+import { AdminAccess } from './access.ts';
 import { Audit } from './audit.ts';
 import { Collections } from './collections.ts';
 import { createAdminHttp } from './http.ts';
@@ -168,7 +169,8 @@ describe('a call that changes something', () => {
     const { node: grid } = node.program;
     const metrics = createMetrics({ service: 'odgm' });
     const app = createAdminHttp({
-      ...{ node: grid, metrics, clock: systemClock, audit: new Audit(sink, clock), token: 'a-token-of-some-length' },
+      ...{ node: grid, metrics, clock: systemClock, audit: new Audit(sink, clock) },
+      access: new AdminAccess({ token: 'a-token-of-some-length', clock: systemClock }),
       tasks: new Tasks({ node: grid, clock: systemClock, timers: systemTimers }),
       collections: new Collections({ node: grid, clock: systemClock, timers: systemTimers }),
       ops: () => Promise.resolve(false),
@@ -299,6 +301,7 @@ describe('what cannot be meant is refused with the field and the remedy', () => 
     ['POST', 'members/n1/repair?collection=c&partition=', 'partition', '0 to 1'],
     ['POST', 'members/n1/repair?partition=0', 'partition', 'collection'],
     ['DELETE', 'collections/c?dryrun=true', 'dryrun', 'dry_run'],
+    ['POST', 'tasks/1/cancel?dry_run=true', 'dry_run', 'Leave it out'],
     ['DELETE', 'collections/c?dry_run=1', 'dry_run', 'true or false'],
     ['PUT', 'collections/d?partition_count=2', 'partition_count', 'Leave it out'],
   ] as const)('%s %s', async (method, path, field, remedy) => {

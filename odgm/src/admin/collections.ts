@@ -12,15 +12,12 @@ export interface CollectionsOptions {
   readonly timers: Timers;
 }
 
-/** What a caller asks for; a field that is left out is as {@link Collections.create} says. */
-export type CollectionAsk = z.output<typeof askSchema>;
-
 const shardTypes = ['raft', 'basic', 'mst'] as const;
 const durabilities = ['persistent', 'ephemeral'] as const;
 const id = z.string().regex(/^[A-Za-z0-9._:-]{1,160}$/);
 
 /** The body of `PUT /admin/collections/:name`. How many partitions and replicas there may be, the meta group says. */
-export const askSchema = z.strictObject({
+const askSchema = z.strictObject({
   partition_count: z.int().min(1).optional(),
   replica_count: z.int().min(1).optional(),
   shard_type: z.enum(shardTypes).optional(),

@@ -6,7 +6,7 @@ import type { admin } from '@oaas/proto';
 import type { GridNode } from '../node/index.ts';
 import type { Audit } from './audit.ts';
 import type { Collections } from './collections.ts';
-import { authenticate } from './authenticate.ts';
+import type { AdminAccess, Permission } from './access.ts';
 import { diagnose, flatDiagnostics, inputOf } from './diagnostics/index.ts';
 import { gridVersions } from './grid-versions.ts';
 import { metricsJson } from './json.ts';
@@ -20,15 +20,17 @@ export interface GridAdminOptions {
   readonly metrics: Metrics;
   readonly audit: Audit;
   readonly clock: Clock;
-  /** Asked of every call when given, as over HTTP. */
-  readonly token?: string | undefined;
+  /** Asked of every call, as over HTTP. */
+  readonly access: AdminAccess;
 }
 
 /** The part of `oaas.admin.v1.GridAdmin` that this build has; the other methods answer UNIMPLEMENTED. */
 export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typeof admin.GridAdminDefinition> {
-  const { node, tasks, collections, metrics, audit, clock, token } = options;
-  const allow = (context: CallContext): void => {
-    if (token !== undefined) authenticate(context.metadata.get('authorization'), token);
+  const { node, tasks, collections, metrics, audit, clock, access } = options;
+  /** Reading; without a collection, all of the grid. */
+  const allow = (context: CallContext, collection?: string, permission: Permission = 'Read'): void => {
+    const of = collection === '' ? undefined : collection;
+    access.check(context.metadata.get('authorization'), { permission, collection: of });
   };
   const named = (name: string) => {
     const collection = node.collections().find(({ spec }) => spec.name === nameOf(name));
@@ -36,8 +38,8 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
     return collection;
   };
   /** All answers are made from what the members say of themselves: ask them first. */
-  const asked = async <T>(context: CallContext, answer: () => T): Promise<T> => {
-    allow(context);
+  const asked = async <T>(context: CallContext, answer: () => T, collection?: string): Promise<T> => {
+    allow(context, collection);
     await node.reports.refresh();
     return answer();
   };
@@ -48,10 +50,12 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
     diff: JsonValue,
     run: (actor: string) => Promise<T>,
   ): Promise<T> => {
-    const subject = actorOf(context);
+    const subject = access.subjectOf(context.metadata.get('authorization')) ?? actorOf(context);
     const from = { address: context.peer, via: 'grpc' } as const;
     return audit.around({ subject, action, resource, from, diff }, async () => {
-      allow(context);
+      const prefix = 'collection/';
+      const collection = resource.startsWith(prefix) ? resource.slice(prefix.length) : undefined;
+      allow(context, collection, permissionOf(action));
       return run(subject);
     });
   };
@@ -61,7 +65,7 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
     listMembers: (_request, context) => asked(context, () => ({ members: memberList(node) })),
     listCollections: (_request, context) =>
       asked(context, () => ({ collections: node.collections().map((collection) => collectionView(node, collection)) })),
-    getCollection: ({ name }, context) => asked(context, () => collectionView(node, named(name))),
+    getCollection: ({ name }, context) => asked(context, () => collectionView(node, named(name)), name),
     createCollection: (request, context) => {
       const { name } = request;
       const ask = collectionAsk(request);
@@ -73,13 +77,13 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
         const run = () => collections.delete(nameOf(name));
         return changing(context, 'collection.delete', `collection/${name}`, {}, run);
       }
-      allow(context);
+      allow(context, name);
       return collections.lookAt(nameOf(name));
     },
     getShardDistribution: ({ collection }, context) =>
-      asked(context, () => shardDistribution(node, collection === '' ? undefined : named(collection))),
+      asked(context, () => shardDistribution(node, collection === '' ? undefined : named(collection)), collection),
     planTask: async (request, context) => {
-      allow(context);
+      allow(context, request.member === '' ? request.collection : undefined);
       return tasks.plan(request);
     },
     startTask: (request, context) => {
@@ -104,6 +108,12 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
       return { values: (await metricsJson(metrics)).metrics, takenAt: toRfc3339(clock.now()) };
     },
   };
+}
+
+/** What a change takes: versions and branches are data of a collection. */
+function permissionOf(action: string): Permission {
+  if (action === 'collection.delete') return 'Delete';
+  return /^(version|branch)\./.test(action) ? 'Write' : 'Admin';
 }
 
 function nameOf(name: string): string {

@@ -6,7 +6,7 @@ import type { GridNode, HostedCollection } from '../node/index.ts';
 import { flagOf, parametersOf, readable } from './parameters.ts';
 import type { Audit, AuditedCall } from './audit.ts';
 import type { Collections } from './collections.ts';
-import { authenticate } from './authenticate.ts';
+import type { AdminAccess, Need } from './access.ts';
 import { diagnose, inputOf } from './diagnostics/index.ts';
 import { collectionJson, metricsJson, snakeCase } from './json.ts';
 import type { Tasks } from './tasks.ts';
@@ -27,8 +27,8 @@ export interface AdminHttpOptions {
   readonly metrics: Metrics;
   /** Answers /health, /ready, /metrics and /status. */
   readonly ops: OpsHandler;
-  /** Asked of every call under /admin when given. */
-  readonly token?: string | undefined;
+  /** Asked of every call under /admin. */
+  readonly access: AdminAccess;
   readonly audit: Audit;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -42,7 +42,8 @@ const bodyBytesMax = 16 * 1024;
  * Browsers of other origins get nothing: there are no CORS headers.
  */
 export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
-  const { node, tasks, collections, audit, clock, logger } = options;
+  const { node, tasks, collections, audit, access, clock, logger } = options;
+  const actorOf = ({ headers }: FastifyRequest): string => access.subjectOf(headers.authorization) ?? said(headers);
   const app = fastify({ logger: false, bodyLimit: bodyBytesMax, requestTimeout: 10_000, keepAliveTimeout: 5000 });
 
   app.addHook('onRequest', async (request, reply) => {
@@ -51,7 +52,7 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
       return;
     }
     // Whatever the path looks like: what routes are matched with is not what the line says, as in /%61dmin.
-    if (options.token !== undefined) authenticate(request.headers.authorization, options.token);
+    access.check(request.headers.authorization, needOf(request));
   });
   // Else a change would be made as if what the body asks for had not been said.
   app.addHook('preHandler', (request, _reply, done) => {
@@ -64,10 +65,10 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
   });
   // Every call that changes something leaves a record, whatever becomes of it; one that cannot be recorded fails.
   app.addHook('onError', async (request, _reply, error) => {
-    if (isChanging(request)) await audit.failed(auditedCall(request), error);
+    if (isChanging(request)) await audit.failed(auditedCall(request, actorOf(request)), error);
   });
   app.addHook('onSend', async (request, reply) => {
-    if (isChanging(request) && reply.statusCode < 400) await audit.succeeded(auditedCall(request));
+    if (isChanging(request) && reply.statusCode < 400) await audit.succeeded(auditedCall(request, actorOf(request)));
   });
   app.setErrorHandler((thrown, request, reply) => {
     const error = isClientError(thrown) ? oaasError('InvalidArgument', thrown.message) : toOaasError(thrown);
@@ -134,9 +135,10 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
     return asked(() => snakeCase(tasks.list(limit === '' ? NaN : Number(limit), cursor)));
   });
   app.get<{ Params: { id: string } }>('/admin/tasks/:id', ({ params }) => asked(() => snakeCase(tasks.get(params.id))));
-  app.post<{ Params: { id: string } }>('/admin/tasks/:id/cancel', async (request) =>
-    snakeCase(await tasks.cancel(request.params.id, actorOf(request))),
-  );
+  app.post<{ Params: { id: string } }>('/admin/tasks/:id/cancel', async (request) => {
+    parametersOf(request.query, []);
+    return snakeCase(await tasks.cancel(request.params.id, actorOf(request)));
+  });
   app.post<{ Params: { id: string } }>('/admin/tasks/:id/throttle', async ({ params, query }) =>
     snakeCase(await tasks.update(params.id, parametersOf(query))),
   );
@@ -230,15 +232,41 @@ function isEmpty(body: unknown): boolean {
   return body === undefined || body === null || (typeof body === 'object' && Object.keys(body).length === 0);
 }
 
-/** A plan that is only looked at changes nothing. */
-function isChanging({ method, query }: FastifyRequest): boolean {
-  return method !== 'GET' && readable(query)['dry_run'] !== 'true';
+/** Versions and branches are data of a collection; what is about tasks, members or the grid needs the whole of it. */
+function needOf(request: FastifyRequest): Need {
+  const url = request.routeOptions.url ?? '';
+  const query = readable(request.query);
+  const { name } = request.params as { readonly name?: string };
+  const isOfOne = url.startsWith('/admin/collections/:name');
+  const collection = isOfOne ? name : url === '/admin/shards/distribution' ? query['collection'] : undefined;
+  if (request.method === 'HEAD' || !isChanging(request)) return { permission: 'Read', collection };
+  if (request.method === 'DELETE' && url === '/admin/collections/:name') return { permission: 'Delete', collection };
+  const isData = /^\/admin\/collections\/:name\/(versions|branches)\//.test(url);
+  return { permission: isData ? 'Write' : 'Admin', collection };
 }
+
+/** A plan that is only looked at changes nothing. */
+function isChanging({ method, query, routeOptions }: FastifyRequest): boolean {
+  const isDryRun = readable(query)['dry_run'] === 'true' && dryRuns.has(`${method} ${routeOptions.url ?? ''}`);
+  return method !== 'GET' && !isDryRun;
+}
+
+/** Elsewhere the word changes nothing. */
+const dryRuns: ReadonlySet<string> = new Set([
+  'DELETE /admin/collections/:name',
+  'POST /admin/collections/:name/branches/:branch/merge',
+  'POST /admin/collections/:name/rebalance',
+  'POST /admin/collections/:name/consistency-check',
+  'POST /admin/members/:id/drain',
+  'POST /admin/members/:id/repair',
+  'POST /admin/rebalance',
+  'POST /admin/tasks',
+]);
 
 const verbs: Readonly<Record<string, string>> = { PUT: 'create', DELETE: 'delete' };
 
 /** From the path: `/admin/members/:id/drain` is `member.drain` of `member/<id>`; without a verb there, from the method. */
-function auditedCall(request: FastifyRequest): AuditedCall {
+function auditedCall(request: FastifyRequest, subject: string): AuditedCall {
   const [kind = '', name, verb = verbs[request.method]] = (request.routeOptions.url ?? '').split('/').slice(2);
   const [one] = Object.values(request.params as Record<string, string>);
   const thing = kind.replace(/s$/, '');
@@ -247,7 +275,7 @@ function auditedCall(request: FastifyRequest): AuditedCall {
   const query = readable(request.query);
   const isStart = kind === 'tasks' && name === undefined;
   return {
-    subject: actorOf(request),
+    subject,
     action: isStart
       ? `task.start.${query['kind'] ?? ''}`
       : isNamed
@@ -265,7 +293,7 @@ function auditedCall(request: FastifyRequest): AuditedCall {
 }
 
 /** Who asks, as far as the proxy in front says. */
-function actorOf({ headers }: FastifyRequest): string {
+function said(headers: FastifyRequest['headers']): string {
   const actor = headers['x-oaas-actor'];
   return typeof actor === 'string' ? actor : 'admin';
 }

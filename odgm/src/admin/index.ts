@@ -1,4 +1,5 @@
 /** Administration of the grid: what exists, where it lies, how it does. */
+export { AdminAccess } from './access.ts';
 export { Audit, logAuditSink } from './audit.ts';
 export { Collections } from './collections.ts';
 export { gridAdminService } from './grid-admin.ts';
