@@ -95,12 +95,9 @@ export function groupReport(status: GroupStatus, elections: Elections): peer.Gro
     applied: status.applied,
     voters: [...status.confState.voters],
     learners: [...status.confState.learners],
-    progress: status.progress.map(({ member, match, state, recentActive }) => ({
-      member,
-      match,
-      state,
+    progress: status.progress.map(({ member, match, state, lag, recentActive }) => ({
+      ...{ member, match, state, lag },
       active: recentActive,
-      lag: 0,
       staleMs: -1,
     })),
     elections: count,
