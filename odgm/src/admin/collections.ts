@@ -39,6 +39,8 @@ const defaults: Omit<CollectionSpec, 'name'> = {
 /** How long an answer waits for the members that are up to have heard of it. */
 const heardMs = 5000;
 const lookMs = 50;
+/** Older than this, reports are asked for anew. */
+const reportsMs = 450;
 
 /** Collections, as administrators make and delete them. Any node answers. */
 export class Collections {
@@ -50,8 +52,8 @@ export class Collections {
 
   /**
    * Makes a collection. What is not asked for is as it was when one of this name was deleted, else as the configuration
-   * of this node has it, else the default of configurations. Resolves when it is decided: its shards are placed a moment
-   * later. Throws `AlreadyExists`, `InvalidArgument`.
+   * of this node has it, else the default of configurations. Resolves when it is decided and the members that are up know
+   * it, or have had 5 s for that: its shards are placed a moment later. Throws `AlreadyExists`, `InvalidArgument`.
    */
   async create(name: string, asked: unknown): Promise<CollectionView> {
     const ask = askSchema.safeParse(asked);
@@ -83,7 +85,15 @@ export class Collections {
     };
     const isAnew = deletedOf(meta.state, name) !== undefined;
     await meta.propose({ type: 'putCollection', spec, ...(isAnew ? { anew: true } : {}) });
-    await this.#until(() => node.collections().some((one) => one.spec.name === name));
+    // Reports that were asked for before may tell of one that was deleted.
+    await sleep(this.#options.timers, reportsMs);
+    await this.#until(() => {
+      const reports = node
+        .members()
+        .filter(isAnswering)
+        .map(({ report }) => report?.collections ?? []);
+      return reports.every((collections) => collections.some((one) => one.name === name));
+    });
     return collectionView(node, this.#named(name));
   }
 
