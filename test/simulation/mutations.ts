@@ -17,7 +17,6 @@ const membership = 'odgm/src/replication/membership.ts';
 const receiver = 'odgm/src/replication/snapshot-receiver.ts';
 const reaping = 'odgm/src/merge/reaping.ts';
 const exchange = 'odgm/src/replication/eventual/exchange.ts';
-const eventualHost = 'odgm/src/replication/eventual/host.ts';
 const eventualShard = 'odgm/src/shard/eventual/eventual-shard.ts';
 
 export const mutations: readonly SimulatedMutation[] = [
@@ -280,13 +279,13 @@ export const mutations: readonly SimulatedMutation[] = [
     file: reaping,
     find: `const isEverywhere = others.every(({ pushed }) => compareStamps(pushed, candidate.at) >= 0);`,
     replace: `const isEverywhere = true;`,
-    ...{ seeds: 1000, world: 'storms' as const },
+    ...{ seeds: 3000, world: 'storms' as const },
   },
   {
     name: 'a tombstone is reaped before all older writes are here',
     file: reaping,
-    find: `const cut = others.reduce((earliest, { pulled }) => earlierStamp(earliest, pulled), oldEnough);`,
-    replace: `const cut = oldEnough;`,
+    find: `const known = others.reduce((earliest, { pulled }) => earlierStamp(earliest, pulled), now);`,
+    replace: `const known = now;`,
     ...{ seeds: 200, world: 'storms' as const },
   },
   {
@@ -305,9 +304,9 @@ export const mutations: readonly SimulatedMutation[] = [
   },
   {
     name: 'states count as taken over before they are on disk',
-    file: eventualHost,
-    find: `return Uint8Array.of((await replica.merge(bodyOf(reader))) ? 1 : 0);`,
-    replace: `void replica.merge(bodyOf(reader)).catch(() => undefined);
+    file: 'odgm/src/replication/eventual/host.ts',
+    find: `return Uint8Array.of((await replica.merge(bodyOf(reader), isFormer)) ? 1 : 0);`,
+    replace: `void replica.merge(bodyOf(reader), isFormer).catch(() => undefined);
         return Uint8Array.of(1);`,
     ...{ seeds: 200, world: 'storms' as const },
   },
@@ -375,15 +374,6 @@ export const mutations: readonly SimulatedMutation[] = [
     file: eventualShard,
     find: `if (!this.#isComplete || this.#heardMembership > this.#membership.epoch) return;`,
     replace: `if (!this.#isComplete) return;`,
-    ...{ seeds: 1000, world: 'storms' as const },
-  },
-  {
-    // That they come from the replica that is known is looked at again where it counts: without the check here nothing
-    // happens but that states of a former replica are merged, which it may hand over anyway.
-    name: 'what is sent to a former replica counts for the new one of its member',
-    file: eventualHost,
-    find: `return replica?.epoch === toEpoch && replica.epochOf(from) === fromEpoch ? replica : undefined;`,
-    replace: `return replica?.epochOf(from) === fromEpoch ? replica : undefined;`,
-    ...{ seeds: 1000, world: 'storms' as const },
+    ...{ seeds: 3000, world: 'storms' as const },
   },
 ];

@@ -48,4 +48,8 @@ export const knownSeeds: readonly KnownSeed[] = [
     ...{ seed: 103_615, nodes: 5, world: 'storms' as const },
     why: 'a comparison that was answered by a former replica went on with the new one of its member, which then passed for complete',
   },
+  {
+    ...{ seed: 1_001_858, nodes: 5, world: 'storms' as const },
+    why: 'what a former replica brought was let in when others were about to take all so old for known everywhere',
+  },
 ];

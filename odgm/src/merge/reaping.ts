@@ -31,8 +31,8 @@ export const initialReaping: ReapingState = { cut: zeroStamp, candidate: undefin
 
 /**
  * Moves the cut on when that is safe, in two rounds of exchanges. First a candidate: the earliest of what all replicas'
- * clocks said when we had taken over their state. All that is stamped up to it anywhere is here then, and no new write
- * can be stamped so early. The candidate becomes the cut when every replica has taken over a state of ours that is as late
+ * clocks said when we had taken over their state, less the time of grace. All that is stamped up to it anywhere is here
+ * then, and no new write can be stamped so early; nor does a replica let in what is so old from a former one. The candidate becomes the cut when every replica has taken over a state of ours that is as late
  * as the candidate: then all of it is everywhere. A replica that is away holds the cut up until it is back, or is replaced.
  *
  * `others`: all other replicas of the shard, also those that never answered. `now`: a tick of this replica's clock.
@@ -48,8 +48,8 @@ export function advanceReaping(
     const isEverywhere = others.every(({ pushed }) => compareStamps(pushed, candidate.at) >= 0);
     return isEverywhere ? { cut: laterStamp(state.cut, candidate.cut), candidate: undefined } : state;
   }
-  const oldEnough: Stamp = { ms: Math.max(0, now.ms - graceMs), counter: 0, member: 0 };
-  const cut = others.reduce((earliest, { pulled }) => earlierStamp(earliest, pulled), oldEnough);
+  const known = others.reduce((earliest, { pulled }) => earlierStamp(earliest, pulled), now);
+  const cut: Stamp = { ms: Math.max(0, known.ms - graceMs), counter: 0, member: 0 };
   return compareStamps(cut, state.cut) > 0 ? { cut: state.cut, candidate: { cut, at: now } } : state;
 }
 

@@ -458,7 +458,7 @@ export class EventualHost {
         return encodeTaken(count, states);
       }
       case requests.push:
-        return Uint8Array.of((await replica.merge(bodyOf(reader))) ? 1 : 0);
+        return Uint8Array.of((await replica.merge(bodyOf(reader), isFormer)) ? 1 : 0);
       case requests.done: {
         const { mine: theirs, theirs: mine, found } = decodeDone(reader);
         replica.completed({ member: from, epoch: head.fromEpoch }, { mine, theirs }, found);

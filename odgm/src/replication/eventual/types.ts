@@ -56,9 +56,10 @@ export interface EventualReplica {
   take(keys: readonly Key[], maxBytes: number): { readonly states: Uint8Array; readonly count: number };
   /**
    * Resolves when it is durable: with false when some of it came from too far in the future and was left out. Rejects
-   * with `ResourceExhausted` when too much waits.
+   * with `ResourceExhausted` when too much waits. `isFormer`: from a replica that is no part of the shard any more. What
+   * has so old a stamp that the others may be about to take it for known everywhere is left out then.
    */
-  merge(states: Uint8Array): Promise<boolean>;
+  merge(states: Uint8Array, isFormer?: boolean): Promise<boolean>;
   /** `found`: keys in which the two differed. As {@link heard}: what a former replica had, the one after it may lack. */
   completed(from: ReplicaId, completion: Completion, found: number): void;
   /** Messages can be sent to the member again. */

@@ -4,6 +4,8 @@ import {
   adoptCut,
   advanceReaping,
   compareStamps,
+  earlierStamp,
+  headerStamp,
   HybridClock,
   laterStamp,
   type ReapingState,
@@ -74,6 +76,7 @@ type Item =
   | {
       readonly kind: 'states';
       readonly states: Uint8Array;
+      readonly isFormer: boolean;
       readonly resolve: (isWhole: boolean) => void;
       readonly reject: Reject;
     }
@@ -226,6 +229,20 @@ export class EventualShard implements ShardHandle, EventualReplica {
     return this.#reaping.cut;
   }
 
+  /**
+   * A former replica's states are let in when they are stamped later. Nobody can be about to make a cut of a later stamp:
+   * a cut is by the time of grace earlier than something that this replica has announced, and what it announces from now
+   * on comes with all that it has let in.
+   */
+  get floor(): Stamp {
+    const { clock, graceMs = defaultGraceMs } = this.#options;
+    const { cut, candidate } = this.#reaping;
+    const { ms } = this.#clock.tick(clock.now());
+    const old: Stamp = { ms: Math.max(0, ms - graceMs), counter: 0, member: 0 };
+    const announced = this.#announced?.stamp ?? this.#clock.last;
+    return laterStamp(laterStamp(cut, candidate?.cut ?? cut), earlierStamp(announced, old));
+  }
+
   epochOf(member: number): number | undefined {
     return this.#peers.get(member)?.epoch;
   }
@@ -233,12 +250,18 @@ export class EventualShard implements ShardHandle, EventualReplica {
   /** The meta group has recorded other replicas. */
   configure(membership: Membership): void {
     if (membership.epoch < this.#membership.epoch) return;
+    const isNew = membership.epoch > this.#membership.epoch;
     this.#membership = copyOf(membership);
     const others = membership.replicas.filter(({ member }) => member !== this.#host.self);
     for (const { member, epoch, role } of others) {
       const known = this.#peers.get(member);
       if (known?.epoch === epoch) known.role = role;
       else this.#peers.set(member, newPeer(epoch, role));
+    }
+    if (isNew) {
+      // What the others had before they followed this record may still grow by what a former replica sends them.
+      this.#reaping = { cut: this.#reaping.cut, candidate: undefined };
+      for (const peer of this.#peers.values()) peer.pulled = zeroStamp;
     }
     for (const member of this.#peers.keys()) {
       if (!others.some((other) => other.member === member)) this.#peers.delete(member);
@@ -373,20 +396,20 @@ export class EventualShard implements ShardHandle, EventualReplica {
     return { states: Buffer.concat(states), count };
   }
 
-  merge(states: Uint8Array): Promise<boolean> {
+  merge(states: Uint8Array, isFormer = false): Promise<boolean> {
     if (this.#isClosed || this.#waitingBytes + states.length > maxWaitingBytes) {
       return Promise.reject(tooMuch('states of other replicas'));
     }
     this.#waitingBytes += states.length;
     return new Promise((resolve, reject) => {
-      this.#push({ kind: 'states', states, resolve, reject });
+      this.#push({ kind: 'states', states, isFormer, resolve, reject });
     });
   }
 
   completed(from: ReplicaId, { mine, theirs }: Completion, found: number): void {
     const peer = this.#peers.get(from.member);
     if (peer?.epoch !== from.epoch) return;
-    peer.pulled = laterStamp(peer.pulled, theirs.stamp);
+    if (theirs.membership >= this.#membership.epoch) peer.pulled = laterStamp(peer.pulled, theirs.stamp);
     peer.pushed = laterStamp(peer.pushed, mine.stamp);
     peer.syncedMembership = Math.max(peer.syncedMembership, Math.min(mine.membership, theirs.membership));
     peer.syncedAt = this.#options.clock.monotonic();
@@ -569,7 +592,11 @@ export class EventualShard implements ShardHandle, EventualReplica {
       return;
     }
     let isWhole = true;
-    for (const patch of patches) isWhole = transaction.merge(patch, this.#reaping.cut) && isWhole;
+    const floor = item.isFormer ? this.floor : undefined;
+    for (const patch of patches) {
+      if (floor !== undefined && compareStamps(headerStamp(patch.header), floor) <= 0) continue;
+      isWhole = transaction.merge(patch, floor ?? this.#reaping.cut) && isWhole;
+    }
     answers.push(() => {
       item.resolve(isWhole);
     });

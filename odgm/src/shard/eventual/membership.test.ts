@@ -235,6 +235,43 @@ describe('a former replica', () => {
   });
 });
 
+describe('a former replica that comes back too late', () => {
+  it('brings nothing that the others may be about to take for known everywhere, nor takes any of it away', async () => {
+    const grid = await started();
+    const [heir, other, former] = [1, 2, 3].map((number) => grid.member(number)) as [
+      EventualMember,
+      EventualMember,
+      EventualMember,
+    ];
+    await write(grid, heir, ['kept']);
+    expect(await grid.converge()).toBe(true);
+    grid.network.isolate('n3');
+    await write(grid, former, ['alone']);
+    await remove(grid, former, ['kept']);
+    former.node.crash();
+    await grid.record([voter(1), voter(2)], 2);
+    await grid.world.run(1000);
+    // The heir has not reaped that far itself: it cannot, for the other one is cut off.
+    grid.network.partition([['n1', 'n3'], ['n2']]);
+    await write(grid, heir, ['later']);
+    await grid.world.run(2000);
+    await write(grid, heir, ['last']);
+    const before = heir.shard!.cut;
+    former.membership = { epoch: 2, replicas: [voter(1), voter(2)] };
+    former.node.restart();
+    await grid.world.run(1000);
+    const given = former.host!.handOver(grid.former(former, 1), 1, 1);
+    await grid.world.run(500);
+    expect(await given).toBeGreaterThan(0);
+    expect(heir.shard!.cut).toEqual(before);
+    grid.network.heal();
+    expect(await grid.converge()).toBe(true);
+    for (const { shard } of [heir, other]) {
+      expect([...contentOf(shard!.reader).keys()].sort()).toEqual(['kept', 'last', 'later']);
+    }
+  });
+});
+
 describe('replicas that differ', () => {
   it('name the keys, and what each has of them', async () => {
     const grid = await started({ tuning: { maxExchanges: 0 } });
