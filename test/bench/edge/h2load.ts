@@ -11,8 +11,8 @@ export interface NativeLoad {
   readonly isTls?: boolean;
   /** Of the call, such as `/oprc.DataService/Set`. */
   readonly path: string;
-  /** The request with its prefix. */
-  readonly body: Uint8Array;
+  /** The request with its prefix. Several: as many h2load side by side, which share the connections. */
+  readonly bodies: readonly Uint8Array[];
   readonly connections: number;
   /** Calls at once on each connection. */
   readonly streams: number;
@@ -37,30 +37,43 @@ export async function hasH2load(): Promise<boolean> {
 
 /** Loads a data service by h2load of nghttp2. Throws when a call fails. @param dir for its files. */
 export async function loadNatively(dir: string, load: NativeLoad): Promise<NativeResult> {
-  const { connections, rate } = load;
-  const body = join(dir, 'request.bin');
-  const log = join(dir, 'requests.log');
-  writeFileSync(body, load.body);
-  const args = ['-t1', `-c${connections}`, `-m${load.streams}`, '-d', body];
+  const bodies = load.bodies.slice(0, load.connections);
+  const results = await Promise.all(
+    bodies.map((body, i) => runOnce(join(dir, `request-${i}`), load, body, load.connections / bodies.length)),
+  );
+  const perSecond = results.reduce((sum, result) => sum + result.perSecond, 0);
+  const times = Float64Array.from(results.flatMap((result) => result.times)).sort();
+  return { perSecond, p99Ms: load.rate === undefined ? undefined : at(times, 0.99) };
+}
+
+/** Durations only at a fixed rate. */
+async function runOnce(
+  file: string,
+  load: NativeLoad,
+  body: Uint8Array,
+  connections: number,
+): Promise<{ readonly perSecond: number; readonly times: readonly number[] }> {
+  const { rate } = load;
+  const log = `${file}.log`;
+  writeFileSync(`${file}.bin`, body);
+  const args = ['-t1', `-c${connections}`, `-m${load.streams}`, '-d', `${file}.bin`];
   args.push(`-D${load.seconds}`, '--warm-up-time', String(load.warmUpSeconds));
   args.push('-H', 'te: trailers', '-H', 'content-type: application/grpc');
-  if (rate !== undefined) args.push('--rps', String(rate / connections), '--log-file', log);
+  if (rate !== undefined) args.push('--rps', String(rate / load.connections), '--log-file', log);
   args.push(`${load.isTls === true ? 'https' : 'http'}://127.0.0.1:${load.port}${load.path}`);
   const { stdout } = await execute(program, args, { maxBuffer: 16 * 1024 * 1024 });
   const perSecond = Number(/finished in .*?, ([\d.]+) req\/s/.exec(stdout)?.[1]);
   const failed = Number(/(\d+) failed/.exec(stdout)?.[1]);
   const wrong = [...stdout.matchAll(/(\d+) [345]xx/g)].some(([, count]) => count !== '0');
   if (!(perSecond > 0) || failed !== 0 || wrong) throw new Error(`calls failed:\n${stdout}`);
-  if (rate === undefined) return { perSecond, p99Ms: undefined };
-  const times = timesOf(log);
-  return { perSecond, p99Ms: at(times, 0.99) };
+  return { perSecond, times: rate === undefined ? [] : timesOf(log) };
 }
 
-/** Durations of the calls after the warm-up, sorted. A row: start (us since the epoch), status, duration (us). */
-function timesOf(log: string): Float64Array {
+/** Durations of the calls after the warm-up. A row: start (us since the epoch), status, duration (us). */
+function timesOf(log: string): number[] {
   const rows = readFileSync(log, 'utf8').trim().split('\n');
   rmSync(log);
-  return Float64Array.from(rows, (row) => Number(row.split('\t')[2]) / 1000).sort();
+  return rows.map((row) => Number(row.split('\t')[2]) / 1000);
 }
 
 function at(sorted: Float64Array, fraction: number): number {

@@ -24,7 +24,7 @@ export async function unary(plan: Plan, impls: readonly Implementation[], tls?: 
     for (const { connections, streams, barPerSecond } of tls === undefined ? shapes : shapes.slice(0, 2)) {
       for (const method of ['Set', 'Get'] as const) {
         const { figures, cpu } = await rates(plan, servers, {
-          ...{ path: pathOf(method), body: bodies[method], connections, streams, isTls: tls !== undefined },
+          ...{ path: pathOf(method), bodies: [bodies[method]], connections, streams, isTls: tls !== undefined },
         });
         const { ours = 0, 'grpc-js': reference = 0 } = figures;
         const bars: Bar[] = [];
@@ -47,7 +47,7 @@ export async function interceptors(plan: Plan): Promise<readonly Line[]> {
   for (const extra of [undefined, ...extras]) {
     const server = await startServer('ours', { extras: extra === undefined ? [] : [extra] });
     try {
-      const load = { path: '/oprc.DataService/Set', body: bodies.Set, connections: 4, streams: 16 };
+      const load = { path: '/oprc.DataService/Set', bodies: [bodies.Set], connections: 4, streams: 16 };
       const { cpu } = await rates(plan, new Map([['ours', server]]), load);
       const name = `Set ${extra === undefined ? 'with nothing around it' : `with ${extra}`}, for a second of its processor`;
       lines.push({ name, unit: '/s', figures: cpu, bars: [] });
@@ -66,7 +66,7 @@ export async function equalLoad(plan: Plan, impls: readonly Implementation[]): P
   return withServers(impls, undefined, async (servers) => {
     const lines: Line[] = [];
     for (const method of ['Set', 'Get'] as const) {
-      const load = { path: pathOf(method), body: bodies[method], connections: 4, streams: 64, rate: equalRate };
+      const load = { path: pathOf(method), bodies: [bodies[method]], connections: 4, streams: 64, rate: equalRate };
       const results = await inTurn(plan, servers, load);
       const figures = mapValues(results, (all) => median(all.map(({ p99Ms }) => p99Ms ?? Number.NaN)));
       lines.push({
@@ -81,7 +81,7 @@ export async function equalLoad(plan: Plan, impls: readonly Implementation[]): P
 /** Messages of 100 B from the server, 4 streams at once. node:http2 here knows no streams. */
 export async function streaming(plan: Plan): Promise<readonly Line[]> {
   return withServers(['ours', 'grpc-js'], undefined, async (servers) => {
-    const load = { path: pathOf('ListValues'), body: bodies.ListValues, connections: 4, streams: 1 };
+    const load = { path: pathOf('ListValues'), bodies: [bodies.ListValues], connections: 4, streams: 1 };
     const { figures, cpu } = await rates(plan, servers, load);
     const messages = (calls: Figures): Figures => mapValues(calls, (count) => count * streamLength);
     const name = 'server streaming, messages of 100 B';
@@ -94,7 +94,7 @@ export async function streaming(plan: Plan): Promise<readonly Line[]> {
 }
 
 type Figures = Partial<Record<Implementation, number>>;
-type Load = Pick<NativeLoad, 'path' | 'body' | 'connections' | 'streams' | 'isTls' | 'rate'>;
+type Load = Pick<NativeLoad, 'path' | 'bodies' | 'connections' | 'streams' | 'isTls' | 'rate'>;
 type Result = NativeResult & { readonly perCpuSecond: number };
 
 async function rates(plan: Plan, servers: Servers, load: Load): Promise<{ figures: Figures; cpu: Figures }> {

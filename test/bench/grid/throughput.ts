@@ -20,13 +20,11 @@ const shapes = [
 /** Puts of one batch. */
 const batchSize = 16;
 const equalRate = 3000;
-const value = Buffer.alloc(1024, 0x61);
+/** h2load has one request: as many of them as there are values here write one after the other, so that most writes change something. */
+const values = Array.from({ length: 8 }, (_, i) => Buffer.alloc(1024, 0x61 + i));
 const key = Buffer.from('object-1');
 
-/**
- * Raft shards beside etcd: three nodes each, every write on disk before it is answered, the load on the leader. All
- * writes are of one value, as h2load has only one request: it goes through log and disk all the same.
- */
+/** Raft shards beside etcd: three nodes each, every write on disk before it is answered, the load on the leader. */
 export async function throughput(plan: GridPlan): Promise<Figure[]> {
   const grid = await startGrid(`${plan.dir}/grid`, [
     '--nodes',
@@ -54,7 +52,7 @@ export async function throughput(plan: GridPlan): Promise<Figure[]> {
 interface Load {
   readonly name: string;
   readonly path: string;
-  readonly body: Uint8Array;
+  readonly bodies: readonly Uint8Array[];
   readonly port: () => Promise<number>;
 }
 
@@ -67,35 +65,40 @@ async function compare(
   const set = (collection: string, name: string): Load => ({
     name,
     path: '/oprc.DataService/Set',
-    body: framed(
-      data.SetObjectRequest.encode(
-        data.SetObjectRequest.fromPartial({
-          clsId: collection,
-          objectId: 'object-1',
-          object: { entries: { value: { data: value } } },
-        }),
-      ).finish(),
+    bodies: values.map((value) =>
+      framed(
+        data.SetObjectRequest.encode(
+          data.SetObjectRequest.fromPartial({
+            clsId: collection,
+            objectId: 'object-1',
+            object: { entries: { value: { data: value } } },
+          }),
+        ).finish(),
+      ),
     ),
     port: portOf(collection),
   });
   const get = (collection: string, name: string): Load => ({
     name,
     path: '/oprc.DataService/Get',
-    body: framed(
-      data.SingleObjectRequest.encode(
-        data.SingleObjectRequest.fromPartial({ clsId: collection, objectId: 'object-1' }),
-      ).finish(),
-    ),
+    bodies: [
+      framed(
+        data.SingleObjectRequest.encode(
+          data.SingleObjectRequest.fromPartial({ clsId: collection, objectId: 'object-1' }),
+        ).finish(),
+      ),
+    ],
     port: portOf(collection),
   });
   const ours = [
     set('agreed', 'raft Set'),
     get('agreed', 'raft Get, linearizable'),
+    set('single', 'basic Set'),
     get('single', 'basic Get'),
     {
       name: `raft batch of ${batchSize} puts`,
       path: '/oprc.DataService/BatchSetValues',
-      body: framed(batchRequest('agreed')),
+      bodies: values.map((value) => framed(batchRequest('agreed', value))),
       port: portOf('agreed'),
     },
   ];
@@ -103,23 +106,25 @@ async function compare(
     etcd === undefined
       ? []
       : [
-          { name: 'etcd put', path: '/etcdserverpb.KV/Put', body: framed(putRequest()), port: () => etcd.leader() },
+          {
+            name: 'etcd put',
+            path: '/etcdserverpb.KV/Put',
+            bodies: values.map((value) => framed(putRequest(value))),
+            port: () => etcd.leader(),
+          },
           {
             name: 'etcd get, linearizable',
             path: '/etcdserverpb.KV/Range',
-            body: framed(field(1, key)),
+            bodies: [framed(field(1, key))],
             port: () => etcd.leader(),
           },
           {
             name: `etcd transaction of ${batchSize} puts`,
             path: '/etcdserverpb.KV/Txn',
-            body: framed(transactionRequest()),
+            bodies: values.map((value) => framed(transactionRequest(value))),
             port: () => etcd.leader(),
           },
         ];
-  // What the first Get finds: without it the price of an error would be measured.
-  const first = await target(set('single', 'basic Set'));
-  await loadNatively(plan.dir, { ...first, ...timing(plan), connections: 1, streams: 1 });
   const figures: Figure[] = [];
   const rates = new Map<string, number>();
   for (const { outstanding, connections, streams } of shapes) {
@@ -163,8 +168,8 @@ async function compare(
   return [...withBars(figures, rates), ...withLatencyBars(late)];
 }
 
-async function target({ path, body, port }: Load): Promise<{ path: string; body: Uint8Array; port: number }> {
-  return { path, body, port: await port() };
+async function target({ path, bodies, port }: Load): Promise<Omit<Load, 'name' | 'port'> & { port: number }> {
+  return { path, bodies, port: await port() };
 }
 
 function timing({ seconds }: GridPlan): { seconds: number; warmUpSeconds: number } {
@@ -185,9 +190,8 @@ function withBars(figures: readonly Figure[], rates: ReadonlyMap<string, number>
         : { text: `>= ${factor}x ${what} (${(rate / other).toFixed(2)}x)`, met: rate >= factor * other };
     if (name.startsWith('raft Set')) return { ...figure, bar: ratio(put, 2.5, "etcd's put") };
     if (name.startsWith('raft Get')) return { ...figure, bar: ratio(range, 2, "etcd's get") };
-    if (name.startsWith('basic Get') && outstanding === 256) {
-      return { ...figure, bar: { text: '>= 80 k/s', met: rate >= 80_000 } };
-    }
+    const least = { 'basic Set, 256': 45_000, 'basic Get, 256': 80_000 }[name.replace(' outstanding', '')];
+    if (least !== undefined) return { ...figure, bar: { text: `>= ${least / 1000} k/s`, met: rate >= least } };
     return figure;
   });
 }
@@ -211,20 +215,20 @@ function framed(message: Uint8Array): Buffer {
 }
 
 /** etcdserverpb.PutRequest{key 1, value 2}. */
-function putRequest(): Buffer {
+function putRequest(value: Buffer): Buffer {
   return Buffer.concat([field(1, key), field(2, value)]);
 }
 
 /** As many entries of one object. */
-function batchRequest(clsId: string): Uint8Array {
-  const values = Object.fromEntries(Array.from({ length: batchSize }, (_, i) => [`k${i}`, { data: value }]));
+function batchRequest(clsId: string, value: Buffer): Uint8Array {
+  const entries = Object.fromEntries(Array.from({ length: batchSize }, (_, i) => [`k${i}`, { data: value }]));
   return data.BatchSetValuesRequest.encode(
-    data.BatchSetValuesRequest.fromPartial({ clsId, objectId: 'object-2', values }),
+    data.BatchSetValuesRequest.fromPartial({ clsId, objectId: 'object-2', values: entries }),
   ).finish();
 }
 
 /** etcdserverpb.TxnRequest{success 2: RequestOp{request_put 2}}: as many keys. */
-function transactionRequest(): Buffer {
+function transactionRequest(value: Buffer): Buffer {
   const puts = Array.from({ length: batchSize }, (_, i) =>
     field(2, field(2, Buffer.concat([field(1, Buffer.from(`object-2/k${i}`)), field(2, value)]))),
   );
