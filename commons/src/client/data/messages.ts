@@ -229,7 +229,7 @@ export const valueEnvelope: CodecOf<data.ValueEnvelope> = {
           version = scanner.large();
           break;
         case 34:
-          nextCursor = scanner.copy(end);
+          nextCursor = scanner.content(end);
           break;
         default:
           scanner.giveUp();

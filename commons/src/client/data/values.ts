@@ -140,7 +140,7 @@ export function readValue(scanner: Scanner, end: number): data.ValData {
   while (scanner.more(end)) {
     switch (scanner.small()) {
       case 10:
-        content = scanner.copy(end);
+        content = scanner.content(end);
         break;
       case 16:
         type = scanner.small() as data.ValType;

@@ -36,12 +36,15 @@ export class Codec {
     return drawn.length <= payloadCopyMax ? Buffer.from(drawn) : drawn;
   }
 
-  /** Decodes `bytes[start, end)`. What the type does not copy still lies in `bytes`. */
-  decode(type: MessageType, bytes: Uint8Array, start: number, end: number): unknown {
+  /**
+   * Decodes `bytes[start, end)`. What the type does not copy still lies in `bytes`; where these are the message's own
+   * (`isOwn`), nothing needs to be copied.
+   */
+  decode(type: MessageType, bytes: Uint8Array, start: number, end: number, isOwn = false): unknown {
     const { fast } = type;
     if (fast !== undefined) {
       const { scanner } = this;
-      scanner.start(bytes, start);
+      scanner.start(bytes, start, isOwn);
       const message = fast.read(scanner, end);
       if (!scanner.hasGivenUp) return message;
     }

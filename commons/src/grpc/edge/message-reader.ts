@@ -2,9 +2,9 @@ import { gunzipSync } from 'node:zlib';
 import { type OaasError, oaasError } from '../../errors/index.ts';
 import { prefixBytes } from './wire.ts';
 
-/** Receives the messages of one direction of a call. `bytes[start, end)` may be reused afterwards. */
+/** Receives the messages of one direction of a call. `bytes[start, end)` may be reused afterwards, unless they are the message's own. */
 export interface MessageSink {
-  message(bytes: Uint8Array, start: number, end: number): void;
+  message(bytes: Uint8Array, start: number, end: number, isOwn: boolean): void;
 }
 
 /** The first buffer for a message that comes in parts: no more is taken on the word of its prefix. */
@@ -36,11 +36,11 @@ export class MessageReader {
       const end = at + prefixBytes + lengthAt(bytes, at);
       this.check(end - at - prefixBytes);
       if (end > to) break;
-      this.deliver(bytes, at, end);
+      this.deliver(bytes, at, end, false);
       at = end;
     }
     if (at < to) {
-      this.buf = new Uint8Array(Math.max(firstBytes, to - at));
+      this.buf = Buffer.allocUnsafeSlow(Math.max(firstBytes, to - at));
       this.buf.set(bytes.subarray(at, to));
       this.held = to - at;
     }
@@ -57,7 +57,7 @@ export class MessageReader {
     const whole = prefixBytes + length;
     const count = Math.min(whole - this.held, to - at);
     if (this.held + count > buf.length) {
-      const larger = new Uint8Array(Math.min(whole, Math.max(buf.length * 2, this.held + count)));
+      const larger = Buffer.allocUnsafeSlow(Math.min(whole, Math.max(buf.length * 2, this.held + count)));
       larger.set(buf.subarray(0, this.held));
       buf = larger;
       this.buf = buf;
@@ -67,7 +67,7 @@ export class MessageReader {
     if (this.held < whole) return at + count;
     this.held = 0;
     this.buf = undefined;
-    this.deliver(buf, 0, whole);
+    this.deliver(buf, 0, whole, true);
     return at + count;
   }
 
@@ -75,16 +75,16 @@ export class MessageReader {
     if (length > this.bytesMax) throw tooLarge(this.bytesMax);
   }
 
-  private deliver(bytes: Uint8Array, at: number, end: number): void {
+  private deliver(bytes: Uint8Array, at: number, end: number, isOwn: boolean): void {
     const flag = bytes[at] as number;
     if (flag === 0) {
-      this.sink.message(bytes, at + prefixBytes, end);
+      this.sink.message(bytes, at + prefixBytes, end, isOwn);
       return;
     }
     if (flag !== 1 || !this.gzip)
       throw oaasError('Internal', 'a message is compressed in a way that was not announced');
     const plain = decompress(bytes.subarray(at + prefixBytes, end), this.bytesMax);
-    this.sink.message(plain, 0, plain.length);
+    this.sink.message(plain, 0, plain.length, true);
   }
 }
 

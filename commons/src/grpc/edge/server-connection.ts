@@ -44,10 +44,10 @@ class Collecting implements MessageSink {
     this.reader = new MessageReader(this, bytesMax, call.head.encoding === 'gzip');
   }
 
-  message(bytes: Uint8Array, start: number, end: number): void {
+  message(bytes: Uint8Array, start: number, end: number, isOwn: boolean): void {
     this.count += 1;
     if (this.count > 1) return;
-    this.request = decodeRequest(this.codec, this.call.entry, bytes, start, end);
+    this.request = decodeRequest(this.codec, this.call.entry, bytes, start, end, isOwn);
   }
 }
 

@@ -84,9 +84,16 @@ export const httpRefusalText = new TextEncoder().encode(
 );
 
 /** Throws Internal, as the protocol has it, for what is no message of the method's type. */
-export function decodeRequest(codec: Codec, entry: EdgeMethod, bytes: Uint8Array, start: number, end: number): unknown {
+export function decodeRequest(
+  codec: Codec,
+  entry: EdgeMethod,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  isOwn = false,
+): unknown {
   try {
-    return codec.decode(entry.requestType, bytes, start, end);
+    return codec.decode(entry.requestType, bytes, start, end, isOwn);
   } catch (error) {
     throw oaasError('Internal', `the request of ${entry.path} cannot be decoded: ${toOaasError(error).message}`);
   }

@@ -11,11 +11,14 @@ export class Scanner {
   hasGivenUp = false;
   private bytes: Buffer = Buffer.alloc(0);
   private chunk: Uint8Array = this.bytes;
+  private isOwn = false;
   private readonly texts = new Array<string>(keptTexts).fill('');
 
-  start(bytes: Uint8Array, pos: number): void {
+  /** `isOwn`: the bytes belong to the message alone, and do not change. */
+  start(bytes: Uint8Array, pos: number, isOwn: boolean): void {
     this.pos = pos;
     this.hasGivenUp = false;
+    this.isOwn = isOwn;
     if (this.chunk === bytes) return;
     this.chunk = bytes;
     this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -100,10 +103,15 @@ export class Scanner {
     return text;
   }
 
-  /** A copy: what is stored must not keep a whole piece of the connection alive. */
-  copy(end: number): Buffer {
+  /** A copy, unless the bytes are the message's own: what is stored must not keep a whole piece of the connection alive. */
+  content(end: number): Buffer {
     const to = this.endOf(end);
     if (this.hasGivenUp) return this.bytes;
+    if (this.isOwn) {
+      const view = this.bytes.subarray(this.pos, to);
+      this.pos = to;
+      return view;
+    }
     // Buffer.from would do the same, several times slower.
     const copy = Buffer.allocUnsafe(to - this.pos);
     this.bytes.copy(copy, 0, this.pos, to);
