@@ -122,14 +122,18 @@ function entriesOf(object: data.ObjData): Map<string, Value> {
 function textEntries(wire: Readonly<Record<string, data.ValData>>): Map<string, Value> {
   if (Object.getPrototypeOf(wire) !== Object.prototype) idOf(reservedId, 'key');
   const entries = new Map<string, Value>();
-  for (const [text, value] of Object.entries(wire)) {
+  let count = 0;
+  for (const text of Object.keys(wire)) {
+    const value = wire[text];
+    if (value === undefined) continue;
     const key = idOf(text, 'key');
-    if (entries.has(key)) {
+    entries.set(key, valueOf(value));
+    count += 1;
+    if (entries.size < count) {
       throw oaasError('InvalidArgument', `two keys differ only by case: ${key}`, {
         remedy: 'Keys are lower-cased; send each once.',
       });
     }
-    entries.set(key, valueOf(value));
   }
   return entries;
 }

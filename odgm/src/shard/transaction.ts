@@ -78,9 +78,9 @@ export class ShardTransaction {
   }
 
   value(id: string, key: string): Value | undefined {
-    const object = this.#object(id);
-    const value = object.entries.get(key);
-    if (value !== undefined || object.isComplete || object.entries.has(key)) return value;
+    const { entries, isComplete } = this.#object(id);
+    const value = entries.size === 0 ? undefined : entries.get(key);
+    if (value !== undefined || isComplete || (entries.size > 0 && entries.has(key))) return value;
     const stored = this.#storage.get(entryKey(this.#location, id, key));
     return stored === undefined ? undefined : decodeValue(stored);
   }

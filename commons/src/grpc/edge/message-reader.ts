@@ -7,8 +7,9 @@ export interface MessageSink {
   message(bytes: Uint8Array, start: number, end: number, isOwn: boolean): void;
 }
 
-/** The first buffer for a message that comes in parts: no more is taken on the word of its prefix. */
+/** The first buffer for a message that comes in parts, and how often what is there the next ones hold: no more is taken on the word of a prefix. */
 const firstBytes = 4096;
+const growth = 4;
 
 /**
  * Puts the messages of a call together from DATA of any cut. A message that lies whole in one frame is handed on in
@@ -57,7 +58,7 @@ export class MessageReader {
     const whole = prefixBytes + length;
     const count = Math.min(whole - this.held, to - at);
     if (this.held + count > buf.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.min(whole, Math.max(buf.length * 2, this.held + count)));
+      const larger = Buffer.allocUnsafeSlow(Math.min(whole, growth * (this.held + count)));
       larger.set(buf.subarray(0, this.held));
       buf = larger;
       this.buf = buf;
