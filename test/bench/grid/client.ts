@@ -47,7 +47,7 @@ export async function client(plan: GridPlan): Promise<Figure[]> {
       {
         name: `BatchSetValues of ${batchEntries}, entries`,
         least: 80_000,
-        atOnce: 8,
+        atOnce: 16,
         run: async (n) => {
           await data.batchSetValues({ clsId: cls, objectId: `b${n % 100}`, values: entriesOf(batchEntries, n) });
           return batchEntries;
