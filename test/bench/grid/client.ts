@@ -10,6 +10,8 @@ import type { Figure } from './throughput.ts';
 
 const cls = 'single';
 const outstanding = 256;
+/** Before each load is measured: by then both processes run compiled code. */
+const warmUpSeconds = 8;
 /** Entries of a batch, and of the object that is streamed. */
 const batchEntries = 100;
 const streamedEntries = 1000;
@@ -57,6 +59,7 @@ export async function client(plan: GridPlan): Promise<Figure[]> {
     ];
     const figures: Figure[] = [];
     for (const { name, least, atOnce, run } of loads) {
+      await perSecond(run, atOnce, warmUpSeconds);
       const all: number[] = [];
       for (let i = 0; i < plan.runs; i++) all.push(await perSecond(run, atOnce, plan.seconds));
       const rate = median(all);
