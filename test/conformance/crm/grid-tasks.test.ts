@@ -19,6 +19,8 @@ beforeAll(async () => {
   crm = await startCrm(node.admin);
   client = createGridAdminClient(crm.channel, { metadata: { authorization: `Bearer ${token}` } });
   await crm.client.deploy({ deploymentUnit: unit });
+  // The way to the grid is a service that the CRM makes.
+  await eventually(() => client.listTasks({ deploymentId }).then(() => true));
 }, 60_000);
 afterAll(async () => {
   await crm.stop();
