@@ -41,7 +41,10 @@ describe('tasks of a grid through its CRM', () => {
     expect(started).toMatchObject({ kind: 'consistency-check', state: 'running', actor: 'ann', collection: 'c' });
     expect(started.options['checks']).toBe('0');
     const { id: taskId } = started;
-    expect(await client.getTask({ deploymentId, taskId })).toEqual(await direct().getTask({ taskId }));
+    // Somebody takes it on meanwhile.
+    await eventually(async () => {
+      expect(await client.getTask({ deploymentId, taskId })).toEqual(await direct().getTask({ taskId }));
+    });
 
     const seen: string[] = [];
     const watching = (async () => {
