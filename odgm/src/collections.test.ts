@@ -185,7 +185,7 @@ describe.each(['raft', 'basic', 'mst'])('a collection of type %s that is deleted
     });
     await stop(back);
     await expectNothingLeft(['n3'], collections);
-  });
+  }, 60_000);
 });
 
 describe('the deletion of a collection', () => {
