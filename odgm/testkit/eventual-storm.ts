@@ -342,11 +342,17 @@ function crash({ node }: EventualMember, pick: (count: number) => number, clockM
   node.restart();
 }
 
-/** What the heir does not let in, because it is too old. */
+/** Whether the former replica has something of the object that the heir lacks, and does not let in because it is too old. */
 function isLate(former: EventualShard, heir: EventualShard, id: string): boolean {
-  const [brought, held] = [former, heir].map((shard) => decodePatches(shard.take([id], 1).states)[0]?.header);
-  if (brought === undefined || compareStamps(headerStamp(brought), heir.floor) > 0) return false;
-  return held === undefined || compareStamps(headerStamp(held), headerStamp(brought)) < 0;
+  const keys = [id, `${id}\u0000a`, `${id}\u0000b`];
+  const [brought, held] = [former, heir].map((shard) => decodePatches(shard.take(keys, 65_536).states)[0]);
+  if (brought === undefined || compareStamps(headerStamp(brought.header), heir.floor) > 0) return false;
+  if (held === undefined || compareStamps(headerStamp(held.header), headerStamp(brought.header)) < 0) return true;
+  // The header may have come without all of the entries.
+  return [...brought.entries].some(([key, { stamp }]) => {
+    const there = held.entries.get(key);
+    return there === undefined || compareStamps(there.stamp, stamp) < 0;
+  });
 }
 
 function textOf(content: ReadonlyMap<string, string> | undefined): string {

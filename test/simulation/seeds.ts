@@ -52,4 +52,8 @@ export const knownSeeds: readonly KnownSeed[] = [
     ...{ seed: 1_001_858, nodes: 5, world: 'storms' as const },
     why: 'what a former replica brought was let in when others were about to take all so old for known everywhere',
   },
+  {
+    ...{ seed: 1_795_325_498, nodes: 5, world: 'storms' as const },
+    why: 'the check took for lost what only a replaced replica had of an object, of which the others had the rest',
+  },
 ];
