@@ -33,11 +33,17 @@ export class Operator {
 
   /** Does something, unless it is still about something else. */
   act(random: Random): void {
+    this.#run(() => {
+      const { shards } = this.#cluster;
+      const shard = shards[Math.floor(random.next() * shards.length)] ?? 1;
+      return this.#act(shard, random);
+    });
+  }
+
+  #run(work: () => Promise<void>): void {
     if (this.#isBusy) return;
     this.#isBusy = true;
-    const { shards } = this.#cluster;
-    const shard = shards[Math.floor(random.next() * shards.length)] ?? 1;
-    this.#act(shard, random)
+    work()
       .catch((thrown: unknown) => {
         this.#failed(thrown);
       })
@@ -101,15 +107,7 @@ export class Operator {
 
   /** Makes the replica of a learner anew: what it has goes at once. Unless it is still about something else. */
   renew(member: number, shard: number): void {
-    if (this.#isBusy) return;
-    this.#isBusy = true;
-    this.#renew(member, shard)
-      .catch((thrown: unknown) => {
-        this.#failed(thrown);
-      })
-      .finally(() => {
-        this.#isBusy = false;
-      });
+    this.#run(() => this.#renew(member, shard));
   }
 
   async #renew(member: number, shard: number): Promise<void> {

@@ -39,8 +39,6 @@ const defaults: Omit<CollectionSpec, 'name'> = {
 /** How long an answer waits for the members that are up to have heard of it. */
 const heardMs = 5000;
 const lookMs = 50;
-/** Older than this, reports are asked for anew. */
-const reportsMs = 450;
 
 /** Collections, as administrators make and delete them. Any node answers. */
 export class Collections {
@@ -59,7 +57,9 @@ export class Collections {
     const ask = askSchema.safeParse(asked);
     if (!ask.success) {
       const [issue] = ask.error.issues;
-      throw oaasError('InvalidArgument', `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'is no collection'}`, {
+      const place = issue?.path.join('.') ?? '';
+      const what = issue?.message ?? 'is no collection';
+      throw oaasError('InvalidArgument', place === '' ? what : `${place}: ${what}`, {
         remedy: `Fields are ${Object.keys(askSchema.shape).join(', ')}.`,
       });
     }
@@ -85,8 +85,6 @@ export class Collections {
     };
     const isAnew = deletedOf(meta.state, name) !== undefined;
     await meta.propose({ type: 'putCollection', spec, ...(isAnew ? { anew: true } : {}) });
-    // Reports that were asked for before may tell of one that was deleted.
-    await sleep(this.#options.timers, reportsMs);
     await this.#until(() => {
       const reports = node
         .members()
@@ -151,11 +149,12 @@ export class Collections {
       .map(({ record }) => record.id);
   }
 
+  /** What members said before this is called does not count: it may be about a collection that was deleted. */
   async #until(isSo: () => boolean): Promise<void> {
     const { node, clock, timers } = this.#options;
     const deadline = clock.monotonic() + heardMs;
     for (;;) {
-      await node.reports.refresh();
+      await node.reports.refresh(true);
       if (isSo() || clock.monotonic() >= deadline) return;
       await sleep(timers, lookMs);
     }

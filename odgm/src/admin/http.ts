@@ -273,16 +273,11 @@ function auditedCall(request: FastifyRequest, subject: string): AuditedCall {
   const isNamed = name?.startsWith(':') === true && verb !== undefined && one !== undefined;
   const path = request.url.split('?', 1)[0] ?? '';
   const query = readable(request.query);
+  const unnamed = name === undefined ? `grid.${kind}` : `${thing}.${name}`;
   const isStart = kind === 'tasks' && name === undefined;
   return {
     subject,
-    action: isStart
-      ? `task.start.${query['kind'] ?? ''}`
-      : isNamed
-        ? `${thing}.${verb}`
-        : name === undefined
-          ? `grid.${kind}`
-          : `${thing}.${name}`,
+    action: isStart ? `task.start.${query['kind'] ?? ''}` : isNamed ? `${thing}.${verb}` : unnamed,
     resource: isNamed ? `${thing}/${one}` : path,
     from: { address: request.ip, via: 'rest' },
     diff: {

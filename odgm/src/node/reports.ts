@@ -66,15 +66,20 @@ export class Reports {
     this.#options = options;
   }
 
-  /** Asks all members, unless that was done a moment ago. Resolves when each has answered or cannot. Never rejects. */
-  refresh(): Promise<void> {
+  /**
+   * Asks all members, unless that was done a moment ago; with `anew` in any case, and not together with those who asked
+   * before. Resolves when each has answered or cannot. Never rejects.
+   */
+  async refresh(anew = false): Promise<void> {
     const { clock } = this.#options;
-    if (clock.monotonic() - this.#refreshedAt < freshMs) return Promise.resolve();
+    if (!anew && clock.monotonic() - this.#refreshedAt < freshMs) return;
+    // What is under way may have been answered already.
+    if (anew) await this.#refreshing;
     this.#refreshing ??= this.#askAll().finally(() => {
       this.#refreshing = undefined;
       this.#refreshedAt = clock.monotonic();
     });
-    return this.#refreshing;
+    await this.#refreshing;
   }
 
   /** All members as of the last {@link refresh}, in the natural order of their ids; those that were replaced are left out. */

@@ -7,8 +7,9 @@ export interface MessageSink {
   message(bytes: Uint8Array, start: number, end: number, isOwn: boolean): void;
 }
 
-/** The first buffer for a message that comes in parts, and how often what is there the next ones hold: no more is taken on the word of a prefix. */
+/** The first buffer for a message that comes in parts: no more is taken on the word of its prefix. */
 const firstBytes = 4096;
+/** A larger buffer has room for so many times what has come. */
 const growth = 4;
 
 /**
