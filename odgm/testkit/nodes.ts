@@ -3,6 +3,7 @@ import { type Channel, createGrpcChannel } from '@oaas/commons/grpc';
 import { createLogger } from '@oaas/commons/telemetry';
 import type { Clock } from '@oaas/commons/time';
 import { systemClock, systemRandom, systemTimers } from '@oaas/commons/time/system';
+import { eventually } from '@oaas/commons/testkit';
 import { loadOdgmConfig } from '../src/config.ts';
 import { accessOfPod, type ClusterAccess } from '../src/discovery/index.ts';
 import { createNodeProgram, type NodeProgram } from '../src/main-node.ts';
@@ -99,7 +100,10 @@ export interface RunningGrid {
   stop(): Promise<void>;
 }
 
-/** Starts several nodes that know each other, all at once. */
+/** Voters of the meta group, where there are as many members. */
+const metaVoters = 3;
+
+/** Starts several nodes that know each other, all at once. Resolves when any one of three or more can be stopped. */
 export async function startGrid(options: GridOptions): Promise<RunningGrid> {
   const ports = await freePorts(options.ids.length);
   const members = options.ids.map((id, i) => `${id}=127.0.0.1:${String(ports[i] ?? 0)}`);
@@ -113,6 +117,13 @@ export async function startGrid(options: GridOptions): Promise<RunningGrid> {
         grpcPort: ports[i] ?? 0,
       }),
     ),
+  );
+  await eventually(
+    () => {
+      const voters = nodes[0]?.program.node.meta?.group.confState.voters.length ?? 0;
+      return voters === Math.min(metaVoters, nodes.length);
+    },
+    { timeoutMs: 30_000 },
   );
   return {
     nodes,

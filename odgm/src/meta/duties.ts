@@ -9,6 +9,7 @@ import type { MetaGroup } from './group.ts';
 import { metaShard } from './state.ts';
 import type { MemberRecord } from './types.ts';
 import { placementSnapshot, type ShardLoad } from './view.ts';
+import { wantedVoters } from './voters.ts';
 
 export interface DutiesOptions {
   readonly meta: MetaGroup;
@@ -146,30 +147,23 @@ export class MetaDuties {
     await this.#recordReplicas();
   }
 
-  /** Those who vote now, as long as they are up; others take the place of those that have been down for too long. */
   #wantedVoters(voters: readonly number[]): number[] {
-    const { meta, mesh, clock } = this.#options;
+    const { meta, mesh, clock, expectedMembers } = this.#options;
     const { members, settings, shards } = meta.state;
-    const count = shards.get(metaShard)?.wanted ?? 1;
-    const isGone = (member: MemberRecord): boolean =>
-      member.replacedBy !== undefined ||
-      (member.state === 'down' && clock.now() - member.stateSince >= settings.nodeDownMs);
-    const staying = voters.filter((number) => {
-      const member = members.get(number);
-      return member !== undefined && !isGone(member);
+    const isGone = ({ replacedBy, state, stateSince }: MemberRecord): boolean =>
+      replacedBy !== undefined || (state === 'down' && clock.now() - stateSince >= settings.nodeDownMs);
+    return wantedVoters({
+      count: shards.get(metaShard)?.wanted ?? 1,
+      self: mesh.self.number,
+      voters,
+      members: [...members.values()].map((member) => ({
+        number: member.number,
+        isGone: isGone(member),
+        isUp: member.state === 'up',
+        hasCaughtUp: this.#hasCaughtUp(member.number),
+      })),
+      expected: this.#isSettled() ? 0 : expectedMembers,
     });
-    const self = mesh.self.number;
-    const candidates = [...members.values()]
-      .filter(({ number, state }) => state === 'up' && !staying.includes(number))
-      .filter(({ number }) => this.#hasCaughtUp(number))
-      .map(({ number }) => number)
-      .sort((a, b) => a - b);
-    // Superfluous ones go from the end, but never the leader.
-    const ordered = [...staying.filter((number) => number === self), ...staying.filter((number) => number !== self)];
-    const wanted = [...ordered, ...candidates].slice(0, count);
-    // A voter that is gone stays until somebody can take its place.
-    const gone = voters.filter((number) => !staying.includes(number));
-    return wanted.length >= Math.min(count, voters.length) ? wanted : [...wanted, ...gone].slice(0, voters.length);
   }
 
   #hasCaughtUp(member: number): boolean {

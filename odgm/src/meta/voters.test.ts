@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import { type Candidate, type VoterChoice, wantedVoters } from './voters.ts';
+
+/** Members that are up and have the log, unless said otherwise. */
+const up = (number: number, given: Partial<Candidate> = {}): Candidate => ({
+  ...{ number, isGone: false, isUp: true, hasCaughtUp: true },
+  ...given,
+});
+const gone = (number: number): Candidate => up(number, { isGone: true, isUp: false });
+const behind = (number: number): Candidate => up(number, { hasCaughtUp: false });
+const wanted = (given: Partial<VoterChoice>): number[] =>
+  wantedVoters({ count: 3, self: 1, voters: [1], members: [up(1)], expected: 0, ...given });
+
+describe('the voters of the meta group', () => {
+  it('become three in one step, since two bear no loss', () => {
+    expect(wanted({ members: [up(1), up(2), behind(3)] })).toEqual([1]);
+    expect(wanted({ members: [up(1), up(2), up(3)] })).toEqual([1, 2, 3]);
+  });
+
+  it('wait for the third member while it is expected', () => {
+    expect(wanted({ members: [up(1), up(2)], expected: 3 })).toEqual([1]);
+  });
+
+  it('are two where there are two members and no more are foreseen', () => {
+    expect(wanted({ members: [up(1), up(2)] })).toEqual([1, 2]);
+    expect(wanted({ members: [up(1), up(2)], expected: 2 })).toEqual([1, 2]);
+  });
+
+  it('grow from three to five, and not by way of four', () => {
+    const voters = [1, 2, 3];
+    const members = voters.map((number) => up(number));
+    expect(wanted({ count: 5, voters, members: [...members, up(4), behind(5)] })).toEqual([1, 2, 3]);
+    expect(wanted({ count: 5, voters, members: [...members, up(4), up(5)] })).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it('are three of the four that have the log while the fifth is behind', () => {
+    expect(wanted({ count: 5, members: [up(1), up(2), up(3), up(4), behind(5)] })).toEqual([1, 2, 3]);
+  });
+
+  it('replace one that is gone by one that has the log, and keep it until there is one', () => {
+    const voters = [1, 2, 3];
+    expect(wanted({ voters, members: [up(1), gone(2), up(3), up(4)] })).toEqual([1, 3, 4]);
+    expect(wanted({ voters, members: [up(1), gone(2), up(3), behind(4)] })).toEqual([1, 3, 2]);
+  });
+
+  it('become fewer from the end, but never without the leader', () => {
+    expect(wanted({ count: 1, self: 3, voters: [1, 2, 3], members: [up(1), up(2), up(3)] })).toEqual([3]);
+  });
+});
