@@ -7,6 +7,7 @@ import { eventually } from '@oaas/commons/testkit';
 import { loadOdgmConfig } from '../src/config.ts';
 import { accessOfPod, type ClusterAccess } from '../src/discovery/index.ts';
 import { createNodeProgram, type NodeProgram } from '../src/main-node.ts';
+import { metaShard } from '../src/meta/index.ts';
 import { freePorts } from './ports.ts';
 
 export interface NodeOptions {
@@ -100,9 +101,6 @@ export interface RunningGrid {
   stop(): Promise<void>;
 }
 
-/** Voters of the meta group, where there are as many members. */
-const metaVoters = 3;
-
 /** Starts several nodes that know each other, all at once. Resolves when any one of three or more can be stopped. */
 export async function startGrid(options: GridOptions): Promise<RunningGrid> {
   const ports = await freePorts(options.ids.length);
@@ -118,13 +116,7 @@ export async function startGrid(options: GridOptions): Promise<RunningGrid> {
       }),
     ),
   );
-  await eventually(
-    () => {
-      const voters = nodes[0]?.program.node.meta?.group.confState.voters.length ?? 0;
-      return voters === Math.min(metaVoters, nodes.length);
-    },
-    { timeoutMs: 30_000 },
-  );
+  await eventually(() => nodes.every((node) => isWhole(node, nodes.length)), { timeoutMs: 30_000 });
   return {
     nodes,
     members,
@@ -132,4 +124,11 @@ export async function startGrid(options: GridOptions): Promise<RunningGrid> {
       await Promise.all(nodes.map((node) => node.stop()));
     },
   };
+}
+
+/** As far as this node has heard, all members are there, and as many of them vote in the meta group as should. */
+function isWhole({ program }: RunningNode, memberCount: number): boolean {
+  const meta = program.node.meta;
+  if (meta?.state.members.size !== memberCount) return false;
+  return meta.state.shards.get(metaShard)?.wanted === meta.group.confState.voters.length;
 }

@@ -148,7 +148,7 @@ export class MetaDuties {
   }
 
   #wantedVoters(voters: readonly number[]): number[] {
-    const { meta, mesh, clock, expectedMembers } = this.#options;
+    const { meta, mesh, clock } = this.#options;
     const { members, settings, shards } = meta.state;
     const isGone = ({ replacedBy, state, stateSince }: MemberRecord): boolean =>
       replacedBy !== undefined || (state === 'down' && clock.now() - stateSince >= settings.nodeDownMs);
@@ -162,7 +162,6 @@ export class MetaDuties {
         isUp: member.state === 'up',
         hasCaughtUp: this.#hasCaughtUp(member.number),
       })),
-      expected: this.#isSettled() ? 0 : expectedMembers,
     });
   }
 

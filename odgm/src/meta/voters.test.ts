@@ -9,7 +9,7 @@ const up = (number: number, given: Partial<Candidate> = {}): Candidate => ({
 const gone = (number: number): Candidate => up(number, { isGone: true, isUp: false });
 const behind = (number: number): Candidate => up(number, { hasCaughtUp: false });
 const wanted = (given: Partial<VoterChoice>): number[] =>
-  wantedVoters({ count: 3, self: 1, voters: [1], members: [up(1)], expected: 0, ...given });
+  wantedVoters({ count: 3, self: 1, voters: [1], members: [up(1)], ...given });
 
 describe('the voters of the meta group', () => {
   it('become three in one step, since two bear no loss', () => {
@@ -17,13 +17,8 @@ describe('the voters of the meta group', () => {
     expect(wanted({ members: [up(1), up(2), up(3)] })).toEqual([1, 2, 3]);
   });
 
-  it('wait for the third member while it is expected', () => {
-    expect(wanted({ members: [up(1), up(2)], expected: 3 })).toEqual([1]);
-  });
-
-  it('are two where there are two members and no more are foreseen', () => {
-    expect(wanted({ members: [up(1), up(2)] })).toEqual([1, 2]);
-    expect(wanted({ members: [up(1), up(2)], expected: 2 })).toEqual([1, 2]);
+  it('are two where the third member is down, and nothing is to be waited for', () => {
+    expect(wanted({ members: [up(1), up(2), up(3, { isUp: false })] })).toEqual([1, 2]);
   });
 
   it('grow from three to five, and not by way of four', () => {
