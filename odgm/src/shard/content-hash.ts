@@ -24,6 +24,11 @@ function hex(word: number): string {
   return (word >>> 0).toString(16).padStart(8, '0');
 }
 
+/** Of the value's bytes; remembered with it. */
+export function checksumOf(value: Value): number {
+  return (value.checksum ??= crc32(value.data));
+}
+
 /**
  * Hash of a shard's content that is kept up to date with every change, at the cost of what changed: equal contents have
  * equal roots, in whatever order they came to be. The content is what clients can see and what decides about later
@@ -101,7 +106,7 @@ export class ContentHash {
     if (event !== undefined) this.#feedBytes(event);
   }
 
-  #entry(key: string, { data, type, expiresAt }: Value): void {
+  #entry(key: string, value: Value): void {
     // No id and no key has this character, so that none runs into the other.
     let a = Math.imul(this.#objectA ^ 0x100, 0x01000193);
     let b = Math.imul(this.#objectB ^ 0x100, 0x5bd1e995);
@@ -113,9 +118,10 @@ export class ContentHash {
     }
     this.#a = a;
     this.#b = b;
-    this.#feedBytes(data);
-    this.#feed(type === 'bytes' ? 0 : 1);
-    if (expiresAt !== undefined) this.#feedLong(expiresAt);
+    this.#feed(checksumOf(value));
+    this.#feed(value.data.length);
+    this.#feed(value.type === 'bytes' ? 0 : 1);
+    if (value.expiresAt !== undefined) this.#feedLong(value.expiresAt);
   }
 
   #feedBytes(bytes: Uint8Array): void {

@@ -9,6 +9,8 @@ export interface Value {
    * computes it once, so that all replicas agree. The entry is taken away soon after, which changes the object.
    */
   readonly expiresAt?: number | undefined;
+  /** CRC-32 of `data`, once somebody has computed it. No part of what the value is. */
+  checksum?: number | undefined;
 }
 
 export interface ObjectMeta {

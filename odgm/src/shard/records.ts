@@ -1,5 +1,5 @@
 import { oaasError } from '@oaas/commons/errors';
-import { contentAlgorithm, type ContentSum, emptyContent } from './content-hash.ts';
+import { checksumOf, contentAlgorithm, type ContentSum, emptyContent } from './content-hash.ts';
 import type { ExpiringEntry, ObjectMeta, ShardCounters, Value } from './model.ts';
 
 /**
@@ -121,7 +121,7 @@ function latin1(bytes: Uint8Array, from: number): string {
 /**
  * Record of an object, format 2: u8 format, u8 flags, version (f64), count of entries (u32), bytes (f64), triggers (length
  * as u32) where flagged, and the entries themselves where they are few and small: for each, in the order of keys, length
- * of the key (u16), key, length of the value (u32), value as {@link encodeValue} writes it. All else has entries of its own keys.
+ * of the key (u16), key, length of the value (u32), value as {@link writeValue} writes it. All else has entries of its own keys.
  */
 const objectFormat = 2;
 const objectHead = 22;
@@ -184,7 +184,7 @@ export function hasEntries(record: Uint8Array): boolean {
 }
 
 /** Calls `each` with the entries of a record, in the order of keys, until it says false. */
-export function eachEntry(bytes: Uint8Array, each: (key: string, value: Value) => boolean): void {
+export function eachEntry(bytes: Uint8Array, each: (key: string, value: Value) => boolean, decode = decodeValue): void {
   const record = objectOf(bytes);
   let at = objectHead + (eventOf(record)?.length ?? -4) + 4;
   while (at < record.length) {
@@ -193,7 +193,7 @@ export function eachEntry(bytes: Uint8Array, each: (key: string, value: Value) =
     const valueFrom = keyTo + 4;
     at = valueFrom + record.readUInt32BE(keyTo);
     if (at > record.length) throw unreadable();
-    if (!each(record.toString('latin1', keyFrom, keyTo), decodeValue(record.subarray(valueFrom, at)))) return;
+    if (!each(record.toString('latin1', keyFrom, keyTo), decode(record.subarray(valueFrom, at)))) return;
   }
 }
 
@@ -230,34 +230,56 @@ export function bufferOf(bytes: Uint8Array): Buffer {
 
 const typeBit = 1;
 const expiryBit = 2;
+const checksumBit = 4;
 
-/** The high half of a value's first byte is the format, the low half has the type and whether a time (u48) follows. */
-export function encodeValue(value: Value): Uint8Array {
-  const record = Buffer.allocUnsafe(valueSize(value));
-  writeValue(record, value, 0);
-  return record;
-}
+/** Values of so many bytes have their checksum beside them, so that one that is replaced need not be read for it again. */
+const checksumFrom = 64;
 
-function valueSize({ data, expiresAt }: Value): number {
-  return (expiresAt === undefined ? 1 : 7) + data.length;
-}
-
-/** Gives the place after it. */
-function writeValue(record: Buffer, { data, type, expiresAt }: Value, from: number): number {
-  record[from] = (format << 4) | (type === 'bytes' ? 0 : typeBit) | (expiresAt === undefined ? 0 : expiryBit);
+/**
+ * The high half of a value's first byte is the format, the low half has the type, and whether a time (u48) and the CRC-32
+ * of its bytes (u32) follow.
+ */
+export function writeValue(record: Buffer, value: Value, from: number): number {
+  const { data, type, expiresAt } = value;
+  const isSummed = data.length >= checksumFrom;
+  record[from] =
+    (format << 4) |
+    (type === 'bytes' ? 0 : typeBit) |
+    (expiresAt === undefined ? 0 : expiryBit) |
+    (isSummed ? checksumBit : 0);
   let at = from + 1;
   if (expiresAt !== undefined) at = record.writeUIntBE(expiresAt, at, 6);
+  if (isSummed) at = record.writeUInt32BE(checksumOf(value), at);
   record.set(data, at);
   return at + data.length;
 }
 
+/** Bytes that {@link writeValue} writes. */
+export function valueSize({ data, expiresAt }: Value): number {
+  return 1 + (expiresAt === undefined ? 0 : 6) + (data.length < checksumFrom ? 0 : 4) + data.length;
+}
+
+/** The bytes are a view of the record. */
 export function decodeValue(bytes: Uint8Array): Value {
   const first = bytes[0] ?? 0;
   if (first >> 4 !== format) throw unreadable();
-  const type = (first & typeBit) === 0 ? 'bytes' : 'crdt-map';
-  if ((first & expiryBit) === 0) return { data: bytes.subarray(1), type, expiresAt: undefined };
-  if (bytes.length < 7) throw unreadable();
-  return { data: bytes.subarray(7), type, expiresAt: bufferOf(bytes).readUIntBE(1, 6) };
+  const timeLength = (first & expiryBit) === 0 ? 0 : 6;
+  const from = 1 + timeLength + ((first & checksumBit) === 0 ? 0 : 4);
+  if (bytes.length < from) throw unreadable();
+  return {
+    data: bytes.subarray(from),
+    type: (first & typeBit) === 0 ? 'bytes' : 'crdt-map',
+    expiresAt: timeLength === 0 ? undefined : bufferOf(bytes).readUIntBE(1, timeLength),
+  };
+}
+
+/** With the checksum that is stored, for whoever takes the storage's word for it. */
+export function decodeSummed(bytes: Uint8Array): Value {
+  const value = decodeValue(bytes);
+  if (((bytes[0] ?? 0) & checksumBit) !== 0) {
+    value.checksum = bufferOf(bytes).readUInt32BE(bytes.length - value.data.length - 4);
+  }
+  return value;
 }
 
 /** What a shard knows of its whole state, kept with each change. */

@@ -3,11 +3,10 @@ import { ContentHash } from './content-hash.ts';
 import type { ObjectMeta, ShardCounters, Value } from './model.ts';
 import {
   decodeMeta,
-  decodeValue,
+  decodeSummed,
   eachEntry,
   encodeObject,
   encodeTotals,
-  encodeValue,
   endOfTime,
   entryKey,
   expiryKey,
@@ -19,7 +18,21 @@ import {
   type ShardLocation,
   type ShardTotals,
   totalsKey,
+  valueSize,
+  writeValue,
 } from './records.ts';
+
+/** Most bytes of records in one buffer: while one of them is kept, all of them are. */
+const sharedBytes = 64 * 1024;
+
+interface Put {
+  readonly key: string;
+  readonly value: Value | undefined;
+}
+
+function sizeOf(put: Put | undefined): number {
+  return put?.value === undefined ? 0 : valueSize(put.value);
+}
 
 /** What happens to one entry of an object. */
 export interface EntryChange {
@@ -82,7 +95,7 @@ export class ShardTransaction {
     const value = entries.size === 0 ? undefined : entries.get(key);
     if (value !== undefined || isComplete || (entries.size > 0 && entries.has(key))) return value;
     const stored = this.#storage.get(entryKey(this.#location, id, key));
-    return stored === undefined ? undefined : decodeValue(stored);
+    return stored === undefined ? undefined : decodeSummed(stored);
   }
 
   /** All entries of the object. */
@@ -112,6 +125,7 @@ export class ShardTransaction {
     object.meta = meta;
     object.isChanged = true;
     for (const change of changes) this.#changeEntry(id, object, change);
+    if (!object.isComplete) this.#putEntries(id, changes);
     if (object.isComplete || all === undefined || !isWhole(meta)) return;
     // It has become small: from here on it is stored whole.
     for (const key of all.keys()) this.#operations.push({ type: 'delete', key: entryKey(this.#location, id, key) });
@@ -150,7 +164,10 @@ export class ShardTransaction {
         continue;
       }
       operations.push({ type: 'put', key, value: encodeObject(meta, undefined) });
-      for (const [name, value] of all) this.#putEntry(id, name, value);
+      this.#putEntries(
+        id,
+        all.map(([key, value]) => ({ key, value })),
+      );
     }
     if (operations.length > 0) {
       operations.push({ type: 'put', key: totalsKey(this.#location), value: encodeTotals(this.totals) });
@@ -178,12 +195,27 @@ export class ShardTransaction {
       return;
     }
     object.entries.set(key, value);
-    if (value !== undefined) this.#putEntry(id, key, value);
-    else this.#operations.push({ type: 'delete', key: entryKey(this.#location, id, key) });
+    if (value === undefined) this.#operations.push({ type: 'delete', key: entryKey(this.#location, id, key) });
   }
 
-  #putEntry(id: string, key: string, value: Value): void {
-    this.#operations.push({ type: 'put', key: entryKey(this.#location, id, key), value: encodeValue(value) });
+  /** Several records share a buffer: they are written together, and mostly go together. */
+  #putEntries(id: string, entries: readonly Put[]): void {
+    for (let from = 0; from < entries.length;) {
+      let to = from;
+      let bytes = 0;
+      do bytes += sizeOf(entries[to++]);
+      while (to < entries.length && bytes + sizeOf(entries[to]) <= sharedBytes);
+      const records = Buffer.allocUnsafe(bytes);
+      let at = 0;
+      for (; from < to; from++) {
+        const { key, value } = entries[from] as Put;
+        if (value === undefined) continue;
+        const end = writeValue(records, value, at);
+        const place = entryKey(this.#location, id, key);
+        this.#operations.push({ type: 'put', key: place, value: records.subarray(at, end) });
+        at = end;
+      }
+    }
   }
 
   #deleteExpiry(id: string, key: string, expiresAt: number): void {
@@ -204,10 +236,14 @@ export class ShardTransaction {
       isChanged: false,
     };
     if (record !== undefined && object.isComplete) {
-      eachEntry(record, (name, value) => {
-        entries.set(name, value);
-        return true;
-      });
+      eachEntry(
+        record,
+        (name, value) => {
+          entries.set(name, value);
+          return true;
+        },
+        decodeSummed,
+      );
     }
     this.#objects.set(id, object);
     return object;
@@ -227,7 +263,7 @@ export class ShardTransaction {
     const start = entryKey(this.#location, id, '');
     const entries = new Map<string, Value>();
     for (const { key, value } of this.#storage.range({ start, end: prefixEnd(start) })) {
-      entries.set(keyOfEntryKey(key, id), decodeValue(value));
+      entries.set(keyOfEntryKey(key, id), decodeSummed(value));
     }
     return entries;
   }
