@@ -521,6 +521,31 @@ describe('memory', () => {
     expect(most).toBeLessThan(8);
     expect(text(engine.get(bytes('a')))).toBe('199'.padEnd(10_000));
   });
+
+  it('takes files that are no longer needed for the next segments, and makes no more', async () => {
+    const real = disk.files();
+    const made: string[] = [];
+    const files = {
+      ...real,
+      open: (...call: Parameters<typeof real.open>) => {
+        if (call[1] === 'new') made.push(call[0]);
+        return real.open(...call);
+      },
+    };
+    const sizes = { segmentBytes: 64 * 1024, retentionBytes: 128 * 1024 };
+    const engine = await open({ ...sizes, files, flushAgeMs: 1_000_000 });
+    const overwrite = async (times: number): Promise<void> => {
+      for (let i = 0; i < times; i += 1) await engine.write([put('a', String(i).padEnd(10_000))]);
+    };
+    await overwrite(60);
+    expect(made.length).toBeGreaterThan(2);
+    const before = made.length;
+    await overwrite(200);
+    expect(made.length).toBe(before);
+    await engine.close();
+    const again = await open({ ...sizes, files });
+    expect(text(again.get(bytes('a')))).toBe('199'.padEnd(10_000));
+  });
 });
 
 /** Where the first frames of the first segment begin. */

@@ -35,9 +35,9 @@ export interface JournalEngineOptions {
   readonly base: Base;
   readonly timers: Timers;
   readonly logger: Logger;
-  /** Bytes of a journal segment. Default 64 MiB. */
+  /** Bytes of a journal segment. Default 32 MiB. */
   readonly segmentBytes?: number | undefined;
-  /** Journal above this: owners of old entries are asked to compact, small logs are moved. Default 256 MiB. */
+  /** Journal above this: owners of old entries are asked to compact, small logs are moved. Default 128 MiB. */
   readonly retentionBytes?: number | undefined;
   /** Log entries kept in memory, bytes of data. Default 64 MiB. */
   readonly cacheBytes?: number | undefined;
@@ -104,9 +104,9 @@ class JournalEngine implements Engine {
   constructor(options: JournalEngineOptions) {
     this.#options = options;
     this.#turn = options.turn ?? turnOfTheLoop;
-    this.#retentionBytes = options.retentionBytes ?? 256 * mebibyte;
+    this.#retentionBytes = options.retentionBytes ?? 128 * mebibyte;
     const { files, logger, base, timers } = options;
-    this.#segments = new Segments({ files, logger, segmentBytes: options.segmentBytes ?? 64 * mebibyte });
+    this.#segments = new Segments({ files, logger, segmentBytes: options.segmentBytes ?? 32 * mebibyte });
     this.#cache = new EntryCache(options.cacheBytes ?? 64 * mebibyte);
     this.#memtables = new Memtables({
       base,

@@ -29,7 +29,8 @@ export interface SegmentOptions {
 const firstSegmentBytes = 4 * 1024 * 1024;
 const growth = 4;
 const fillBytes = 1024 * 1024;
-const spareName = 'spare';
+/** A checkpoint comes every other segment, and sets free as many. */
+const spareNames = ['spare-1', 'spare-2'];
 
 /**
  * The files of a journal, oldest first. The next one is made ready, filled with zeros and flushed, while the last one
@@ -41,7 +42,8 @@ export class Segments {
   readonly list: Segment[] = [];
   #next: Segment | undefined;
   #preparing: Promise<void> | undefined;
-  #hasSpare = false;
+  /** Names of files to be used again. */
+  readonly #spares: string[] = [];
   /** There was no space to make the next one ready. Not tried again for this segment. */
   #hasGivenUp = false;
 
@@ -73,10 +75,8 @@ export class Segments {
       if (id !== undefined) {
         const file = await files.open(name, 'existing');
         found.push(segmentOf(id, file, Math.max(size, 1)));
-      } else if (name === spareName) {
-        if (size === segmentBytes) this.#hasSpare = true;
-        else await files.remove(name);
-      }
+      } else if (spareNames.includes(name) && size === segmentBytes) this.#spares.push(name);
+      else if (name.startsWith('spare')) await files.remove(name);
     }
     return found.sort((a, b) => a.id - b.id);
   }
@@ -131,9 +131,10 @@ export class Segments {
       if (segment === undefined) return;
       await segment.file.close();
       const canServeAgain = segment.capacity === segmentBytes && segment.position <= segmentBytes && !segment.isRetired;
-      if (canServeAgain && !this.#hasSpare) {
-        await files.rename(segment.name, spareName);
-        this.#hasSpare = true;
+      const spare = spareNames.find((name) => !this.#spares.includes(name));
+      if (canServeAgain && spare !== undefined) {
+        await files.rename(segment.name, spare);
+        this.#spares.push(spare);
       } else await files.remove(segment.name);
     }
   }
@@ -147,9 +148,9 @@ export class Segments {
   async #prepare(id: number, length: number): Promise<void> {
     const { files, segmentBytes } = this.#options;
     const name = segmentName(id);
-    if (this.#hasSpare) {
-      this.#hasSpare = false;
-      await files.rename(spareName, name);
+    const spare = this.#spares.pop();
+    if (spare !== undefined) {
+      await files.rename(spare, name);
       const file = await files.open(name, 'existing');
       await files.syncNames();
       this.#next = segmentOf(id, file, segmentBytes);
