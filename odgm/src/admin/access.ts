@@ -1,7 +1,7 @@
-import { createHmac } from 'node:crypto';
 import { oaasError } from '@oaas/commons/errors';
 import { parseBearer, secretsEqual } from '@oaas/commons/security';
 import type { Clock } from '@oaas/commons/time';
+import { jwtVerify } from 'jose';
 import { z } from 'zod';
 
 export type Permission = 'Read' | 'Write' | 'Delete' | 'Admin';
@@ -12,15 +12,11 @@ export interface Need {
   readonly collection?: string | undefined;
 }
 
-const headerSchema = z.object({ alg: z.literal('HS256'), crit: z.undefined().optional() });
 const claimsSchema = z.object({
   sub: z.string().min(1).max(200),
   /** `*` or one collection. */
   collection: z.string().min(1),
   permissions: z.array(z.string()),
-  /** Seconds since the epoch. */
-  exp: z.number(),
-  nbf: z.number().optional(),
 });
 
 type Claims = z.output<typeof claimsSchema>;
@@ -36,18 +32,20 @@ export interface AdminAccessOptions {
 /** Who may administer the grid. Without a token and a key everybody may. */
 export class AdminAccess {
   readonly #options: AdminAccessOptions;
+  readonly #key: Uint8Array | undefined;
 
   constructor(options: AdminAccessOptions) {
     this.#options = options;
+    this.#key = options.jwtSecret === undefined ? undefined : new TextEncoder().encode(options.jwtSecret);
   }
 
-  /** Throws `Unauthenticated` for a caller that is not known, `PermissionDenied` for one that may not. */
-  check(authorization: string | undefined, need: Need): void {
-    const { token, jwtSecret } = this.#options;
-    if (token === undefined && jwtSecret === undefined) return;
+  /** Rejects with `Unauthenticated` for a caller that is not known, `PermissionDenied` for one that may not. */
+  async check(authorization: string | undefined, need: Need): Promise<void> {
+    const { token } = this.#options;
+    if (token === undefined && this.#key === undefined) return;
     const given = parseBearer(authorization);
     if (given !== undefined && token !== undefined && secretsEqual(given, token)) return;
-    const claims = this.#claimsOf(given);
+    const claims = await this.#claimsOf(given);
     if (claims === undefined) {
       throw oaasError('Unauthenticated', 'the administration of the grid asks for a token', {
         remedy: 'Send "authorization: Bearer" with the token of this grid.',
@@ -61,22 +59,24 @@ export class AdminAccess {
   }
 
   /** Whom a signed token was given to: what such a caller says of itself besides does not count. */
-  subjectOf(authorization: string | undefined): string | undefined {
-    return this.#claimsOf(parseBearer(authorization))?.sub;
+  async subjectOf(authorization: string | undefined): Promise<string | undefined> {
+    return (await this.#claimsOf(parseBearer(authorization)))?.sub;
   }
 
   /** Undefined for anything but a token that this grid's key has signed and whose time it is. */
-  #claimsOf(token: string | undefined): Claims | undefined {
-    const { jwtSecret, clock } = this.#options;
-    const [header = '', payload = '', signature = '', ...rest] = (token ?? '').split('.');
-    if (jwtSecret === undefined || signature === '' || rest.length > 0) return undefined;
-    const signed = createHmac('sha256', jwtSecret).update(`${header}.${payload}`).digest();
-    if (!secretsEqual(signed, Buffer.from(signature, 'base64url'))) return undefined;
-    if (!headerSchema.safeParse(jsonOf(header)).success) return undefined;
-    const claims = claimsSchema.safeParse(jsonOf(payload));
-    const now = clock.now() / 1000;
-    if (!claims.success || claims.data.exp <= now || (claims.data.nbf ?? 0) > now) return undefined;
-    return claims.data;
+  async #claimsOf(token: string | undefined): Promise<Claims | undefined> {
+    if (this.#key === undefined || token === undefined) return undefined;
+    const currentDate = new Date(this.#options.clock.now());
+    try {
+      const { payload } = await jwtVerify(token, this.#key, {
+        algorithms: ['HS256'],
+        requiredClaims: ['exp'],
+        currentDate,
+      });
+      return claimsSchema.safeParse(payload).data;
+    } catch {
+      return undefined;
+    }
   }
 }
 
@@ -84,12 +84,4 @@ export class AdminAccess {
 function allows({ collection, permissions }: Claims, need: Need): boolean {
   const covers = collection === '*' || collection === need.collection;
   return covers && (permissions.includes('Admin') || permissions.includes(need.permission));
-}
-
-function jsonOf(part: string): unknown {
-  try {
-    return JSON.parse(Buffer.from(part, 'base64url').toString());
-  } catch {
-    return undefined;
-  }
 }

@@ -28,9 +28,9 @@ export interface GridAdminOptions {
 export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typeof admin.GridAdminDefinition> {
   const { node, tasks, collections, metrics, audit, clock, access } = options;
   /** Reading; without a collection, all of the grid. */
-  const allow = (context: CallContext, collection?: string, permission: Permission = 'Read'): void => {
+  const allow = (context: CallContext, collection?: string, permission: Permission = 'Read'): Promise<void> => {
     const of = collection === '' ? undefined : collection;
-    access.check(context.metadata.get('authorization'), { permission, collection: of });
+    return access.check(context.metadata.get('authorization'), { permission, collection: of });
   };
   const named = (name: string) => {
     const collection = node.collections().find(({ spec }) => spec.name === nameOf(name));
@@ -39,23 +39,23 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
   };
   /** All answers are made from what the members say of themselves: ask them first. */
   const asked = async <T>(context: CallContext, answer: () => T, collection?: string): Promise<T> => {
-    allow(context, collection);
+    await allow(context, collection);
     await node.reports.refresh();
     return answer();
   };
-  const changing = <T>(
+  const changing = async <T>(
     context: CallContext,
     action: string,
     resource: string,
     diff: JsonValue,
     run: (actor: string) => Promise<T>,
   ): Promise<T> => {
-    const subject = access.subjectOf(context.metadata.get('authorization')) ?? actorOf(context);
+    const subject = (await access.subjectOf(context.metadata.get('authorization'))) ?? actorOf(context);
     const from = { address: context.peer, via: 'grpc' } as const;
     return audit.around({ subject, action, resource, from, diff }, async () => {
       const prefix = 'collection/';
       const collection = resource.startsWith(prefix) ? resource.slice(prefix.length) : undefined;
-      allow(context, collection, permissionOf(action));
+      await allow(context, collection, permissionOf(action));
       return run(subject);
     });
   };
@@ -77,13 +77,13 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
         const run = () => collections.delete(nameOf(name));
         return changing(context, 'collection.delete', `collection/${name}`, {}, run);
       }
-      allow(context, name);
+      await allow(context, name);
       return collections.lookAt(nameOf(name));
     },
     getShardDistribution: ({ collection }, context) =>
       asked(context, () => shardDistribution(node, collection === '' ? undefined : named(collection)), collection),
     planTask: async (request, context) => {
-      allow(context, request.member === '' ? request.collection : undefined);
+      await allow(context, request.member === '' ? request.collection : undefined);
       return tasks.plan(request);
     },
     startTask: (request, context) => {
@@ -97,14 +97,14 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
       changing(context, 'task.cancel', `task/${taskId}`, {}, (actor) => tasks.cancel(taskId, actor)),
     getTask: ({ taskId }, context) => asked(context, () => tasks.get(taskId)),
     listTasks: ({ limit, cursor }, context) => asked(context, () => tasks.list(limit, cursor)),
-    watchTask: ({ taskId }, context) => {
-      allow(context);
-      return tasks.watch(taskId, context.signal);
+    watchTask: async function* ({ taskId }, context) {
+      await allow(context);
+      yield* tasks.watch(taskId, context.signal);
     },
     getDiagnostics: (_request, context) =>
       asked(context, () => flatDiagnostics(diagnose(inputOf(node, clock)), toRfc3339(clock.now()))),
     getMetricsSnapshot: async (_request, context) => {
-      allow(context);
+      await allow(context);
       return { values: (await metricsJson(metrics)).metrics, takenAt: toRfc3339(clock.now()) };
     },
   };

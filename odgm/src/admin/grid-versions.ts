@@ -9,7 +9,7 @@ import { policyOf, shardVersions } from './versions.ts';
 export interface GridVersionsOptions {
   readonly node: GridNode;
   /** Refuses callers that may not read the collection. */
-  readonly allow: (context: CallContext, collection: string | undefined) => void;
+  readonly allow: (context: CallContext, collection: string | undefined) => Promise<void>;
   /** The same, and records the call. */
   readonly changing: <T>(
     context: CallContext,
@@ -46,7 +46,7 @@ export function gridVersions({
   const resourceOf = (of: admin.VersionsRequest | undefined): string => `collection/${of?.collection ?? ''}`;
   return {
     listVersions: async (of, context) => {
-      allow(context, of.collection);
+      await allow(context, of.collection);
       const { versions, branches } = versionsOf(of);
       return Promise.resolve({
         node: node.self.id,
@@ -67,7 +67,7 @@ export function gridVersions({
         return versionOf(version);
       }),
     diffVersions: async ({ of, from, to, start }, context) => {
-      allow(context, of?.collection);
+      await allow(context, of?.collection);
       const found = versionsOf(of).diff(named('from', from), to === '' ? 'now' : to, start === '' ? undefined : start);
       return Promise.resolve({
         differences: found.differences.map(({ objectId, key = '', before, after, versions = [0, 0] }) => ({
@@ -78,7 +78,7 @@ export function gridVersions({
       });
     },
     getObjectAt: async ({ of, at, objectId }, context) => {
-      allow(context, of?.collection);
+      await allow(context, of?.collection);
       const shard = versionsOf(of);
       const when = at === '' ? 'now' : at;
       const object = shard.object(when, named('object_id', objectId));
@@ -121,7 +121,7 @@ export function gridVersions({
         };
       };
       if (!dryRun) return changing(context, 'branch.merge', resourceOf(of), { branch, policy }, merge);
-      allow(context, of?.collection);
+      await allow(context, of?.collection);
       return merge();
     },
   };

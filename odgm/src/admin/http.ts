@@ -43,7 +43,8 @@ const bodyBytesMax = 16 * 1024;
  */
 export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
   const { node, tasks, collections, audit, access, clock, logger } = options;
-  const actorOf = ({ headers }: FastifyRequest): string => access.subjectOf(headers.authorization) ?? said(headers);
+  const actorOf = async ({ headers }: FastifyRequest): Promise<string> =>
+    (await access.subjectOf(headers.authorization)) ?? said(headers);
   const app = fastify({ logger: false, bodyLimit: bodyBytesMax, requestTimeout: 10_000, keepAliveTimeout: 5000 });
 
   app.addHook('onRequest', async (request, reply) => {
@@ -52,7 +53,7 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
       return;
     }
     // Whatever the path looks like: what routes are matched with is not what the line says, as in /%61dmin.
-    access.check(request.headers.authorization, needOf(request));
+    await access.check(request.headers.authorization, needOf(request));
   });
   // Else a change would be made as if what the body asks for had not been said.
   app.addHook('preHandler', (request, _reply, done) => {
@@ -65,10 +66,11 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
   });
   // Every call that changes something leaves a record, whatever becomes of it; one that cannot be recorded fails.
   app.addHook('onError', async (request, _reply, error) => {
-    if (isChanging(request)) await audit.failed(auditedCall(request, actorOf(request)), error);
+    if (isChanging(request)) await audit.failed(auditedCall(request, await actorOf(request)), error);
   });
   app.addHook('onSend', async (request, reply) => {
-    if (isChanging(request) && reply.statusCode < 400) await audit.succeeded(auditedCall(request, actorOf(request)));
+    if (isChanging(request) && reply.statusCode < 400)
+      await audit.succeeded(auditedCall(request, await actorOf(request)));
   });
   app.setErrorHandler((thrown, request, reply) => {
     const error = isClientError(thrown) ? oaasError('InvalidArgument', thrown.message) : toOaasError(thrown);
@@ -137,7 +139,7 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
   app.get<{ Params: { id: string } }>('/admin/tasks/:id', ({ params }) => asked(() => snakeCase(tasks.get(params.id))));
   app.post<{ Params: { id: string } }>('/admin/tasks/:id/cancel', async (request) => {
     parametersOf(request.query, []);
-    return snakeCase(await tasks.cancel(request.params.id, actorOf(request)));
+    return snakeCase(await tasks.cancel(request.params.id, await actorOf(request)));
   });
   app.post<{ Params: { id: string } }>('/admin/tasks/:id/throttle', async ({ params, query }) =>
     snakeCase(await tasks.update(params.id, parametersOf(query))),
@@ -172,7 +174,7 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
     const options = Object.fromEntries(Object.entries(rest).filter(([name]) => !taken.includes(name)));
     const ask = { kind, collection, member, options, planId };
     if (flagOf('dry_run', dryRun)) return snakeCase(await tasks.plan(ask));
-    const task = await tasks.start(ask, actorOf(request));
+    const task = await tasks.start(ask, await actorOf(request));
     return { success: true, task_id: task.id, message: task.message };
   };
   app.post<{ Params: { name: string } }>('/admin/collections/:name/rebalance', (request) =>
