@@ -34,6 +34,11 @@ describe('the record of a value', () => {
     expect(decodeSummed(stored({ data: data.subarray(1), type: 'bytes' })).checksum).toBeUndefined();
   });
 
+  it('with a checksum has a format of its own, which a program without it refuses instead of reading on', () => {
+    expect(stored({ data, type: 'crdt-map' })[0]).toBe(0x21);
+    expect(stored({ data: data.subarray(1), type: 'crdt-map' })[0]).toBe(0x11);
+  });
+
   it('of an older program has none, and counts the same', () => {
     const older = Buffer.concat([Uint8Array.of(0x10), data]);
     expect(decodeSummed(older)).toEqual({ data, type: 'bytes', expiresAt: undefined });
@@ -49,6 +54,6 @@ describe('the record of a value', () => {
   it('that is cut short, or of an unknown format, cannot be read', () => {
     const record = stored({ data, type: 'bytes', expiresAt: 1 });
     expect(() => decodeValue(record.subarray(0, 10))).toThrow('unknown format');
-    expect(() => decodeValue(Uint8Array.of(0x20))).toThrow('unknown format');
+    expect(() => decodeValue(Uint8Array.of(0x30))).toThrow('unknown format');
   });
 });

@@ -230,23 +230,22 @@ export function bufferOf(bytes: Uint8Array): Buffer {
 
 const typeBit = 1;
 const expiryBit = 2;
-const checksumBit = 4;
 
-/** Values of so many bytes have their checksum beside them, so that one that is replaced need not be read for it again. */
+/** Of values of so many bytes: they have their checksum beside them, so that one that is replaced need not be read for it. */
+const summedFormat = 2;
 const checksumFrom = 64;
 
 /**
- * The high half of a value's first byte is the format, the low half has the type, and whether a time (u48) and the CRC-32
- * of its bytes (u32) follow.
+ * The high half of a value's first byte is the format, the low half has the type and whether a time (u48) follows. After
+ * that, in format 2, the CRC-32 of its bytes (u32). A program that does not know a format takes the record for unreadable.
  */
 export function writeValue(record: Buffer, value: Value, from: number): number {
   const { data, type, expiresAt } = value;
   const isSummed = data.length >= checksumFrom;
   record[from] =
-    (format << 4) |
+    ((isSummed ? summedFormat : format) << 4) |
     (type === 'bytes' ? 0 : typeBit) |
-    (expiresAt === undefined ? 0 : expiryBit) |
-    (isSummed ? checksumBit : 0);
+    (expiresAt === undefined ? 0 : expiryBit);
   let at = from + 1;
   if (expiresAt !== undefined) at = record.writeUIntBE(expiresAt, at, 6);
   if (isSummed) at = record.writeUInt32BE(checksumOf(value), at);
@@ -262,9 +261,10 @@ export function valueSize({ data, expiresAt }: Value): number {
 /** The bytes are a view of the record. */
 export function decodeValue(bytes: Uint8Array): Value {
   const first = bytes[0] ?? 0;
-  if (first >> 4 !== format) throw unreadable();
+  const isSummed = first >> 4 === summedFormat;
+  if (!isSummed && first >> 4 !== format) throw unreadable();
   const timeLength = (first & expiryBit) === 0 ? 0 : 6;
-  const from = 1 + timeLength + ((first & checksumBit) === 0 ? 0 : 4);
+  const from = 1 + timeLength + (isSummed ? 4 : 0);
   if (bytes.length < from) throw unreadable();
   return {
     data: bytes.subarray(from),
@@ -276,7 +276,7 @@ export function decodeValue(bytes: Uint8Array): Value {
 /** With the checksum that is stored, for whoever takes the storage's word for it. */
 export function decodeSummed(bytes: Uint8Array): Value {
   const value = decodeValue(bytes);
-  if (((bytes[0] ?? 0) & checksumBit) !== 0) {
+  if ((bytes[0] ?? 0) >> 4 === summedFormat) {
     value.checksum = bufferOf(bytes).readUInt32BE(bytes.length - value.data.length - 4);
   }
   return value;

@@ -25,15 +25,6 @@ import {
 /** Most bytes of records in one buffer: while one of them is kept, all of them are. */
 const sharedBytes = 64 * 1024;
 
-interface Put {
-  readonly key: string;
-  readonly value: Value | undefined;
-}
-
-function sizeOf(put: Put | undefined): number {
-  return put?.value === undefined ? 0 : valueSize(put.value);
-}
-
 /** What happens to one entry of an object. */
 export interface EntryChange {
   readonly key: string;
@@ -42,6 +33,8 @@ export interface EntryChange {
   /** What was there. */
   readonly old: Value | undefined;
 }
+
+type Put = Pick<EntryChange, 'key' | 'value'>;
 
 interface PendingObject {
   readonly key: Uint8Array;
@@ -271,4 +264,8 @@ export class ShardTransaction {
 
 function byKey([a]: readonly [string, Value], [b]: readonly [string, Value]): number {
   return a < b ? -1 : 1;
+}
+
+function sizeOf(put: Put | undefined): number {
+  return put?.value === undefined ? 0 : valueSize(put.value);
 }

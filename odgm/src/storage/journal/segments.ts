@@ -76,6 +76,7 @@ export class Segments {
         const file = await files.open(name, 'existing');
         found.push(segmentOf(id, file, Math.max(size, 1)));
       } else if (spareNames.includes(name) && size === segmentBytes) this.#spares.push(name);
+      // Of another size: another version has left it.
       else if (name.startsWith('spare')) await files.remove(name);
     }
     return found.sort((a, b) => a.id - b.id);
