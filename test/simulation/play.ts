@@ -50,7 +50,7 @@ async function playOn(cluster: Cluster): Promise<Played> {
     for (const one of [ambush, jointAmbush, renewer]) one.isActive = false;
     await clients.stop();
     crashes += driver.counts.crashes;
-    driver.healCore(chooseCore(cluster, driver));
+    driver.healCore(chooseCore(cluster, driver, operator));
     await clients.demandProgress(progressMs);
     doubtful = clients.judge();
     driver.healCore(nodes);
@@ -99,21 +99,21 @@ function hunt(cluster: Cluster, random: Random): void {
 }
 
 /** All nodes, or all but some that no group's quorum can need. */
-function chooseCore(cluster: Cluster, driver: FaultDriver): readonly SimNode[] {
+function chooseCore(cluster: Cluster, driver: FaultDriver, operator: Operator): readonly SimNode[] {
   const { nodes, world, shards, running } = cluster;
   const core = driver.chooseCore(nodes.length - 1 - Math.floor(world.random.next() * 2));
   const ids = new Set(core.map(({ id }) => id));
   const isIn = (member: number): boolean => ids.has(cluster.nodeOf(member).id);
   const isEnough = (voters: readonly number[]): boolean =>
     voters.length === 0 || voters.filter(isIn).length * 2 > voters.length;
-  if (running.size < nodes.length) return nodes;
+  // A change of members that is asked for, or not applied yet, may make another quorum of it.
+  if (running.size < nodes.length || operator.isBusy) return nodes;
   for (const shard of shards) {
     for (const { host } of running.values()) {
       const group = host.group(shard);
       if (group === undefined) continue;
       const { voters, votersOutgoing } = group.confState;
       const open = group.view.entriesFrom(group.applied + 1);
-      // A change that is not applied yet may make another quorum of it.
       if (open === 'compacted' || open.some(({ type }) => type !== 0)) return nodes;
       if (!isEnough(voters) || !isEnough(votersOutgoing)) return nodes;
     }

@@ -174,6 +174,7 @@ class Group {
       preVote: chance.happens(0.5),
       checkQuorum: chance.happens(0.5),
       stepDownOnRemoval: chance.happens(0.5),
+      commitWithVotes: chance.happens(0.5),
       maxSizePerMsg: chance.pick([0, 40, 1000]),
       maxCommittedSizePerReady: chance.pick([1, 60, 1000]),
       maxInflightMsgs: chance.pick([1, 3, 64]),

@@ -56,6 +56,12 @@ export interface RaftConfig {
   readonly disableConfChangeValidation?: boolean | undefined;
   /** A leader that is removed or made a learner steps down once that is applied. Default false. */
   readonly stepDownOnRemoval?: boolean | undefined;
+  /**
+   * Requests for votes and refusals of them say what is known to be committed. Without it a group can be stuck for good: two voters become
+   * one, and the one that is left does not know it yet and waits for the vote of the other, whose log is longer (as in tikv/raft-rs).
+   * Default false.
+   */
+  readonly commitWithVotes?: boolean | undefined;
 }
 
 export type CompleteConfig = { readonly [Key in keyof RaftConfig]-?: Exclude<RaftConfig[Key], undefined> };
@@ -101,5 +107,6 @@ export function completeConfig(config: RaftConfig): CompleteConfig {
     disableProposalForwarding: config.disableProposalForwarding ?? false,
     disableConfChangeValidation: config.disableConfChangeValidation ?? false,
     stepDownOnRemoval: config.stepDownOnRemoval ?? false,
+    commitWithVotes: config.commitWithVotes ?? false,
   };
 }

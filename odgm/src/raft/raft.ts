@@ -178,6 +178,7 @@ export class Raft {
       message.index = lastIndex;
       message.logTerm = lastTerm;
       if (kind === 'transfer') message.context = transferContext;
+      this.#tellCommit(message);
       this.messages.push(message);
     }
     this.#logger.info({ id: this.id, term: this.term, kind, lastIndex, lastTerm }, 'asked for votes');
@@ -262,6 +263,7 @@ export class Raft {
   // Messages in
 
   step(message: Message): StepOutcome {
+    if (message.commitTerm !== 0) this.#learnCommit(message);
     if (message.term > this.term) {
       if (!this.#meetHigherTerm(message)) return 'ok';
     } else if (message.term < this.term && message.term !== 0) {
@@ -355,7 +357,27 @@ export class Raft {
   #rejectVote(type: MessageType, to: number): void {
     const response = makeMessage(type, to, this.id, this.term);
     response.reject = true;
+    this.#tellCommit(response);
     this.#send(response);
+  }
+
+  #tellCommit(message: Message): void {
+    if (!this.#config.commitWithVotes) return;
+    const term = this.log.term(this.log.committed);
+    if (typeof term !== 'number') return;
+    message.commit = this.log.committed;
+    message.commitTerm = term;
+  }
+
+  /** What was committed once is so for good: whoever has that entry, with that term, may take it from any node, in any term. */
+  #learnCommit({ from, commit, commitTerm }: Message): void {
+    if (this.role === 'leader' || !this.log.maybeCommit(commit, commitTerm)) return;
+    this.#logger.info({ id: this.id, term: this.term, from, commit }, 'learned with a vote what is committed');
+    const isStanding = this.role === 'candidate' || this.role === 'preCandidate';
+    // Who has the vote may have changed.
+    if (isStanding && this.log.hasUnappliedConfChange(this.#config.maxCommittedSizePerReady)) {
+      this.#becomeFollower(this.term, noNode);
+    }
   }
 
   #stepFollower(message: Message): StepOutcome {

@@ -141,6 +141,16 @@ describe('reads (thesis, 6.4)', () => {
   });
 });
 
+/** Lets time pass, with nothing lost, until one of them leads; undefined if none does. */
+function electedOf(nodes: readonly TestNode[]): number | undefined {
+  for (let i = 0; i < 100; i++) {
+    for (const node of nodes) exchange(nodes, node.tick(1));
+    const leader = nodes.find(({ raw }) => raw.role === 'leader');
+    if (leader !== undefined) return leader.raw.id;
+  }
+  return undefined;
+}
+
 describe('changes of members (§6)', () => {
   it('take effect on each node when they are applied', () => {
     const nodes = group();
@@ -194,6 +204,43 @@ describe('changes of members (§6)', () => {
     expect(leader.raw.role).toBe('follower');
     leader.raw.campaign();
     expect(leader.raw.role).toBe('follower');
+  });
+
+  describe.each([true, false])('that not all have heard of, with commits told in votes: %s', (commitWithVotes) => {
+    const options = { preVote: true, checkQuorum: true, stepDownOnRemoval: true, commitWithVotes };
+
+    it('and that leave one of two voters: it is elected though the other one has more, or waits for ever', () => {
+      const nodes = [1, 2].map((id) => new TestNode({ ...options, id, voters: [1, 2] })) as [TestNode, TestNode];
+      const [leader, left] = nodes;
+      leader.raw.campaign();
+      exchange(nodes, leader.drain());
+      leader.raw.proposeConfChange(change({ type: ConfChangeAddLearnerNode, nodeId: 1 }));
+      const [arrives] = leader.drain();
+      leader.propose('more');
+      exchange(nodes, [arrives as Message], (message) => message.from === 1 && message !== arrives);
+      expect(leader.raw.status()).toMatchObject({ softState: { role: 'follower' }, confState: { voters: [2] } });
+      expect(left.raw.status()).toMatchObject({ confState: { voters: [1, 2] } });
+      expect(electedOf(nodes)).toBe(commitWithVotes ? 2 : undefined);
+    });
+
+    it('and that make a second voter: with more than the first one it is elected, or both wait for ever', () => {
+      const members = { ...options, voters: [1], learners: [2] };
+      const first = new TestNode({ ...members, id: 1 });
+      const second = new TestNode({ ...members, id: 2 });
+      first.raw.campaign();
+      exchange([first, second], first.drain());
+      first.raw.proposeConfChange(change({ type: ConfChangeAddNode, nodeId: 2 }));
+      const [arrives] = first.drain();
+      const kept = first.terms;
+      const [more] = first.propose('more');
+      for (const message of [arrives, more]) second.raw.step({ ...(message as Message), commit: 0 });
+      second.drain();
+      expect(second.raw.status()).toMatchObject({ confState: { voters: [1], learners: [2] } });
+      // What the first one had not written when it crashed, others may have.
+      const again = new TestNode({ ...options, id: 1, voters: [1, 2], log: kept, term: 1, commit: kept.length });
+      expect(second.terms.length).toBe(kept.length + 1);
+      expect(electedOf([again, second])).toBe(commitWithVotes ? 2 : undefined);
+    });
   });
 
   it('that remove a voter can commit what waited for it', () => {

@@ -98,6 +98,8 @@ export interface Message {
   index: number;
   entries: readonly Entry[];
   commit: number;
+  /** Votes, and refusals of them: term of the entry at `commit`. 0: they do not tell. */
+  commitTerm: number;
   /** Only in `MsgStorageAppend`, where term, vote and commit together are the hard state to write (all 0: none to write). */
   vote: number;
   snapshot: Snapshot | undefined;
@@ -121,6 +123,7 @@ export function makeMessage(type: MessageType, to: number, from: number, term: n
     index: 0,
     entries: noEntries,
     commit: 0,
+    commitTerm: 0,
     vote: 0,
     snapshot: undefined,
     reject: false,

@@ -23,16 +23,18 @@ const addressed = fc.record({
       type: fc.constantFrom(...Object.values(MessageType)),
       from: fc.constantFrom(self, 9),
       numbers: fc.tuple(number, number, number, number),
+      commitTerm: fc.constantFrom(0, 7),
       rejectHint: fc.option(number, { nil: undefined }),
       context: bytes,
       entries: fc.array(entry, { maxLength: 4 }),
       first: fc.integer({ min: 1, max: 2 ** 50 }),
     })
-    .map(({ type, from, numbers, rejectHint, context, entries, first }): Message => {
+    .map(({ type, from, numbers, commitTerm, rejectHint, context, entries, first }): Message => {
       const message = makeMessage(type, 7, from, numbers[0]);
       message.logTerm = numbers[1];
       message.index = numbers[2];
       message.commit = numbers[3];
+      message.commitTerm = commitTerm;
       message.reject = rejectHint !== undefined;
       message.rejectHint = rejectHint ?? 0;
       message.context = context;

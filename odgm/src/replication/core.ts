@@ -32,5 +32,6 @@ export function makeCore(
     preVote: true,
     disableProposalForwarding: true,
     stepDownOnRemoval: true,
+    commitWithVotes: true,
   });
 }

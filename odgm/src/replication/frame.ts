@@ -3,11 +3,12 @@ import { Reader, Writer } from './wire.ts';
 
 /**
  * Messages of many groups to one member, in one payload of the mesh. Format 1: u8 format, then for each message u8 type,
- * u8 flags, group, epochs?, from?, term, logTerm, index, commit, rejectHint?, context?, entries?. Numbers are LEB128.
+ * u8 flags, group, epochs?, from?, term, logTerm, index, commit, commitTerm?, rejectHint?, context?, entries?. Numbers are
+ * LEB128.
  * Entries: count, first index, then for each term, u8 type, length, data.
  */
 const format = 1;
-const flags = { reject: 1, context: 2, entries: 4, quiet: 8, epochs: 16, from: 32 } as const;
+const flags = { reject: 1, context: 2, entries: 4, quiet: 8, epochs: 16, from: 32, commitTerm: 64 } as const;
 
 /** Data of at least this many bytes travels as a part of its own instead of being copied. */
 const largeData = 32 * 1024;
@@ -42,7 +43,7 @@ export class FrameWriter {
 
   /** `fromEpoch` and `toEpoch`: see {@link Addressed}. `from` of the message is left out where it is `self`. */
   add(group: number, fromEpoch: number, toEpoch: number, quiet: boolean, message: Message, self: number): void {
-    const { context, entries, reject, from } = message;
+    const { context, entries, reject, from, commitTerm } = message;
     this.#reserve(headBytes + context.length);
     const writer = this.#writer;
     if (this.size === 0) writer.u8(format);
@@ -54,7 +55,8 @@ export class FrameWriter {
         (entries.length > 0 ? flags.entries : 0) |
         (quiet ? flags.quiet : 0) |
         (hasEpochs ? flags.epochs : 0) |
-        (from === self ? 0 : flags.from),
+        (from === self ? 0 : flags.from) |
+        (commitTerm === 0 ? 0 : flags.commitTerm),
     );
     writer.number(group);
     if (hasEpochs) {
@@ -66,6 +68,7 @@ export class FrameWriter {
     writer.number(message.logTerm);
     writer.number(message.index);
     writer.number(message.commit);
+    if (commitTerm !== 0) writer.number(commitTerm);
     if (reject) writer.number(message.rejectHint);
     if (context.length > 0) {
       writer.number(context.length);
@@ -146,6 +149,7 @@ function readMessage(reader: Reader, sender: number, to: number): Addressed {
   message.logTerm = reader.number();
   message.index = reader.number();
   message.commit = reader.number();
+  if ((set & flags.commitTerm) !== 0) message.commitTerm = reader.number();
   if ((set & flags.reject) !== 0) {
     message.reject = true;
     message.rejectHint = reader.number();
