@@ -20,6 +20,8 @@ const shapes = [
 /** Puts of one batch. */
 const batchSize = 16;
 const equalRate = 3000;
+/** Of each load, before anything is measured: a program that has just started is not as fast as one that has run for a while. */
+const warmUpSeconds = 10;
 /** h2load has one request: as many of them as there are values here write one after the other, so that most writes change something. */
 const values = Array.from({ length: 8 }, (_, i) => Buffer.alloc(1024, 0x61 + i));
 const key = Buffer.from('object-1');
@@ -93,14 +95,14 @@ async function compare(
   const ours = [
     set('agreed', 'raft Set'),
     get('agreed', 'raft Get, linearizable'),
-    set('single', 'basic Set'),
-    get('single', 'basic Get'),
     {
       name: `raft batch of ${batchSize} puts`,
       path: '/oprc.DataService/BatchSetValues',
       bodies: values.map((value) => framed(batchRequest('agreed', value))),
       port: portOf('agreed'),
     },
+    set('single', 'basic Set'),
+    get('single', 'basic Get'),
   ];
   const others: Load[] =
     etcd === undefined
@@ -125,13 +127,20 @@ async function compare(
             port: () => etcd.leader(),
           },
         ];
+  const loads = besideEachOther(ours, others);
+  for (const load of loads) {
+    await loadNatively(plan.dir, {
+      ...(await target(load)),
+      ...{ connections: 16, streams: 16, seconds: warmUpSeconds, warmUpSeconds: 0 },
+    });
+  }
   const figures: Figure[] = [];
   const rates = new Map<string, number>();
   for (const { outstanding, connections, streams } of shapes) {
     const runs = new Map<string, number[]>();
     for (let run = 0; run < plan.runs; run++) {
       // In turn, so that what disturbs the machine hits them all.
-      for (const load of [...ours, ...others]) {
+      for (const load of loads) {
         const { perSecond } = await loadNatively(plan.dir, {
           ...(await target(load)),
           ...timing(plan),
@@ -149,7 +158,7 @@ async function compare(
   }
   const times = new Map<string, number[]>();
   for (let run = 0; run < plan.runs; run++) {
-    for (const load of [...ours.slice(0, 2), ...others.slice(0, 2)]) {
+    for (const load of besideEachOther(ours.slice(0, 2), others.slice(0, 2))) {
       const { p99Ms = Number.NaN } = await loadNatively(plan.dir, {
         ...(await target(load)),
         ...timing(plan),
@@ -166,6 +175,14 @@ async function compare(
     unit: 'ms',
   }));
   return [...withBars(figures, rates), ...withLatencyBars(late)];
+}
+
+/**
+ * What is compared is measured one after the other. What nothing is compared with comes last, and of that what only reads:
+ * after heavy writes the disk is slow for a while.
+ */
+function besideEachOther(ours: readonly Load[], others: readonly Load[]): readonly Load[] {
+  return ours.flatMap((load, i) => [load, ...others.slice(i, i + 1)]);
 }
 
 async function target({ path, bodies, port }: Load): Promise<Omit<Load, 'name' | 'port'> & { port: number }> {
