@@ -201,6 +201,22 @@ describe.each(['basic', 'mst'])('a collection of type %s with three replicas', (
 });
 
 describe('a replica in memory', () => {
+  it('may be all that a node keeps, until a collection is made whose objects are to last', async () => {
+    const options = { dataDir: directory.path, collections: [{ name: 'c', durability: 'ephemeral' }] };
+    const node = await startNode(options);
+    running.push(node);
+    const made = await fetch(`${node.admin}/admin/collections/lasting`, { method: 'PUT' });
+    expect(made.ok).toBe(true);
+    const set = (clsId: string) => node.data.set({ clsId, objectId: 'o', object: { entries: { k: value('v') } } });
+    await eventually(() => Promise.all([set('c'), set('lasting')]).then(() => true));
+    await node.stop();
+    const again = await startNode(options);
+    running.push(again);
+    const { obj } = await again.data.get({ clsId: 'lasting', objectId: 'o' });
+    expect(Buffer.from(obj?.entries['k']?.data ?? []).toString()).toBe('v');
+    await expect(again.data.get({ clsId: 'c', objectId: 'o' })).rejects.toMatchObject({ code: 'NotFound' });
+  });
+
   it('whose content went with its process is made anew from the others', async () => {
     const collections = [{ name: 'c', shardType: 'basic', replicaCount: 2, durability: 'ephemeral' }, { name: 'p' }];
     const ports = await freePorts(2);

@@ -139,13 +139,12 @@ export class GridNode {
 
   /** Opens storage, joins or forms the cluster, opens the shards, and takes up service. Must be reachable by then. */
   async start(signal?: AbortSignal): Promise<void> {
-    const { collections, self, logger } = this.#options;
+    const { self, logger } = this.#options;
     signal?.addEventListener('abort', () => {
       this.#stop.abort();
     });
-    // The node's own state is as durable as the most durable thing that it keeps.
-    const isPersistent = collections.some(({ durability }) => durability === 'persistent') || collections.length === 0;
-    const engine = await this.#engineFor(isPersistent ? 'persistent' : 'ephemeral');
+    // Whatever the configured collections are: one that keeps its objects may be made at any time.
+    const engine = await this.#engineFor('persistent');
     await this.#membership.open(engine);
     this.#phase = 'joining';
     const identity = await this.#membership.join(engine);

@@ -205,16 +205,13 @@ async function openHomes(
   host: RaftHost,
   options: Omit<HostOptions, 'engine'>,
 ): Promise<Map<'persistent' | 'ephemeral', ReplicaHome>> {
-  const { engine } = owner;
-  const homes = new Map<'persistent' | 'ephemeral', ReplicaHome>();
-  homes.set(engine.isDurable ? 'persistent' : 'ephemeral', { host, engine });
-  if (engine.isDurable) {
-    const memory = await owner.ephemeralEngine();
-    const { ephemeralRaft, ephemeralSnapshotOffer, ephemeralSnapshot } = channels;
-    const used = { raft: ephemeralRaft, snapshotOffer: ephemeralSnapshotOffer, snapshot: ephemeralSnapshot };
-    homes.set('ephemeral', { host: new RaftHost({ ...options, engine: memory, channels: used }), engine: memory });
-  }
-  return homes;
+  const memory = await owner.ephemeralEngine();
+  const { ephemeralRaft, ephemeralSnapshotOffer, ephemeralSnapshot } = channels;
+  const used = { raft: ephemeralRaft, snapshotOffer: ephemeralSnapshotOffer, snapshot: ephemeralSnapshot };
+  return new Map([
+    ['persistent', { host, engine: owner.engine }],
+    ['ephemeral', { host: new RaftHost({ ...options, engine: memory, channels: used }), engine: memory }],
+  ]);
 }
 
 /** The same on all members of a cluster, and known to nobody else. */

@@ -580,7 +580,10 @@ export class EventualShard implements ShardHandle, EventualReplica {
         });
       } catch (error) {
         if (!isOaasError(error, 'VersionConflict') && !isOaasError(error, 'ResourceExhausted')) throw error;
-        item.reject(error);
+        // It may tell of a mutation before it in the group, which is not stored yet.
+        answers.push(() => {
+          item.reject(error);
+        });
       }
       return;
     }

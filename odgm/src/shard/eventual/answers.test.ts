@@ -1,0 +1,19 @@
+import { describe, expect, it } from 'vitest';
+import { EventualGrid, put } from '../../../testkit/eventual.ts';
+
+describe('the answer to a mutation', () => {
+  it('tells of no other mutation that is not stored yet: a conflict waits until what it conflicts with is', async () => {
+    const grid = new EventualGrid({ seed: 1, replicas: 2, writeMs: 500 });
+    grid.start();
+    await grid.world.run(5000);
+    const shard = grid.member(1).shard!;
+    const answers: string[] = [];
+    void shard.mutate(put('o', { a: 'first' })).then(({ version }) => answers.push(`version ${String(version)}`));
+    const late = { ...put('o', { a: 'second' }), expectedVersion: 7 };
+    void shard.mutate(late).catch((error: { code: string }) => answers.push(error.code));
+    await grid.world.run(400);
+    expect(answers).toEqual([]);
+    await grid.world.run(2000);
+    expect(answers).toEqual(['version 1', 'VersionConflict']);
+  });
+});
