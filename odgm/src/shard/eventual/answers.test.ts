@@ -10,7 +10,7 @@ describe('the answer to a mutation', () => {
     const answers: string[] = [];
     void shard.mutate(put('o', { a: 'first' })).then(({ version }) => answers.push(`version ${String(version)}`));
     const late = { ...put('o', { a: 'second' }), expectedVersion: 7 };
-    void shard.mutate(late).catch((error: { code: string }) => answers.push(error.code));
+    void shard.mutate(late).catch((error: unknown) => answers.push((error as { code: string }).code));
     await grid.world.run(400);
     expect(answers).toEqual([]);
     await grid.world.run(2000);
