@@ -64,8 +64,12 @@ async function runOnce(
   const { stdout } = await execute(program, args, { maxBuffer: 16 * 1024 * 1024 });
   const perSecond = Number(/finished in .*?, ([\d.]+) req\/s/.exec(stdout)?.[1]);
   const failed = Number(/(\d+) failed/.exec(stdout)?.[1]);
+  const succeeded = Number(/(\d+) succeeded/.exec(stdout)?.[1]);
+  // A call that fails has the status 200 as well, but no message: not even the prefix of one.
+  const messageBytes = Number(/\((\d+)\) data/.exec(stdout)?.[1]);
   const wrong = [...stdout.matchAll(/(\d+) [345]xx/g)].some(([, count]) => count !== '0');
-  if (!(perSecond > 0) || failed !== 0 || wrong) throw new Error(`calls failed:\n${stdout}`);
+  if (!(perSecond > 0) || failed !== 0 || wrong || messageBytes < 5 * succeeded)
+    throw new Error(`calls failed:\n${stdout}`);
   return { perSecond, times: rate === undefined ? [] : timesOf(log) };
 }
 

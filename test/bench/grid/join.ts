@@ -13,6 +13,7 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 const replicas = 3;
 const filled: Filled = { cls: 'shared', partitions: 30, objects: 1200, entries: 8 };
 const joinMs = 60_000;
+const idleMs = 5000;
 
 /** A sixth node joins five, and takes its share of the replicas while clients go on. */
 export async function join(plan: GridPlan): Promise<Figure[]> {
@@ -27,16 +28,21 @@ export async function join(plan: GridPlan): Promise<Figure[]> {
   try {
     const client = createDataClient(channel);
     await fill(client, filled);
+    const idle = new Load(client, filled);
+    await pause(idleMs);
+    const before = await idle.stop();
+    const placed = await placement(http);
     const load = new Load(client, filled);
     sixth = startSixth(plan, five);
     await untilUp(http, 'n6');
     const startedAt = performance.now();
     await runTask(http, '/admin/rebalance');
     const seconds = (performance.now() - startedAt) / 1000;
-    const { calls, failed } = await load.stop();
+    const { calls, failed, p99 } = await load.stop();
+    const ratio = p99 / before.p99;
     const all = filled.partitions * replicas;
     const most = Math.ceil(all / 6);
-    const moved = await replicasOn(http, 'n6');
+    const moved = [...(await placement(http))].filter((replica) => !placed.has(replica)).length;
     return [
       {
         name: `a sixth node joins: replicas moved, of ${all}`,
@@ -46,6 +52,10 @@ export async function join(plan: GridPlan): Promise<Figure[]> {
       {
         name: `calls failed meanwhile, of ${calls}`,
         ...{ value: failed, unit: '', bar: { text: '0', met: failed === 0 } },
+      },
+      {
+        name: 'p99 of calls while the sixth node joins',
+        ...{ value: p99, unit: 'ms', bar: { text: `< 3x idle (${ratio.toFixed(2)}x)`, met: ratio < 3 } },
       },
     ];
   } finally {
@@ -88,9 +98,10 @@ async function untilUp(http: string, id: string): Promise<void> {
   throw new Error(`${id} has not joined in time`);
 }
 
-async function replicasOn(http: string, id: string): Promise<number> {
+/** Each replica, as shard and node. */
+async function placement(http: string): Promise<Set<string>> {
   const { shards } = (await ask(http, 'GET', '/admin/shards/distribution')) as {
-    shards: { replicas: { node: string }[] }[];
+    shards: { shard_id: string; replicas: { node: string }[] }[];
   };
-  return shards.reduce((sum, shard) => sum + shard.replicas.filter(({ node }) => node === id).length, 0);
+  return new Set(shards.flatMap(({ shard_id, replicas: all }) => all.map(({ node }) => `${shard_id} ${node}`)));
 }

@@ -22,7 +22,12 @@ const batchSize = 16;
 const equalRate = 3000;
 /** Of each load, before anything is measured: a program that has just started is not as fast as one that has run for a while. */
 const warmUpSeconds = 10;
-/** h2load has one request: as many of them as there are values here write one after the other, so that most writes change something. */
+/** What the older implementation makes of 64 and 256 sets at once, in memory: measured on a machine like this one. */
+const olderSets: Readonly<Record<number, number>> = { 64: 5500, 256: 8400 };
+/**
+ * h2load has one request: as many of them as there are values here write one after the other, so that most writes change
+ * something. All of them write to one object, or key.
+ */
 const values = Array.from({ length: 8 }, (_, i) => Buffer.alloc(1024, 0x61 + i));
 const key = Buffer.from('object-1');
 
@@ -141,6 +146,8 @@ async function compare(
     for (let run = 0; run < plan.runs; run++) {
       // In turn, so that what disturbs the machine hits them all.
       for (const load of loads) {
+        // A basic shard writes nothing when a value is set to what it is, and one connection has one value.
+        if (load.name === 'basic Set' && connections === 1) continue;
         const { perSecond } = await loadNatively(plan.dir, {
           ...(await target(load)),
           ...timing(plan),
@@ -205,7 +212,13 @@ function withBars(figures: readonly Figure[], rates: ReadonlyMap<string, number>
       other === undefined
         ? undefined
         : { text: `>= ${factor}x ${what} (${(rate / other).toFixed(2)}x)`, met: rate >= factor * other };
-    if (name.startsWith('raft Set')) return { ...figure, bar: ratio(put, 2.5, "etcd's put") };
+    if (name.startsWith('raft Set')) {
+      const least = 3 * (olderSets[outstanding] ?? Number.NaN);
+      const text = `>= ${(least / 1000).toFixed(1)} k/s`;
+      const beside = ratio(put, 2.5, "etcd's put");
+      if (beside === undefined) return { ...figure, bar: { text, met: rate >= least } };
+      return { ...figure, bar: { text: `${beside.text} and ${text}`, met: beside.met && rate >= least } };
+    }
     if (name.startsWith('raft Get')) return { ...figure, bar: ratio(range, 2, "etcd's get") };
     const least = { 'basic Set, 256': 45_000, 'basic Get, 256': 80_000 }[name.replace(' outstanding', '')];
     if (least !== undefined) return { ...figure, bar: { text: `>= ${least / 1000} k/s`, met: rate >= least } };
@@ -220,7 +233,7 @@ function withLatencyBars(figures: readonly Figure[]): Figure[] {
     const other = Object.entries(pairs).find(([ours]) => figure.name.startsWith(ours))?.[1];
     const reference = other === undefined ? undefined : of(other);
     if (reference === undefined) return figure;
-    return { ...figure, bar: { text: "no worse than etcd's", met: figure.value <= reference * 1.1 } };
+    return { ...figure, bar: { text: "no worse than etcd's", met: figure.value <= reference } };
   });
 }
 
