@@ -16,7 +16,9 @@ describe('configuration', () => {
       collections: [],
       maxSessions: 4,
       reflectionEnabled: false,
+      leaseReads: false,
     });
+    expect(loadOdgmConfig({ ODGM_LEASE_READS: 'true' }, []).config.leaseReads).toBe(true);
   });
 
   it('reads what a CRM hands to a node', () => {

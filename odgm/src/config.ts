@@ -71,6 +71,10 @@ const schema = z.object({
   tracesRatio: z.number().min(0).max(1).default(1).describe('Of the traces that begin here, so many are recorded.'),
   tracesInterval: duration().default(5000).describe('How long spans wait to be sent together.'),
   log: z.string().default('info').describe('Log level; of the form debug,h2=info only the first word counts.'),
+  leaseReads: z
+    .boolean()
+    .default(false)
+    .describe('A leader answers linearizable reads by its lease, without asking the others: no clock may run off.'),
   maxSessions: z.number().int().min(1).max(64).default(4).describe('Connections to each function and each member.'),
   maxInvocations: z.number().int().min(1).default(1024).describe('Function calls in flight; more are refused.'),
   invocationTimeout: duration().default(30_000).describe('Longest function call, when the caller sets no deadline.'),

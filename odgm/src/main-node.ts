@@ -100,6 +100,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     seeds,
     self,
     collections: config.collections,
+    tuning: { leaseReads: config.leaseReads },
     openEngine: (durability, onCorruption) =>
       durability === 'persistent'
         ? openDurableEngine({

@@ -6,7 +6,7 @@ import { eventually, simulatedTime, tempDir, type TempDir } from '@oaas/commons/
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type RunningNode, startNode } from '../../testkit/index.ts';
 import { AdminAccess } from './access.ts';
-import { Audit } from './audit.ts';
+import { Audit, logAuditSink } from './audit.ts';
 import { Collections } from './collections.ts';
 import { createAdminHttp } from './http.ts';
 import { Tasks } from './tasks.ts';
@@ -163,6 +163,18 @@ describe('a call that changes something', () => {
   it('fails when it cannot be recorded', async () => {
     const full = { record: () => Promise.reject(new Error('the audit is full')) };
     await expect(new Audit(full, clock).around(call, () => Promise.resolve(5))).rejects.toThrow('the audit is full');
+  });
+
+  it('is recorded in the log of a node that else logs only what is wrong', async () => {
+    const lines: string[] = [];
+    const logger = createLogger({
+      service: 'odgm',
+      level: 'error',
+      destination: { write: (line) => lines.push(line) },
+    });
+    logger.info('no');
+    await new Audit(logAuditSink(logger), clock).succeeded(call);
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([{ audit: { subject: 'ann' } }]);
   });
 
   it('is recorded over HTTP as well: done, failed and refused; what only looks is not', async () => {

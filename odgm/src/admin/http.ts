@@ -250,7 +250,7 @@ function needOf(request: FastifyRequest): Need {
 /** A plan that is only looked at changes nothing. */
 function isChanging({ method, query, routeOptions }: FastifyRequest): boolean {
   const isDryRun = readable(query)['dry_run'] === 'true' && dryRuns.has(`${method} ${routeOptions.url ?? ''}`);
-  return method !== 'GET' && !isDryRun;
+  return method !== 'GET' && method !== 'HEAD' && !isDryRun;
 }
 
 /** Elsewhere the word changes nothing. */

@@ -70,7 +70,7 @@ export class Unstable {
   stableTo(index: number, term: number): void {
     const present = this.term(index);
     if (present === undefined || index < this.offset || present !== term) {
-      this.#logger.info({ index, term, present }, 'ignored a stable entry that the unstable log does not hold');
+      this.#logger.debug({ index, term, present }, 'ignored a stable entry that the unstable log does not hold');
       return;
     }
     const count = index + 1 - this.offset;
