@@ -48,6 +48,37 @@ const collection = { name: 'c', classIds: ['p.C'], partitionCount: 6 };
 const object = (partitionId: number, objectId = `o${String(partitionId)}`) => ({ clsId: 'c', partitionId, objectId });
 const entries = { k: { data: Buffer.from('v') } };
 
+describe('a local read', () => {
+  it.each(['raft', 'basic', 'mst'])(
+    'says how stale it may be, from each replica, passed on and in a list: %s',
+    async (shardType) => {
+      const spec = { name: 'c', partitionCount: 1, shardType, replicaCount: 3 };
+      const { nodes } = await grid(['n1', 'n2', 'n3', 'n4'], [spec]);
+      await eventually(() => nodes[0]!.data.set({ ...object(0), object: { entries } }).then(() => true));
+      const passed = new Set<boolean>();
+      for (const node of nodes) {
+        const told: ReadonlyMetadata[] = [];
+        const metadata = { 'x-oaas-consistency': 'local' };
+        const options = { metadata, onTrailer: (trailer: ReadonlyMetadata) => told.push(trailer) };
+        const ask = async (call: () => Promise<unknown>): Promise<boolean> => {
+          told.length = 0;
+          await call().catch(() => undefined);
+          passed.add(told[0]?.get('x-oaas-owner') !== undefined);
+          return /^\d+$/.test(told[0]?.get('x-oaas-staleness-ms') ?? '');
+        };
+        await eventually(() => ask(() => node.data.get(object(0), options)));
+        await eventually(() =>
+          ask(async () => {
+            for await (const one of node.data.listObjects({ clsId: 'c', partitionId: 0 }, options))
+              expect(one).toBeDefined();
+          }),
+        );
+      }
+      expect([...passed].sort()).toEqual([false, true]);
+    },
+  );
+});
+
 describe('three nodes', () => {
   it('spread the partitions evenly, agree on where they are, and answer for each other', async () => {
     const { nodes } = await grid(['n1', 'n2', 'n3'], [collection]);

@@ -21,6 +21,7 @@ import { campaignDelay, ElectionTrace } from './elections.ts';
 import type { GroupHost } from './group-host.ts';
 import type { GroupRecord } from './group-record.ts';
 import { groupStatus } from './group-status.ts';
+import { Freshness } from './freshness.ts';
 import { type Lease, leaseOf } from './lease.ts';
 import { LogStorage } from './log-storage.ts';
 import { LogWrites } from './log-writes.ts';
@@ -59,6 +60,7 @@ export class RaftGroup implements AppendOwner {
   readonly #writes: LogWrites<RaftGroup>;
   readonly #quiescence: Quiescence<RaftGroup>;
   readonly #transfers = new LeadershipTransfers();
+  readonly #freshness = new Freshness();
   #ticks = 0;
   #lead = 0;
   #wasLeader = false;
@@ -140,6 +142,19 @@ export class RaftGroup implements AppendOwner {
 
   get isLeader(): boolean {
     return this.#state === 'running' && this.#node.role === 'leader';
+  }
+
+  /**
+   * Milliseconds for which this replica may lack what was committed meanwhile; undefined: not known since it runs. 0 in
+   * a group that is quiet: all have all, and the links between them are up, of which a loss is noticed within seconds.
+   */
+  get staleMs(): number | undefined {
+    if (this.#state !== 'running') return undefined;
+    if (this.isQuiet && this.#node.lead !== 0) return 0;
+    const now = this.#host.now();
+    return this.isLeader
+      ? this.#freshness.ofLeader(now, this.#node.term, this.#host.self, this.#membership.confState)
+      : this.#freshness.ofFollower(now, this.#applied.index);
   }
 
   get isRunning(): boolean {
@@ -277,6 +292,7 @@ export class RaftGroup implements AppendOwner {
     this.#guarded(() => {
       this.#node.step(message);
     });
+    this.#noteFresh(from);
     this.#host.wake(this);
   }
 
@@ -482,6 +498,12 @@ export class RaftGroup implements AppendOwner {
       this.#node.step(message);
     });
     this.#host.wake(this);
+  }
+
+  #noteFresh(from: number): void {
+    const node = this.#node;
+    if (this.isLeader) this.#freshness.answered(this.#host.now(), node.term, from);
+    else if (from === node.lead) this.#freshness.heard(this.#host.now(), node.commit, this.#applied.index);
   }
 
   // ---- quiet

@@ -1,6 +1,6 @@
 import { partitionOf } from '@oaas/commons/client';
 import { oaasError } from '@oaas/commons/errors';
-import type { CallContext, CallOptions } from '@oaas/commons/grpc';
+import type { CallContext, CallOptions, ReadonlyMetadata } from '@oaas/commons/grpc';
 import type { Clock } from '@oaas/commons/time';
 import type { GridNode, HostedCollection, Member } from '../node/index.ts';
 import type { Consistency, ShardHandle } from '../shard/index.ts';
@@ -10,8 +10,8 @@ export const partitionHeader = 'x-oaas-partition';
 /** `local`: any replica may answer a read, from what it has. Otherwise reads are linearizable. */
 export const consistencyHeader = 'x-oaas-consistency';
 /**
- * Trailing metadata of a `local` read from a replica that merges with others: milliseconds since it last had the same as
- * each of them, or `unknown`. What they took since may be missing.
+ * Trailing metadata of a `local` read: for how many milliseconds the replica that answered may lack what others took
+ * meanwhile, or `unknown`. Of one that merges with others: since it last had the same as each of them.
  */
 export const stalenessTrailer = 'x-oaas-staleness-ms';
 /** Marks a call that another member passed on; it is not passed on again. */
@@ -82,14 +82,21 @@ export function isPassedOn(context: CallContext): boolean {
   return context.metadata.get(hopHeader) !== undefined;
 }
 
+function relay(trailer: ReadonlyMetadata, context: CallContext): void {
+  const staleness = trailer.get(stalenessTrailer);
+  if (staleness !== undefined) context.setTrailer(stalenessTrailer, staleness);
+}
+
 /** The rest of the caller's time, its cancellation, its trace and its credentials, for a call made on its behalf. */
 export function onward(context: CallContext, clock: Clock): CallOptions {
   const authorization = context.metadata.get('authorization');
   const consistency = context.metadata.get(consistencyHeader);
   const parent = context.metadata.get('traceparent');
   const state = context.metadata.get('tracestate');
+  const isLocal = consistency === 'local';
   return {
     signal: context.signal,
+    ...(isLocal ? { onTrailer: (trailer) => relay(trailer, context) } : {}),
     deadlineMs: context.deadlineMs === undefined ? undefined : Math.max(1, context.deadlineMs - clock.now()),
     metadata: {
       [hopHeader]: '1',

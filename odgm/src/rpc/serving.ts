@@ -10,13 +10,7 @@ import {
   type NodeMetrics,
   type Operation,
 } from '../node/index.ts';
-import {
-  EventualShard,
-  type Mutation,
-  type MutationResult,
-  type ShardHandle,
-  type ShardReader,
-} from '../shard/index.ts';
+import type { Mutation, MutationResult, ShardHandle, ShardReader } from '../shard/index.ts';
 import type { GridTracing, OperationSpan } from './tracing.ts';
 import { consistencyOf, isPassedOn, type Route, routeOf, stalenessTrailer, type Target } from './router.ts';
 
@@ -68,9 +62,7 @@ export class Serving {
     const consistency = consistencyOf(context);
     const run = async (shard: ShardHandle, partition: number): Promise<T> => {
       const reader = shard.read(consistency);
-      if (consistency === 'local' && shard instanceof EventualShard) {
-        context.setTrailer(stalenessTrailer, String(shard.staleMs ?? 'unknown'));
-      }
+      if (consistency === 'local') tellStaleness(shard, context);
       return local(reader instanceof Promise ? await reader : reader, partition);
     };
     return this.#serve(operation, target, context, run, remote);
@@ -115,6 +107,7 @@ export class Serving {
   ): ShardReader | Promise<ShardReader> {
     const { tracing } = this.#options;
     const consistency = consistencyOf(context);
+    if (consistency === 'local') tellStaleness(shard, context);
     if (tracing === undefined || span === undefined) return shard.read(consistency);
     return tracing.within(span, () => shard.read(consistency));
   }
@@ -217,6 +210,10 @@ export class Serving {
     if (error.code !== 'Unavailable') return false;
     return !isWrite(operation) || error.details?.['outcome'] === 'notApplied';
   }
+}
+
+function tellStaleness(shard: ShardHandle, context: CallContext): void {
+  context.setTrailer(stalenessTrailer, shard.staleMs === undefined ? 'unknown' : String(Math.round(shard.staleMs)));
 }
 
 /** The same route, of which the span knows and whose other side goes on with the trace. */

@@ -68,6 +68,11 @@ export interface ShardHandle {
   /** A reader that is good for reads in the same turn of the event loop. Not a promise where nothing must be waited for. */
   read(consistency: Consistency): ShardReader | Promise<ShardReader>;
   status(): ShardStatus;
+  /**
+   * For how many milliseconds this replica may lack what others took meanwhile; 0 where it can lack nothing. Undefined:
+   * not known since the start.
+   */
+  readonly staleMs: number | undefined;
   /** Begins to take away at most `limit` entries whose time has come, where this replica is the one to do so. Cheap when there are none. */
   expire(limit: number): void;
   /** Takes no more mutations and waits for those under way. Idempotent. */

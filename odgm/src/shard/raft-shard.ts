@@ -187,6 +187,10 @@ export class RaftShard implements ShardHandle {
     return this.#machine.reader;
   }
 
+  get staleMs(): number | undefined {
+    return this.group.staleMs;
+  }
+
   get counters(): ShardCounters {
     return this.#machine.counters;
   }

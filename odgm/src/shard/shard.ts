@@ -69,6 +69,8 @@ export class Shard implements ShardHandle {
   }
 
   /** Objects, entries and bytes as committed. */
+  readonly staleMs = 0;
+
   get counters(): ShardCounters {
     return this.#totals.counters;
   }
