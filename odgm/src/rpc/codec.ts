@@ -21,6 +21,8 @@ export interface ObjectAddress {
 
 /** Objects of JavaScript cannot hold it as a key of their own, so a map of the wire would lose it in silence. */
 const reservedId = '__proto__';
+/** In milliseconds: what records have room for. */
+const latestExpiry = 2 ** 48 - 1;
 
 /** The normal form of an object id or an entry key. Throws `InvalidArgument`. */
 export function idOf(text: string, what: string): string {
@@ -71,55 +73,61 @@ export function objectAddressOf(request: data.SetObjectRequest): { address: Obje
   return { address, object };
 }
 
-export function setMutation(objectId: string, object: data.ObjData): Mutation {
+/** `now`, here and below: wall clock, from which on times to live count. */
+export function setMutation(objectId: string, object: data.ObjData, now: number): Mutation {
   return {
     type: 'change',
     objectId,
-    put: entriesOf(object),
+    put: entriesOf(object, now),
     remove: [],
     replace: true,
     event: eventOf(object.event),
   };
 }
 
-export function mergeMutation(objectId: string, object: data.ObjData): Mutation {
-  return { ...setMutation(objectId, object), replace: false } as Mutation;
+export function mergeMutation(objectId: string, object: data.ObjData, now: number): Mutation {
+  return { ...setMutation(objectId, object, now), replace: false } as Mutation;
 }
 
-export function setValueMutation(objectId: string, key: string, value: data.ValData | undefined): Mutation {
+export function setValueMutation(
+  objectId: string,
+  key: string,
+  value: data.ValData | undefined,
+  now: number,
+): Mutation {
   if (value === undefined) throw missing('value');
-  return { type: 'change', objectId, put: new Map([[key, valueOf(value)]]), remove: [], replace: false };
+  return { type: 'change', objectId, put: new Map([[key, valueOf(value, now)]]), remove: [], replace: false };
 }
 
 export function deleteValueMutation(objectId: string, key: string): Mutation {
   return { type: 'change', objectId, put: new Map(), remove: [key], replace: false };
 }
 
-export function batchMutation(objectId: string, request: data.BatchSetValuesRequest): Mutation {
+export function batchMutation(objectId: string, request: data.BatchSetValuesRequest, now: number): Mutation {
   return {
     type: 'change',
     objectId,
-    put: textEntries(request.values),
+    put: textEntries(request.values, now),
     remove: request.deleteKeys.map((key) => idOf(key, 'delete_keys')),
     replace: false,
     expectedVersion: request.expectedObjectVersion,
   };
 }
 
-function entriesOf(object: data.ObjData): Map<string, Value> {
-  const entries = textEntries(object.entries);
+function entriesOf(object: data.ObjData, now: number): Map<string, Value> {
+  const entries = textEntries(object.entries, now);
   for (const [key, value] of Object.entries(object.legacyEntries)) {
     if (entries.has(key)) {
       throw oaasError('InvalidArgument', `entry ${key} is given by number and by text`, {
         remedy: 'Send each entry in one of the two maps.',
       });
     }
-    entries.set(key, valueOf(value));
+    entries.set(key, valueOf(value, now));
   }
   return entries;
 }
 
-function textEntries(wire: Readonly<Record<string, data.ValData>>): Map<string, Value> {
+function textEntries(wire: Readonly<Record<string, data.ValData>>, now: number): Map<string, Value> {
   if (Object.getPrototypeOf(wire) !== Object.prototype) idOf(reservedId, 'key');
   const entries = new Map<string, Value>();
   let count = 0;
@@ -127,7 +135,7 @@ function textEntries(wire: Readonly<Record<string, data.ValData>>): Map<string, 
     const value = wire[text];
     if (value === undefined) continue;
     const key = idOf(text, 'key');
-    entries.set(key, valueOf(value));
+    entries.set(key, valueOf(value, now));
     count += 1;
     if (entries.size < count) {
       throw oaasError('InvalidArgument', `two keys differ only by case: ${key}`, {
@@ -138,12 +146,13 @@ function textEntries(wire: Readonly<Record<string, data.ValData>>): Map<string, 
   return entries;
 }
 
-function valueOf(value: data.ValData): Value {
+function valueOf(value: data.ValData, now: number): Value {
+  const expiresAt = expiryOf(value, now);
   switch (value.type) {
     case data.ValType.VAL_TYPE_BYTE:
-      return { data: value.data, type: 'bytes' };
+      return { data: value.data, type: 'bytes', expiresAt };
     case data.ValType.VAL_TYPE_CRDT_MAP:
-      return { data: value.data, type: 'crdt-map' };
+      return { data: value.data, type: 'crdt-map', expiresAt };
     default:
       throw oaasError('InvalidArgument', `value type ${String(value.type)} is unknown`, {
         remedy: 'Use BYTE or CRDT_MAP.',
@@ -151,10 +160,25 @@ function valueOf(value: data.ValData): Value {
   }
 }
 
+function expiryOf({ ttlMs, expiresAtMs }: data.ValData, now: number): number | undefined {
+  if (ttlMs === undefined && expiresAtMs === undefined) return undefined;
+  if (ttlMs !== undefined && expiresAtMs !== undefined) {
+    throw oaasError('InvalidArgument', 'ttl_ms and expires_at_ms are both given', { remedy: 'Give one of them.' });
+  }
+  if (ttlMs === 0) throw oaasError('InvalidArgument', 'ttl_ms is 0', { remedy: 'Give at least 1, or leave it out.' });
+  const at = expiresAtMs ?? now + (ttlMs ?? 0);
+  if (at <= latestExpiry) return at;
+  throw oaasError('InvalidArgument', `an entry cannot expire as late as ${String(at)}`, {
+    remedy: `The latest time is ${String(latestExpiry)}; an entry without one stays.`,
+  });
+}
+
 export function wireValue(value: Value): data.ValData {
   return {
     data: bufferOf(value.data),
     type: value.type === 'bytes' ? data.ValType.VAL_TYPE_BYTE : data.ValType.VAL_TYPE_CRDT_MAP,
+    ttlMs: undefined,
+    expiresAtMs: value.expiresAt,
   };
 }
 

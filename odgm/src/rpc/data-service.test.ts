@@ -187,7 +187,7 @@ describe('refusals', () => {
       ]),
     );
     const { objectAddressOf, setMutation } = await import('./codec.ts');
-    expect(() => setMutation('a', objectAddressOf(request).object)).toThrow(/reserved/);
+    expect(() => setMutation('a', objectAddressOf(request).object, 0)).toThrow(/reserved/);
   });
 });
 

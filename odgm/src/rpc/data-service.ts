@@ -85,7 +85,7 @@ export function dataService(options: ServingOptions): ServiceHandlers<DataServic
 
     set: (request, context) => {
       const { address, object } = codec.objectAddressOf(request);
-      const mutation = codec.setMutation(address.objectId, object);
+      const mutation = codec.setMutation(address.objectId, object, clock.now());
       return serving.write('set', address, context, mutation, done, (client, to) =>
         client.set({ ...request, partitionId: to.partition }, to.options),
       );
@@ -93,7 +93,7 @@ export function dataService(options: ServingOptions): ServiceHandlers<DataServic
 
     merge: (request, context) => {
       const { address, object } = codec.objectAddressOf(request);
-      const mutation = codec.mergeMutation(address.objectId, object);
+      const mutation = codec.mergeMutation(address.objectId, object, clock.now());
       return serving.write(
         'merge',
         address,
@@ -133,7 +133,7 @@ export function dataService(options: ServingOptions): ServiceHandlers<DataServic
 
     setValue: (request, context) => {
       const { address, key } = codec.entryAddressOf(request);
-      const mutation = codec.setValueMutation(address.objectId, key, request.value);
+      const mutation = codec.setValueMutation(address.objectId, key, request.value, clock.now());
       return serving.write('set_value', address, context, mutation, done, (client, to) =>
         client.setValue({ ...request, partitionId: to.partition }, to.options),
       );
@@ -153,7 +153,7 @@ export function dataService(options: ServingOptions): ServiceHandlers<DataServic
 
     batchSetValues: (request, context) => {
       const address = codec.addressOf(request);
-      const mutation = codec.batchMutation(address.objectId, request);
+      const mutation = codec.batchMutation(address.objectId, request, clock.now());
       return serving.write('batch_set_values', address, context, mutation, done, (client, to) =>
         client.batchSetValues({ ...request, partitionId: to.partition }, to.options),
       );

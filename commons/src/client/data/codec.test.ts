@@ -45,7 +45,10 @@ const rarely = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: un
 const seldom = <T>(arbitrary: fc.Arbitrary<T>) =>
   fc.oneof({ weight: 9, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary });
 const bytes = fc.uint8Array({ maxLength: 200 }).map((content) => Buffer.from(content));
-const value = fc.record({ data: bytes, type: fc.oneof(fc.constantFrom(0, 1), int32) });
+const value = fc.record({
+  ...{ data: bytes, type: fc.oneof(fc.constantFrom(0, 1), int32) },
+  ...{ ttlMs: seldom(uint64), expiresAtMs: seldom(uint64) },
+});
 const entries = fc.dictionary(text, value, { maxKeys: 4 });
 const metadata = fc.record({
   clsId: text,

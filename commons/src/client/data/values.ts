@@ -63,6 +63,8 @@ export function writeValue(pen: Pen, tag: number, value: unknown): boolean {
   if (!isObject(value)) return false;
   const content = value['data'] ?? undefined;
   const type = value['type'] ?? 0;
+  const ttlMs = value['ttlMs'] ?? undefined;
+  const expiresAtMs = value['expiresAtMs'] ?? undefined;
   if ((content !== undefined && !(content instanceof Uint8Array)) || !isWhole(type, int32Max)) return false;
   const guess = content === undefined ? 0 : content.length + 4;
   pen.tag(tag);
@@ -75,7 +77,17 @@ export function writeValue(pen: Pen, tag: number, value: unknown): boolean {
     pen.tag(16);
     pen.varint(type);
   }
+  if (ttlMs !== undefined && !writeNumber100(pen, 800, ttlMs)) return false;
+  if (expiresAtMs !== undefined && !writeNumber100(pen, 808, expiresAtMs)) return false;
   pen.close(at, guess);
+  return true;
+}
+
+/** A number of a field from 100 on: its tag has two bytes. */
+function writeNumber100(pen: Pen, tag: number, value: unknown): boolean {
+  if (!isWhole(value)) return false;
+  pen.varint(tag);
+  pen.varint(value);
   return true;
 }
 
@@ -124,12 +136,7 @@ function writeMetadata(pen: Pen, metadata: unknown): boolean {
   pen.tag(10);
   const at = pen.open(0);
   if (!writeTarget(pen, metadata) || !writeOptionalText(pen, 34, objectId)) return false;
-  if (!isAbsent(version)) {
-    if (!isWhole(version)) return false;
-    // Field 100 has a tag of two bytes.
-    pen.varint(800);
-    pen.varint(version);
-  }
+  if (!isAbsent(version) && !writeNumber100(pen, 800, version)) return false;
   pen.close(at, 0);
   return true;
 }
@@ -137,6 +144,8 @@ function writeMetadata(pen: Pen, metadata: unknown): boolean {
 export function readValue(scanner: Scanner, end: number): data.ValData {
   let content: Buffer | undefined;
   let type: data.ValType = 0;
+  let ttlMs: number | undefined;
+  let expiresAtMs: number | undefined;
   while (scanner.more(end)) {
     switch (scanner.small()) {
       case 10:
@@ -145,11 +154,17 @@ export function readValue(scanner: Scanner, end: number): data.ValData {
       case 16:
         type = scanner.small() as data.ValType;
         break;
+      case 800:
+        ttlMs = scanner.large();
+        break;
+      case 808:
+        expiresAtMs = scanner.large();
+        break;
       default:
         scanner.giveUp();
     }
   }
-  return { data: content ?? Buffer.alloc(0), type };
+  return { data: content ?? Buffer.alloc(0), type, ttlMs, expiresAtMs };
 }
 
 /** One entry of a map of values, into `values`. */

@@ -69,6 +69,15 @@ export interface CapabilitiesResponse {
 export interface ValData {
   data: Buffer;
   type: ValType;
+  /** In a write: readers see the entry for so long, from when the write is taken. At least 1. Not in answers. */
+  ttlMs?:
+    | number
+    | undefined;
+  /**
+   * Wall-clock time (ms since 1970) from which on readers do not see the entry. Absent: never. In a write, instead of
+   * ttl_ms; what was read can be written back.
+   */
+  expiresAtMs?: number | undefined;
 }
 
 export interface ObjMeta {
@@ -682,7 +691,7 @@ export const CapabilitiesResponse: MessageFns<CapabilitiesResponse> = {
 };
 
 function createBaseValData(): ValData {
-  return { data: Buffer.alloc(0), type: 0 };
+  return { data: Buffer.alloc(0), type: 0, ttlMs: undefined, expiresAtMs: undefined };
 }
 
 export const ValData: MessageFns<ValData> = {
@@ -692,6 +701,12 @@ export const ValData: MessageFns<ValData> = {
     }
     if (message.type !== 0) {
       writer.uint32(16).int32(message.type);
+    }
+    if (message.ttlMs !== undefined) {
+      writer.uint32(800).uint64(message.ttlMs);
+    }
+    if (message.expiresAtMs !== undefined) {
+      writer.uint32(808).uint64(message.expiresAtMs);
     }
     return writer;
   },
@@ -725,6 +740,22 @@ export const ValData: MessageFns<ValData> = {
             message.type = reader.int32() as any;
             continue;
           }
+          case 100: {
+            if (tag !== 800) {
+              break;
+            }
+
+            message.ttlMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 101: {
+            if (tag !== 808) {
+              break;
+            }
+
+            message.expiresAtMs = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -744,6 +775,8 @@ export const ValData: MessageFns<ValData> = {
     const message = createBaseValData();
     message.data = object.data ?? Buffer.alloc(0);
     message.type = object.type ?? 0;
+    message.ttlMs = object.ttlMs ?? undefined;
+    message.expiresAtMs = object.expiresAtMs ?? undefined;
     return message;
   },
 };
