@@ -16,4 +16,25 @@ describe('the answer to a mutation', () => {
     await grid.world.run(2000);
     expect(answers).toEqual(['version 1', 'VersionConflict']);
   });
+
+  it('is a refusal when too many bytes of others wait, until they are stored', async () => {
+    const grid = new EventualGrid({ seed: 1, replicas: 1, writeMs: 500 });
+    grid.start();
+    await grid.world.run(5000);
+    const shard = grid.member(1).shard!;
+    const text = 'x'.repeat(2 ** 20);
+    const results = Array.from({ length: 140 }, (_, i) =>
+      shard.mutate(put(`o${String(i)}`, { a: text })).then(
+        () => 'stored',
+        (error: unknown) => (error as { code: string }).code,
+      ),
+    );
+    await grid.world.run(60_000);
+    const all = await Promise.all(results);
+    expect(all.slice(0, 128)).toEqual(Array(128).fill('stored'));
+    expect(all.slice(128)).toEqual(Array(12).fill('ResourceExhausted'));
+    const late = shard.mutate(put('late', { a: text }));
+    await grid.world.run(5000);
+    await expect(late).resolves.toMatchObject({ version: 1 });
+  });
 });

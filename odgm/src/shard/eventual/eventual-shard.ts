@@ -70,6 +70,7 @@ type Item =
   | {
       readonly kind: 'mutation';
       readonly mutation: Mutation;
+      readonly bytes: number;
       readonly resolve: (result: MutationResult) => void;
       readonly reject: Reject;
     }
@@ -107,7 +108,9 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 /** Mutations of one commit, and bytes of mutations and states in it. */
 const maxGroup = 512;
 const maxGroupBytes = 8 * 1024 * 1024;
+/** Mutations that wait, and their bytes; more are refused. One is always taken. */
 const maxWaiting = 8192;
+const maxMutationBytes = 128 * 1024 * 1024;
 /** States of other replicas that wait; more are refused, and come again. */
 const maxWaitingBytes = 32 * 1024 * 1024;
 const maxHints = 16_384;
@@ -153,6 +156,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
   #queue: Item[] = [];
   #waiting = 0;
   #waitingBytes = 0;
+  #mutationBytes = 0;
   #working: Promise<void> | undefined;
   #totals: ShardTotals;
   #earliestExpiry: number;
@@ -284,6 +288,8 @@ export class EventualShard implements ShardHandle, EventualReplica {
       if (this.#problem !== undefined) throw oaasError('StorageCorrupt', this.#problem);
       checkMutation(mutation, this.#options.limits);
       if (this.#waiting >= maxWaiting) throw tooMuch('writes');
+      const isTooMuch = this.#mutationBytes + sizeOf(mutation) > maxMutationBytes;
+      if (isTooMuch && this.#waiting > 0) throw tooMuch('bytes of writes');
     } catch (error) {
       return Promise.reject(toOaasError(error));
     }
@@ -493,9 +499,11 @@ export class EventualShard implements ShardHandle, EventualReplica {
   }
 
   #enqueueMutation(mutation: Mutation): Promise<MutationResult> {
+    const bytes = sizeOf(mutation);
     this.#waiting += 1;
+    this.#mutationBytes += bytes;
     return new Promise((resolve, reject) => {
-      this.#push({ kind: 'mutation', mutation, resolve, reject });
+      this.#push({ kind: 'mutation', mutation, bytes, resolve, reject });
     });
   }
 
@@ -529,9 +537,14 @@ export class EventualShard implements ShardHandle, EventualReplica {
     let bytes = 0;
     for (const item of this.#queue) {
       if (item.kind === 'task' || group.length === maxGroup || (group.length > 0 && bytes > maxGroupBytes)) break;
-      bytes += item.kind === 'states' ? item.states.length : sizeOf(item.mutation);
-      if (item.kind === 'states') this.#waitingBytes -= item.states.length;
-      else this.#waiting -= 1;
+      if (item.kind === 'states') {
+        bytes += item.states.length;
+        this.#waitingBytes -= item.states.length;
+      } else {
+        bytes += item.bytes;
+        this.#waiting -= 1;
+        this.#mutationBytes -= item.bytes;
+      }
       group.push(item);
     }
     this.#queue.splice(0, group.length);
