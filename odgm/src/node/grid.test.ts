@@ -79,6 +79,36 @@ describe('a local read', () => {
   );
 });
 
+describe('a list', () => {
+  it('waits for the member that has the shard to come back, until it has begun, as other calls do', async () => {
+    const spec = { name: 'c', partitionCount: 1, shardType: 'raft', replicaCount: 1 };
+    const { nodes, members } = await grid(['n1', 'n2', 'n3'], [spec]);
+    await eventually(() => nodes[0]!.data.set({ ...object(0), object: { entries } }).then(() => true));
+    const { shards } = (await json(nodes[0]!, '/admin/shards/distribution')) as Distribution;
+    const owner = nodes.find(({ id }) => id === shards[0]?.leader)!;
+    const other = nodes.find((node) => node !== owner)!;
+    await owner.stop();
+    const found: string[] = [];
+    const listed = async <T>(items: AsyncIterable<T>, name: (item: T) => string): Promise<void> => {
+      for await (const item of items) found.push(name(item));
+    };
+    const options = { deadlineMs: 60_000 };
+    const lists = Promise.all([
+      listed(other.data.listObjects({ clsId: 'c', partitionId: 0 }, options), ({ objectId }) => objectId),
+      listed(other.data.listValues(object(0), options), ({ key }) => key),
+    ]);
+    await Promise.race([lists, new Promise((resolve) => setTimeout(resolve, 1000))]);
+    expect(found).toEqual([]);
+    const grpcPort = Number(owner.grpc.split(':')[1]);
+    await single({
+      ...{ id: owner.id, members, grpcPort },
+      ...{ collections: [spec], dataDir: `${directory.path}/${owner.id}` },
+    });
+    await lists;
+    expect(found.sort()).toEqual(['k', 'o0']);
+  }, 90_000);
+});
+
 describe('three nodes', () => {
   it('spread the partitions evenly, agree on where they are, and answer for each other', async () => {
     const { nodes } = await grid(['n1', 'n2', 'n3'], [collection]);

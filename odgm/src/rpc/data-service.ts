@@ -160,10 +160,12 @@ export function dataService(options: ServingOptions): ServiceHandlers<DataServic
     },
 
     listObjects: (request, context) =>
-      serving.list('list_objects', context, (span) => listObjects(request, context, span)),
+      serving.list('list_objects', { classId: request.clsId, partition: request.partitionId }, context, (span) =>
+        listObjects(request, context, span),
+      ),
 
     listValues: (request, context) =>
-      serving.list('list_values', context, (span) => listValues(request, context, span)),
+      serving.list('list_values', codec.addressOf(request), context, (span) => listValues(request, context, span)),
 
     // eslint-disable-next-line @typescript-eslint/require-await -- handlers are asynchronous
     stats: async () => ({

@@ -62,8 +62,7 @@ export function routeOf(
   consistency: Consistency,
 ): Route {
   const collection = node.collection(target.classId);
-  const isAuto = target.objectId !== undefined && context.metadata.get(partitionHeader) === 'auto';
-  const partition = isAuto ? partitionOf(target.objectId ?? '', collection.partitionCount) : target.partition;
+  const partition = partitionIn(collection, target, context);
   const located = node.locate(collection, partition, consistency);
   if (located.kind === 'local') return { kind: 'local', collection, partition, shard: located.shard };
   const { member } = located;
@@ -75,6 +74,12 @@ export function routeOf(
     });
   }
   return { kind: 'remote', collection, partition, member, options: onward(context, clock) };
+}
+
+/** The partition that the caller says, or leaves to be computed. */
+export function partitionIn({ partitionCount }: HostedCollection, target: Target, context: CallContext): number {
+  const isAuto = target.objectId !== undefined && context.metadata.get(partitionHeader) === 'auto';
+  return isAuto ? partitionOf(target.objectId ?? '', partitionCount) : target.partition;
 }
 
 /** Another member sent the call here: it deals with what goes wrong. */

@@ -12,7 +12,15 @@ import {
 } from '../node/index.ts';
 import type { Mutation, MutationResult, ShardHandle, ShardReader } from '../shard/index.ts';
 import type { GridTracing, OperationSpan } from './tracing.ts';
-import { consistencyOf, isPassedOn, type Route, routeOf, stalenessTrailer, type Target } from './router.ts';
+import {
+  consistencyOf,
+  isPassedOn,
+  partitionIn,
+  type Route,
+  routeOf,
+  stalenessTrailer,
+  type Target,
+} from './router.ts';
 
 export type DataService = typeof data.DataServiceDefinition;
 
@@ -82,17 +90,47 @@ export class Serving {
     return this.#serve(operation, target, context, run, remote);
   }
 
-  /** A list, within a span where calls are traced. */
+  /** A list, within a span where calls are traced. While leadership moves it begins anew, until it has a first item. */
   list<T>(
     operation: Operation,
+    target: Target,
     context: CallContext,
     run: (span: OperationSpan | undefined) => AsyncIterable<T>,
   ): AsyncIterable<T> {
     const span = this.#options.tracing?.operation(`collection.${operation}`, context);
-    return span === undefined ? run(undefined) : span.aroundAll(run(span));
+    const items = this.#begun(operation, target, context, () => run(span));
+    return span === undefined ? items : span.aroundAll(items);
   }
 
-  /** Where a list is read; lists are not tried again once they have begun. */
+  async *#begun<T>(
+    operation: Operation,
+    target: Target,
+    context: CallContext,
+    begin: () => AsyncIterable<T>,
+  ): AsyncGenerator<T> {
+    const { node, clock } = this.#options;
+    const startedAt = clock.monotonic();
+    for (;;) {
+      const items = begin()[Symbol.asyncIterator]();
+      try {
+        const first = await items.next();
+        if (first.done === true) return;
+        yield first.value;
+      } catch (thrown) {
+        const error = toOaasError(thrown);
+        const collection = node.collection(target.classId);
+        if (!this.#canTryAgain(operation, error, collection.spec.replicaCount, context, startedAt)) throw error;
+        const partition = partitionIn(collection, target, context);
+        const led = node.leaderOf(collection.shardId(partition) ?? 0);
+        await node.leaderChange(collection, partition, led, context.signal);
+        continue;
+      }
+      yield* { [Symbol.asyncIterator]: () => items };
+      return;
+    }
+  }
+
+  /** Where a list is read. */
   route(target: Target, context: CallContext, span: OperationSpan | undefined): Route {
     const { node, clock } = this.#options;
     const to = routeOf(node, clock, target, context, consistencyOf(context));
