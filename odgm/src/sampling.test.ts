@@ -103,6 +103,10 @@ it('operations move counts, durations, objects, bytes, the committed index, and 
   await eventually(async () => (await growth('odgm_raft_committed_index')) > 0);
   expect(await growth('odgm_network_io_bytes_total{direction="received"}')).toBeGreaterThan(1_000_000);
   expect(await growth('odgm_network_io_bytes_total{direction="sent"}')).toBeGreaterThan(50_000);
+  // The operating system of Linux counts them for a process.
+  if (process.platform === 'linux') {
+    expect(await growth('odgm_disk_io_bytes_total{operation="write"}')).toBeGreaterThan(1_000_000);
+  }
   expect(await growth('odgm_memory_usage_bytes')).not.toBe(0);
   expect(await value(node, 'odgm_memory_usage_bytes')).toBeGreaterThan(10_000_000);
   // Between two scrapes that work lies between.
@@ -135,6 +139,15 @@ it('a leader that is gone moves elections, the term and the number of nodes; fol
       (name) => (now.get(name) ?? 0) > (before.get(name) ?? 0),
     );
     return hasMoved && now.get('odgm_cluster_nodes_total') === 2;
+  });
+  // Of what is written now the one that is gone has nothing.
+  for (let partitionId = 0; partitionId < 3; partitionId++) {
+    await other.data.set({ clsId: 'c', partitionId, objectId: 'o', object: written('v') }, { deadlineMs: 20_000 });
+  }
+  const left = nodes.filter((node) => node !== leader);
+  await eventually(async () => {
+    const sums = await Promise.all(left.map((node) => value(node, 'odgm_shard_replication_lag_sum')));
+    return sums.reduce((sum, one) => sum + one, 0) >= 3;
   });
 });
 
