@@ -46,6 +46,28 @@ describe('three nodes under load', () => {
     await grid.stop();
   });
 
+  it(
+    'answer a write no sooner than the disks of a majority are done with it, however slow those are',
+    async () => {
+      const flushMs = 1000;
+      let i = 0;
+      const setMs = async (): Promise<number> => {
+        const begun = performance.now();
+        const at = { clsId: 'registers', partitionId: 0, objectId: `slow${String((i += 1))}`, key: 'k' };
+        await clients.any(random).setValue({ ...at, value: { data: Buffer.from('x') } });
+        return performance.now() - begun;
+      };
+      await setMs();
+      for (const id of grid.ids.slice(0, 2)) grid.slow(id, flushMs);
+      // The disks are slow as soon as the nodes have heard so.
+      await eventually(async () => (await setMs()) >= flushMs);
+      // A timer of the node may be early by the rounding of a millisecond.
+      for (let more = 0; more < 2; more++) expect(await setMs()).toBeGreaterThan(flushMs - 2);
+      for (const id of grid.ids) grid.slow(id, 0);
+    },
+    longTest,
+  );
+
   const scenes: [what: string, steps: FaultName[]][] = [
     ['one is killed, then the one that leads, then two at once', ['killOne', 'killLeader', 'killMajority']],
     ['all are killed at once, twice', ['killAll', 'killAll']],

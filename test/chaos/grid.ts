@@ -127,7 +127,7 @@ export class ChaosGrid {
     this.#processes.get(id)?.child.kill('SIGCONT');
   }
 
-  /** Every flush of the node's journal takes so much longer; 0 for a disk as it is. */
+  /** Every flush of the node's journal takes so much longer, in milliseconds; 0 for a disk as it is. */
   slow(id: string, flushMs: number): void {
     const child = this.#processes.get(id)?.child;
     if (child?.connected === true) child.send({ flushMs }, () => undefined);
