@@ -66,7 +66,9 @@ export class Quarantine {
       if (this.#problems.length > problemsMax) this.#problems.shift();
       return;
     }
-    this.suspect(shard, error);
+    const handle = this.#options.replicas()?.get(shard);
+    // One that is being made anew may still be there, and the new one is not meant.
+    this.suspect(shard, error, handle instanceof EventualShard ? handle.epoch : undefined);
   }
 
   /**

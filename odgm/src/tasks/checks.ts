@@ -73,7 +73,9 @@ export class ConsistencyChecker implements ShardChecker {
   }
 
   /** The outcome is recorded in the meta group, with alarms where it asks for them. Rejects when that cannot be done. */
-  async check(shard: ShardRecord, task: TaskRecord, control: CheckControl): Promise<{ readonly bytes: number }> {
+  async check(record: ShardRecord, task: TaskRecord, control: CheckControl): Promise<{ readonly bytes: number }> {
+    // The record changes when a replica is made anew meanwhile; what is found is about the ones that are there now.
+    const shard = { ...record };
     const isDeep = task.options['mode'] === 'deep' || task.kind === 'repair';
     const about: About = {
       ...{ shard: shard.id, collection: shard.collection, partition: shard.partition, task: task.id },

@@ -75,6 +75,16 @@ describe('a check that found replicas that differ', () => {
   });
 });
 
+it('what a check found is not about a replica that was made anew while it looked', () => {
+  const shard = { ...state.shards.get(1)! };
+  const replicas = [1, 2, 3].map((member) => ({ member, role: 'voter' as const }));
+  run({ type: 'updateShardReplicas', shard: 1, expectedEpoch: 1, replicas, renew: [2] });
+  const found = outcome({ minority: [2, 3] });
+  expect(consequencesOf(state, shard, found, check)).toMatchObject([{ alarm: { member: 3, epoch: 1 } }]);
+  run(alarm(2, 2));
+  expect(consequencesOf(state, shard, outcome({ verdict: 'consistent' }), { ...check, mode: 'deep' })).toEqual([]);
+});
+
 describe('a check that found all replicas alike', () => {
   const alike = { verdict: 'consistent' } as const;
 

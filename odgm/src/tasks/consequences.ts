@@ -23,7 +23,7 @@ export function consequencesOf(
   const freeze = freezeOf(state, shard.id);
   if (outcome.verdict === 'inconsistent') {
     for (const member of outcome.minority) {
-      const epoch = shard.replicas.find((replica) => replica.member === member)?.epoch;
+      const epoch = checkedEpoch(state, shard, member);
       if (epoch === undefined) continue;
       const evidence = evidenceOf(check, member);
       const alarm = { shard: shard.id, member, epoch, kind: 'corrupt-replica', since: check.at, evidence } as const;
@@ -38,12 +38,28 @@ export function consequencesOf(
   const isKnown = outcome.verdict !== 'indeterminate' && !outcome.hasNoMajority;
   if (freeze !== undefined && isKnown) commands.push({ type: 'clearAlarm', shard: shard.id });
   if (outcome.verdict !== 'consistent') return commands;
-  for (const { shard: id, member } of state.alarms) {
-    if (id !== shard.id || member === undefined) continue;
+  for (const { shard: id, member, epoch } of state.alarms) {
+    if (id !== shard.id || member === undefined || isNewer(shard, member, epoch)) continue;
     if (check.mode === 'fast' && alarmOf(state, shard, member) !== undefined) continue;
     commands.push({ type: 'clearAlarm', shard: id, member });
   }
   return commands;
+}
+
+/**
+ * Epoch of the replica that was checked; undefined when it was made anew, or has gone, while that was done: what was
+ * found is not about the present one. `shard`: as it was when the check began.
+ */
+export function checkedEpoch(state: MetaState, shard: ShardRecord, member: number): number | undefined {
+  const [then, now] = [shard, state.shards.get(shard.id)].map(
+    (record) => record?.replicas.find((replica) => replica.member === member)?.epoch,
+  );
+  return then === now ? then : undefined;
+}
+
+/** The alarm is about a replica that was made after the check began. */
+export function isNewer({ replicas }: ShardRecord, member: number, epoch = 0): boolean {
+  return epoch > (replicas.find((replica) => replica.member === member)?.epoch ?? Infinity);
 }
 
 function evidenceOf({ replicas, task, differing }: CheckRecord, member: number): string {
