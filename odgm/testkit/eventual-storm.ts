@@ -1,6 +1,6 @@
 import { seededRandom } from '@oaas/commons/testkit';
 import { compareStamps, headerStamp } from '../src/merge/index.ts';
-import type { EventualShard, Membership } from '../src/shard/index.ts';
+import { type EventualShard, type Membership, MergingScan, type ScanSource } from '../src/shard/index.ts';
 import { decodePatches } from '../src/shard/eventual/patch.ts';
 import type { SimWorld } from './sim/index.ts';
 import { contentOf, EventualGrid, type EventualMember, put } from './eventual.ts';
@@ -319,6 +319,13 @@ async function stormOn(
       check(isThere === (entry === 'written'), `entry b of ${id} is ${isThere ? 'back' : 'lost'}`);
     }
   }
+  for (const shard of grid.shards) {
+    const { snapshot, location } = await scanned(grid, shard);
+    const scan = new MergingScan(snapshot, location);
+    while (!scan.isDone) scan.read(4096);
+    snapshot.close();
+    check(scan.damage.length === 0 && scan.bad.length === 0, `what is stored is damaged: ${scan.damage.join('; ')}`);
+  }
   const counted = grid.shards.map(({ counters }) => JSON.stringify(counters));
   check(new Set(counted).size === 1, 'counters differ');
   return {
@@ -328,6 +335,12 @@ async function stormOn(
     ...{ crashes, operations, virtualMs: grid.world.now, hash: grid.world.trace.hash() },
     reaped: grid.shards.filter(({ cut }) => cut.ms > 0).length,
   };
+}
+
+async function scanned(grid: EventualGrid, shard: EventualShard): Promise<ScanSource> {
+  const source = shard.scanSource('1');
+  await grid.world.run(100);
+  return source;
 }
 
 /** A process that is up goes, and perhaps comes back at once, with a clock that was set back meanwhile; another one comes. */

@@ -1,4 +1,5 @@
 import { createLogger } from '@oaas/commons/telemetry';
+import { sleep } from '@oaas/commons/time';
 import type { Mesh, MeshPayload } from '../src/mesh/index.ts';
 import { EventualHost, type EventualTuning } from '../src/replication/index.ts';
 import { defaultLimits, EventualShard, type Membership, type Mutation, type ShardReader } from '../src/shard/index.ts';
@@ -126,7 +127,8 @@ export class EventualGrid {
   async #payDebt(member: EventualMember, host: EventualHost, epoch: number): Promise<void> {
     if (host.stored().get(1) === epoch) {
       const former = this.former(member, epoch);
-      while (!(await this.#handOver(member, host, former))) await host.sleep(100);
+      const timers = this.#engines.get(member)?.process.timers;
+      while (timers !== undefined && !(await this.#handOver(member, host, former))) await sleep(timers, 100);
       await former.close();
       await host.remove(1);
     }

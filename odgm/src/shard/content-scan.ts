@@ -73,6 +73,11 @@ export class ContentScan {
     return this.#hash.sum;
   }
 
+  /** What the replica kept with each change; undefined where it kept none, or another version. Good once done. */
+  get stored(): ContentSum | undefined {
+    return this.#stored?.content;
+  }
+
   /** Counted anew. */
   get counters(): ShardCounters {
     return { objects: this.#objects, entries: this.#entries, bytes: this.#bytes };

@@ -17,5 +17,5 @@ export { openRaftShard, RaftShard, type RaftShardOptions, type ReplicaMark, type
 export { contentBuckets, type ContentSum, rootOf } from './content-hash.ts';
 export { type BadValue, ContentScan } from './content-scan.ts';
 export type { BranchMerge, EntryDifference, ShardVersions } from './eventual/versions.ts';
-export type { Verification } from './eventual/verify.ts';
+export { MergingScan } from './eventual/merging-scan.ts';
 export { EventualShard, type EventualShardOptions, type Membership } from './eventual/eventual-shard.ts';

@@ -43,11 +43,11 @@ export interface RaftShardOptions {
 /** What a replica had when it applied a mark. */
 export interface ReplicaMark {
   readonly id: string;
-  /** Index of the mark in the log. */
+  /** Index of the mark in the log; 0 where replicas merge, which have none. */
   readonly index: number;
   /** Version of the content's hash of this replica. */
   readonly algorithm: number;
-  /** See {@link rootOf}. */
+  /** See {@link rootOf}; where replicas merge that of the tree. */
   readonly root: string;
   readonly counters: ShardCounters;
 }
@@ -55,6 +55,8 @@ export interface ReplicaMark {
 /** A replica's stored state as of a mark. */
 export interface ScanSource {
   readonly shard: number;
+  /** It is one of those that merge, and has stored more than objects. */
+  readonly merges?: boolean | undefined;
   readonly mark: ReplicaMark;
   readonly snapshot: StorageSnapshot;
   readonly location: ShardLocation;

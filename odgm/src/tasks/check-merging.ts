@@ -1,9 +1,17 @@
-import { toOaasError } from '@oaas/commons/errors';
+import { isOaasError, toOaasError } from '@oaas/commons/errors';
 import { type Clock, sleep, type Timers } from '@oaas/commons/time';
 import { decodeLeaf } from '../merge/index.ts';
-import { alarmOf, type CheckRecord, type CheckReplica, type MetaGroup, type ShardRecord } from '../meta/index.ts';
+import {
+  alarmOf,
+  type CheckRecord,
+  type CheckReplica,
+  type CheckVerdict,
+  type MetaGroup,
+  type ShardRecord,
+} from '../meta/index.ts';
 import { classifyEventual, type EntryState, type EventualOutcome, type EventualSample } from './check-eventual.ts';
 import type { CheckService, MergingComparison, MergingRoot } from './check-service.ts';
+import { checkedEpoch, isNewer } from './consequences.ts';
 import type { CheckControl } from './coordinator.ts';
 
 export interface MergingCheckOptions {
@@ -24,10 +32,14 @@ const stalledMs = 60_000;
 /** Form of leaves. Replicas with another one cannot be compared. */
 const algorithm = 1;
 
+/** What a replica said. */
 interface Answer {
   readonly member: number;
+  /** What it said last, if anything. */
   root: MergingRoot | undefined;
   problem: string | undefined;
+  /** The member has no such replica any more: it will not read on. */
+  isGone: boolean;
 }
 
 /**
@@ -45,19 +57,27 @@ export async function checkMerging(
   const startedAt = clock.monotonic();
   const id = `${String(about.task)}.${String(shard.id)}.${clock.now().toString(36)}`;
   const isDeep = about.mode === 'deep';
-  const answers = shard.replicas.map(({ member }): Answer => ({ member, root: undefined, problem: undefined }));
+  const answers = shard.replicas.map(({ member }): Answer => ({
+    member,
+    root: undefined,
+    problem: undefined,
+    isGone: false,
+  }));
   control.progress('roots', 0);
   await Promise.all(answers.map((answer) => ask(options, shard.id, answer, id, isDeep)));
   if (isDeep) await awaitReading(options, shard.id, answers, id, control);
   const outcome = await classify(options, shard, answers, control);
+  if (isDeep) for (const { member } of answers) options.checks.release(member, shard.id, id).catch(() => undefined);
   if (control.isCancelled()) return { bytes: 0 };
+  const damaged = answers.filter(isDamaged).map(({ member }) => member);
   const ms = clock.monotonic() - startedAt;
   const check: CheckRecord = {
     ...about,
     at: clock.now(),
-    verdict: outcome.verdict,
+    verdict: isDeep ? verdictOf(outcome, answers) : outcome.verdict,
     replicas: answers.map((answer) => replicaOf(answer, ms)),
-    minority: answers.filter(isDamaged).map(({ member }) => member),
+    // Where all are damaged, each may be the only one that has what the others lost.
+    minority: damaged.length < answers.length ? damaged : [],
     differing: [
       ...new Set([
         ...answers.flatMap(({ root }) => root?.verification?.bad ?? []),
@@ -65,7 +85,7 @@ export async function checkMerging(
       ]),
     ],
     oldestDifferenceMs: outcome.oldestDifferenceMs,
-    reason: reasonOf(outcome, answers),
+    reason: reasonOf(outcome, answers, isDeep),
   };
   await setAlarms(meta, shard, answers, check);
   await meta.propose({ type: 'recordCheck', check });
@@ -86,6 +106,7 @@ async function ask(
     answer.problem = undefined;
   } catch (thrown) {
     answer.problem = toOaasError(thrown).message;
+    answer.isGone = isOaasError(thrown, 'NotFound');
   }
 }
 
@@ -100,7 +121,7 @@ async function awaitReading(
   let read = 0;
   let movedAt = clock.monotonic();
   for (;;) {
-    const open = answers.filter(({ root }) => root?.verification?.isDone === false);
+    const open = answers.filter(({ root, isGone }) => root?.verification?.isDone === false && !isGone);
     if (open.length === 0 || control.isCancelled() || clock.monotonic() - movedAt > stalledMs) return;
     await sleep(timers, pollMs);
     await Promise.all(open.map((answer) => ask(options, shard, answer, id, true)));
@@ -188,43 +209,79 @@ function stateOf(leaf: string | undefined): EntryState | undefined {
 }
 
 function isDamaged({ root }: Answer): boolean {
-  return (root?.verification?.bad.length ?? 0) > 0;
+  const { bad = [], damage } = root?.verification ?? {};
+  return bad.length > 0 || damage !== undefined;
+}
+
+/** It has read all that it has stored. */
+function isRead({ root }: Answer): boolean {
+  const { isDone = false, refused, problem } = root?.verification ?? {};
+  return isDone && refused === undefined && problem === undefined;
+}
+
+/** Of a deep check: damage comes before all else, and who has not read everything is not known to be well. */
+function verdictOf({ verdict }: EventualOutcome, answers: readonly Answer[]): CheckVerdict {
+  if (answers.some(isDamaged)) return 'inconsistent';
+  const mayBeWell = verdict === 'converged' || verdict === 'lagging';
+  return mayBeWell && !answers.every(isRead) ? 'indeterminate' : verdict;
 }
 
 function replicaOf({ member, root, problem }: Answer, ms: number): CheckReplica {
   const { objects, entries, bytes } = root?.counters ?? { objects: 0, entries: 0, bytes: 0 };
-  const damage = root?.verification?.bad.length ?? 0;
-  const what = problem ?? root?.verification?.problem ?? (damage > 0 ? `${String(damage)} damaged entries` : undefined);
+  const { bad = [], damage, refused, problem: ended } = root?.verification ?? {};
+  const unreadable = bad.length > 0 ? `${String(bad.length)} damaged entries` : undefined;
+  const what = damage ?? unreadable ?? problem ?? refused ?? ended;
   return {
     ...{ member, root: (root?.root ?? '').slice(0, 16), index: 0, objects, entries, bytes, ms },
     ...(what === undefined ? {} : { problem: what }),
   };
 }
 
-function reasonOf({ reason }: EventualOutcome, answers: readonly Answer[]): string {
-  const unread = answers.filter(({ root }) => root?.verification?.isDone === false).map(({ member }) => String(member));
-  const late = unread.length === 0 ? [] : [`members ${unread.join(', ')} have not read all that they have stored`];
-  return [...(reason === '' ? [] : [reason]), ...late].join('; ');
+function reasonOf({ reason }: EventualOutcome, answers: readonly Answer[], isDeep: boolean): string {
+  const parts = [reason];
+  const damaged = answers.filter(isDamaged);
+  if (damaged.length > 0) parts.push(`damaged on ${named(damaged)}`);
+  const unread = isDeep ? answers.filter((answer) => answer.root !== undefined && !isRead(answer)) : [];
+  if (unread.length > 0) parts.push(`${named(unread)} did not read all that is stored`);
+  for (const { member, root } of answers) {
+    const note = root?.verification?.note;
+    if (note !== undefined) parts.push(`${note} on member ${String(member)}`);
+  }
+  return parts.filter((part) => part !== '').join('; ');
 }
 
-/** Damaged replicas get an alarm; alarms on replicas that were made anew, and are like the others now, go. */
+function named(answers: readonly Answer[]): string {
+  return `${answers.length === 1 ? 'member' : 'members'} ${answers.map(({ member }) => String(member)).join(', ')}`;
+}
+
+/**
+ * Damaged replicas get an alarm; alarms on replicas that were made anew, and are like the others now, go. So do others,
+ * where the replica has read all that it has stored and found it good.
+ */
 async function setAlarms(
   meta: MetaGroup,
   shard: ShardRecord,
   answers: readonly Answer[],
   check: CheckRecord,
 ): Promise<void> {
-  for (const { member, root } of answers.filter(isDamaged)) {
-    const epoch = shard.replicas.find((replica) => replica.member === member)?.epoch;
+  for (const member of check.minority) {
+    const epoch = checkedEpoch(meta.state, shard, member);
     if (epoch === undefined) continue;
-    const evidence = `member ${String(member)}: entries that cannot be read, such as ${(root?.verification?.bad ?? []).slice(0, 3).join(', ')} (task ${String(check.task)})`;
-    const alarm = { shard: shard.id, member, epoch, kind: 'corrupt-replica', since: check.at, evidence } as const;
-    await meta.propose({ type: 'setAlarm', alarm });
+    const alarm = { shard: shard.id, member, epoch, kind: 'corrupt-replica', since: check.at } as const;
+    await meta.propose({ type: 'setAlarm', alarm: { ...alarm, evidence: evidenceOf(answers, check, member) } });
   }
   if (check.verdict !== 'converged') return;
-  for (const { shard: id, member } of [...meta.state.alarms]) {
-    if (id !== shard.id || member === undefined || check.minority.includes(member)) continue;
-    if (check.mode === 'fast' && alarmOf(meta.state, shard, member) !== undefined) continue;
+  const good = new Set(answers.filter(isRead).map(({ member }) => member));
+  for (const { shard: id, member, epoch } of [...meta.state.alarms]) {
+    if (id !== shard.id || member === undefined || isNewer(shard, member, epoch)) continue;
+    if (alarmOf(meta.state, shard, member) !== undefined && !good.has(member)) continue;
     await meta.propose({ type: 'clearAlarm', shard: id, member });
   }
+}
+
+function evidenceOf(answers: readonly Answer[], { replicas, task }: CheckRecord, member: number): string {
+  const problem = replicas.find((replica) => replica.member === member)?.problem ?? '';
+  const bad = answers.find((answer) => answer.member === member)?.root?.verification?.bad ?? [];
+  const names = bad.length === 0 ? '' : `, such as ${bad.slice(0, 3).join(', ')}`;
+  return `member ${String(member)}: ${problem}${names} (task ${String(task)})`;
 }

@@ -1,6 +1,6 @@
 import { oaasError, toOaasError } from '@oaas/commons/errors';
 import { channels, type Mesh } from '../mesh/index.ts';
-import type { EventualShard, RaftShard, ReplicaMark, ShardCounters, Verification } from '../shard/index.ts';
+import type { EventualShard, RaftShard, ReplicaMark, ShardCounters } from '../shard/index.ts';
 import type { ObjectList, ScanReport, Scrubber } from './scrubber.ts';
 
 /** What a checker asks of a replica. Travels as JSON: these are few. */
@@ -19,6 +19,12 @@ export interface MergingRoot {
   /** Of a look at all that it has stored, where one was asked for. */
   readonly verification?: Verification | undefined;
 }
+
+/** What a look at all that a replica has stored found. */
+export type Verification = Pick<ScanReport, 'isDone' | 'readBytes' | 'bad' | 'damage' | 'refused' | 'note'> & {
+  /** Why it ended early; of a node of an earlier version. */
+  readonly problem?: string | undefined;
+};
 
 /** A key that is not the same on the asked replica and on another one: leaves in hexadecimal, absent where there is none. */
 export interface MergingDifference {
@@ -141,12 +147,8 @@ export class CheckService {
       case 'release':
         scrubber.release(shard, id);
         return undefined;
-      case 'root': {
-        const found = this.#merging(shard);
-        const { root } = await found.announce();
-        const verification = request.isDeep ? found.verify(id) : undefined;
-        return { root, counters: found.counters, verification } satisfies MergingRoot;
-      }
+      case 'root':
+        return request.isDeep ? this.#deepRoot(shard, id) : rootOf(this.#merging(shard));
       case 'compare': {
         const found = this.#merging(shard);
         return Promise.all(request.members.map((member) => compareWith(found, member)));
@@ -154,11 +156,32 @@ export class CheckService {
     }
   }
 
+  /** A replica that was set apart meanwhile is read to the end all the same. */
+  async #deepRoot(shard: number, id: string): Promise<MergingRoot> {
+    const { scrubber } = this.#options;
+    let mark = scrubber.markOf(shard, id);
+    if (mark === undefined) {
+      const source = await this.#merging(shard).scanSource(id);
+      mark = source.mark;
+      scrubber.scan(source);
+    }
+    const report = scrubber.report(shard, id);
+    const { root, counters } = mark;
+    if (report === undefined) return { root, counters };
+    const { isDone, readBytes, bad, damage, refused, note } = report;
+    return { root, counters, verification: { isDone, readBytes, bad, damage, refused, note } };
+  }
+
   #merging(shard: number): EventualShard {
     const found = this.#options.merging(shard);
     if (found === undefined) throw oaasError('NotFound', 'this member has no replica of the shard');
     return found;
   }
+}
+
+async function rootOf(shard: EventualShard): Promise<MergingRoot> {
+  const { root } = await shard.announce();
+  return { root, counters: shard.counters };
 }
 
 async function compareWith(shard: EventualShard, member: number): Promise<MergingComparison> {

@@ -1,6 +1,6 @@
 import type { Logger } from '@oaas/commons/telemetry';
 import { type Clock, sleep, type Timer, type Timers } from '@oaas/commons/time';
-import { ContentScan, type ReplicaMark, rootOf, type ScanSource } from '../shard/index.ts';
+import { ContentScan, MergingScan, type ReplicaMark, rootOf, type ScanSource } from '../shard/index.ts';
 import type { Engine, JournalPlace, JournalScrub } from '../storage/index.ts';
 import { takeTokens, type TokenBucket } from './throttle.ts';
 
@@ -16,7 +16,7 @@ export interface ScrubberOptions {
 export interface ScanReport {
   readonly isDone: boolean;
   readonly readBytes: number;
-  /** Computed from the stored records. */
+  /** Computed from the stored objects and entries. */
   readonly root: string;
   /** Values that cannot be read, as `object` or `object/key`; at most 100. */
   readonly bad: readonly string[];
@@ -51,7 +51,7 @@ const maxRounds = 4;
 
 interface Job {
   readonly source: ScanSource;
-  readonly scan: ContentScan;
+  readonly scan: ContentScan | MergingScan;
   readonly pass: JournalPass;
   listing: ContentScan | undefined;
   listed: string;
@@ -88,9 +88,13 @@ export class Scrubber {
     });
   }
 
-  /** Takes the snapshot over. */
+  /** Takes the snapshot over. Does nothing where there is a scan at the mark. */
   scan(source: ScanSource): void {
     const key = keyOf(source.shard, source.mark.id);
+    if (this.#jobs.has(key)) {
+      source.snapshot.close();
+      return;
+    }
     if (this.#jobs.size >= maxScans || this.#closed.signal.aborted) {
       source.snapshot.close();
       this.#refused.add(key);
@@ -98,7 +102,7 @@ export class Scrubber {
     }
     this.#jobs.set(key, {
       source,
-      scan: new ContentScan(source.snapshot, source.location),
+      scan: new (source.merges === true ? MergingScan : ContentScan)(source.snapshot, source.location),
       pass: this.#passOf(source),
       listing: undefined,
       listed: '',
@@ -241,16 +245,19 @@ const refusal: ScanReport = {
 
 function reportOf({ source, scan, pass }: Job): ScanReport {
   const isDone = scan.isDone && pass.isDone;
-  const { readBytes, buckets } = scan;
+  const { readBytes } = scan;
   if (!isDone) return { isDone, readBytes, root: '', bad: [], buckets: '' };
   const own = pass.bad.filter(({ groups }) => groups.includes(source.shard));
   const others = pass.bad.filter(({ groups }) => groups.length === 0);
-  const damage = [...contentDamage(source, scan), ...own.map((bad) => `the log is damaged in ${placeOf(bad)}`)];
+  const isMerging = scan instanceof MergingScan;
+  const { content, buckets, bad: badValues } = isMerging ? scan.content : scan;
+  const stored = isMerging ? scan.damage : contentDamage(source, scan);
+  const damage = [...stored, ...own.map((bad) => `the log is damaged in ${placeOf(bad)}`)];
   return {
     isDone,
     readBytes,
-    root: rootOf(scan.content),
-    bad: scan.bad.map(({ objectId, key }) => (key === '' ? objectId : `${objectId}/${key}`)),
+    root: rootOf(content),
+    bad: isMerging ? scan.bad : badValues.map(({ objectId, key }) => (key === '' ? objectId : `${objectId}/${key}`)),
     ...(damage.length === 0 ? {} : { damage: damage.join('; ') }),
     ...(others.length === 0 ? {} : { note: `the journal is damaged in ${others.map(placeOf).join(', ')}` }),
     buckets: Buffer.from(buckets.buffer, buckets.byteOffset, buckets.byteLength).toString('base64'),

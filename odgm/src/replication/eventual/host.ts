@@ -257,10 +257,6 @@ export class EventualHost {
     return handOver(replica, mine, theirs, port);
   }
 
-  sleep(ms: number): Promise<void> {
-    return sleep(this.#options.timers, ms, this.#stop.signal);
-  }
-
   isUp(member: number): boolean {
     return this.#options.mesh.isUp(member);
   }

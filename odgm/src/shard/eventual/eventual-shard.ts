@@ -23,9 +23,11 @@ import type {
 } from '../../replication/index.ts';
 import type { Engine, WriteOperation } from '../../storage/index.ts';
 import { checkMutation } from '../apply.ts';
+import { contentAlgorithm } from '../content-hash.ts';
 import { contentOf } from '../content-scan.ts';
 import type { ReplicaStatus, ShardHandle, ShardStatus } from '../handle.ts';
 import type { Mutation, MutationResult, ShardCounters, ShardLimits } from '../model.ts';
+import type { ScanSource } from '../raft-shard.ts';
 import { ShardReader } from '../reader.ts';
 import { decodeTotals, type ShardLocation, type ShardTotals, totalsKey } from '../records.ts';
 import { LeafKeys } from './leaf-keys.ts';
@@ -33,7 +35,6 @@ import { decodePatches, encodePatches, type ObjectPatch } from './patch.ts';
 import { clockKey, graveBounds, ofGraveKey, ofTreeKey } from './records.ts';
 import { EventualTransaction, type EventualTransactionOptions, type LeafChange } from './transaction.ts';
 import { TreeIndex } from './tree-index.ts';
-import { type Verification, verifySlice } from './verify.ts';
 import { ShardVersions } from './versions.ts';
 
 /** Who holds replicas of a shard, as the meta group has recorded it. */
@@ -100,11 +101,6 @@ interface Peer {
   hints: Set<Key> | undefined;
 }
 
-/** A slice of a verification is about 128 KiB. */
-const verifyPauseMs = 8;
-
-type Writable<T> = { -readonly [K in keyof T]: T[K] };
-
 /** Mutations of one commit, and bytes of mutations and states in it. */
 const maxGroup = 512;
 const maxGroupBytes = 8 * 1024 * 1024;
@@ -170,7 +166,6 @@ export class EventualShard implements ShardHandle, EventualReplica {
   /** Highest epoch of the shard's record that any replica is known to follow. */
   #heardMembership = 0;
   #problem: string | undefined;
-  #verification: Verification | undefined;
   #versions: ShardVersions | undefined;
 
   /** Opens what is stored at the location, or an empty replica. Throws `StorageCorrupt`. */
@@ -459,29 +454,12 @@ export class EventualShard implements ShardHandle, EventualReplica {
     return this.#host.differencesWith(this, member, max);
   }
 
-  /**
-   * Reads all that is stored and compares it with the digests of the leaves, at about 16 MiB a second; does so once for
-   * one id. Ask again for how far it is.
-   */
-  verify(id: string): Verification {
-    if (this.#verification?.id === id) return this.#verification;
-    const verification: Writable<Verification> = { id, isDone: false, readBytes: 0, bad: [], problem: undefined };
-    this.#verification = verification;
-    void this.#verify(verification);
-    return verification;
-  }
-
-  async #verify(verification: Writable<Verification>): Promise<void> {
-    let from: Uint8Array | undefined;
-    try {
-      do {
-        from = verifySlice(this.#options.engine, this.#location, from, verification);
-        await this.#host.sleep(verifyPauseMs);
-      } while (from !== undefined && this.#verification === verification);
-    } catch (error) {
-      verification.problem = toOaasError(error).message;
-    }
-    verification.isDone = true;
+  /** What is stored now, to be read as a whole. Whoever gets it must close the snapshot. Rejects once closed. */
+  async scanSource(id: string): Promise<ScanSource> {
+    const { engine } = this.#options;
+    const { root } = await this.announce();
+    const mark = { id, index: 0, algorithm: contentAlgorithm, root, counters: this.counters };
+    return { shard: this.id, merges: true, mark, snapshot: engine.snapshot(), location: this.#location, engine };
   }
 
   /** Runs something when all that was accepted before is done, and nothing else meanwhile. */

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import { MergingScan } from './merging-scan.ts';
 import { contentOf, EventualGrid, type EventualMember, put } from '../../../testkit/eventual.ts';
 
 const voter = (member: number, epoch = 1) => ({ member, role: 'voter', epoch }) as const;
@@ -292,19 +293,38 @@ describe('replicas that differ', () => {
     expect(differences.map(({ key }) => key)).toEqual(['more', 'more\u0000k']);
     expect(differences.every(({ ours, theirs: leaf }) => ours !== undefined && leaf === undefined)).toBe(true);
   });
+});
 
-  it('find an entry whose stored value is not what its leaf says', async () => {
+describe('a look at all that a replica has stored', () => {
+  const kinds = { meta: 2, leaf: 6, page: 7 } as const;
+
+  /** What it finds after a bit of the record of that kind, the last one whose key ends so, was flipped. */
+  async function foundIn(kind: keyof typeof kinds, ending: string): Promise<Pick<MergingScan, 'bad' | 'damage'>> {
     const grid = await started();
     const { shard, disk } = grid.member(1);
     await write(grid, grid.member(1), ['a', 'b']);
-    const records = [...disk.range({ start: Buffer.from([0]), end: Buffer.from([0xff]) })];
-    const meta = records.find(({ key }) => key[10] === 2 && Buffer.from(key).toString('latin1').endsWith('b'))!;
-    const damaged = Buffer.from(meta.value);
-    damaged[damaged.length - 1]! ^= 1;
-    await disk.write([{ type: 'put', key: meta.key, value: damaged }]);
-    const asked = () => shard!.verify('1');
-    asked();
+    const source = shard!.scanSource('1');
     await grid.world.run(100);
-    expect(asked()).toMatchObject({ isDone: true, bad: ['b/k'] });
+    const { location, snapshot } = await source;
+    snapshot.close();
+    const records = [...disk.range({ start: Buffer.from([0]), end: Buffer.from([0xff]) })];
+    const record = records.findLast(
+      ({ key }) => key[10] === kinds[kind] && Buffer.from(key).toString('latin1').endsWith(ending),
+    )!;
+    const damaged = Buffer.from(record.value);
+    damaged[damaged.length - 1]! ^= 1;
+    await disk.write([{ type: 'put', key: record.key, value: damaged }]);
+    const scan = new MergingScan(disk, location);
+    while (!scan.isDone) scan.read(64);
+    return { bad: scan.bad, damage: scan.damage };
+  }
+
+  it('finds an entry whose stored value is not what its leaf says', async () => {
+    expect(await foundIn('meta', 'b')).toEqual({ bad: ['b/k'], damage: ['1 stored values cannot be read (b/k)'] });
+    expect(await foundIn('leaf', 'b\u0000k')).toMatchObject({ bad: ['b/k'] });
+  });
+
+  it('finds a page of the tree that is not what its address says', async () => {
+    expect(await foundIn('page', '')).toEqual({ bad: [], damage: ['1 records of the tree cannot be read'] });
   });
 });

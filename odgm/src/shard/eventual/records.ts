@@ -9,6 +9,7 @@ import { bufferOf, headLength, keyOf, putText, type ShardLocation } from '../rec
  * still has, the state of the replica, and the latest stamp.
  */
 const kinds = { header: 5, leaf: 6, page: 7, dirty: 8, grave: 9, kept: 10, state: 11, clock: 12 } as const;
+const kindNames = Object.keys(kinds) as (keyof typeof kinds)[];
 
 /** Bytes of a content address: of a page, a root, an earlier state. */
 const hashBytes = 20;
@@ -54,10 +55,19 @@ export interface KeyBounds {
   readonly end: Buffer;
 }
 
-export const leafBounds = (location: ShardLocation): KeyBounds => bounds(location, kinds.leaf);
 export const pageBounds = (location: ShardLocation): KeyBounds => bounds(location, kinds.page);
 export const dirtyBounds = (location: ShardLocation): KeyBounds => bounds(location, kinds.dirty);
 export const keptBounds = (location: ShardLocation): KeyBounds => bounds(location, kinds.kept);
+
+/** All of these records, but none of objects and entries. */
+export function mergingRange(location: ShardLocation): KeyBounds {
+  return { start: keyOf(location, kinds.header, 0), end: keyOf(location, kinds.clock + 1, 0) };
+}
+
+/** What the record of a key is; `undefined` for another one. */
+export function kindOfKey(key: Uint8Array): keyof typeof kinds | undefined {
+  return kindNames.find((name) => kinds[name] === key[headLength - 1]);
+}
 
 function bounds(location: ShardLocation, kind: number): KeyBounds {
   return { start: keyOf(location, kind, 0), end: keyOf(location, kind + 1, 0) };

@@ -6,6 +6,8 @@ import { encodeMap, decodeMap, zeroStamp } from '../../merge/index.ts';
 import type { EventualShard, Mutation } from '../index.ts';
 import { contentOf } from '../content-scan.ts';
 import { decodeTotals, totalsKey } from '../records.ts';
+import type { StorageReader } from '../../storage/index.ts';
+import { MergingScan } from './merging-scan.ts';
 
 interface Bench {
   readonly grid: EventualGrid;
@@ -107,6 +109,7 @@ describe('one replica', () => {
         const stored = decodeTotals(disk.get(totalsKey(shard.location)));
         expect(stored.counters).toEqual(shard.counters);
         expect(stored.content).toEqual(contentOf(disk, shard.location));
+        expect(damageOf(disk, shard)).toEqual([]);
       }),
       { numRuns: 120 },
     );
@@ -119,6 +122,13 @@ describe('one replica', () => {
     expect(await all([put('o', { k: '1' })])).toEqual([{ version: 1, changed: true }]);
   });
 });
+
+/** What a look at all that is stored finds. */
+function damageOf(disk: StorageReader, { location }: EventualShard): readonly string[] {
+  const scan = new MergingScan(disk, location);
+  while (!scan.isDone) scan.read(Infinity);
+  return scan.damage;
+}
 
 describe('replicas', () => {
   it('let an entry expire by themselves, all alike, without a new version', async () => {
@@ -136,6 +146,7 @@ describe('replicas', () => {
       expect(shard.counters.entries).toBe(1);
       expect(shard.reader.meta('o')?.version).toBe(2);
     }
+    for (const [i, shard] of shards.entries()) expect(damageOf(grid.member(i + 1).disk, shard)).toEqual([]);
   });
 
   it('merge maps key by key, and take the later of two values that are no maps', async () => {
@@ -159,6 +170,7 @@ describe('replicas', () => {
       expect(Buffer.from(reader.value('p', 'k')!.data).toString()).toBe('later');
       expect(reader.meta('p')?.version).toBe(2);
     }
+    for (const [i, shard] of shards.entries()) expect(damageOf(grid.member(i + 1).disk, shard)).toEqual([]);
   });
 
   it('hand over what was written while a peer could not be reached as soon as it can, without a comparison', async () => {

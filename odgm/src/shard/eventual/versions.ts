@@ -38,7 +38,7 @@ import type { ShardLocation } from '../records.ts';
 import { digestOf, headerKey, keptKey, ofTreeKey, treeKeyOf } from './records.ts';
 import { headerLeaf, leafOfRegister } from './transaction.ts';
 import { leafOf, type TreeIndex } from './tree-index.ts';
-import { storedValue } from './verify.ts';
+import { storedValue } from './merging-scan.ts';
 
 /** What versions need of their shard. */
 export interface VersionsOptions {
