@@ -288,6 +288,40 @@ describe('a replica that is not what it should be', () => {
   );
 });
 
+describe.each(['basic', 'mst'])('a damaged replica of a shard of type %s', (shardType) => {
+  const merging = { name: 'c', shardType, replicaCount: 3, partitionCount: 2 };
+
+  it(
+    'is found by a deep check, named, made anew from the others and found good',
+    async () => {
+      await start(merging);
+      await fill();
+      await eventually(async () => (await checked()).message.includes('2 converged'), { timeoutMs: 10_000 });
+      await damageBase('n2', 8);
+      const task = await checked('?mode=deep');
+      expect(task.state).toBe('failed');
+      expect(task.findings).toMatchObject([{ severity: 'error', code: 'check.inconsistent' }]);
+      const [bad] = task.checks.filter(({ status }) => status === 'inconsistent');
+      expect(bad).toMatchObject({
+        partition: 0,
+        differing: ['o8'],
+        reason: expect.stringMatching(/^damaged on member \d$/) as string,
+      });
+      expect(bad?.replicas.filter(({ minority }) => minority)).toMatchObject([
+        { node: 'n2', problem: '1 stored values cannot be read (o8)' },
+      ]);
+      expect(await repaired()).toMatchObject({ state: 'succeeded', message: '2 of 2 done: 1 converged' });
+      expect((await shard(0)).replicas.map(({ node, state }) => [node, state]).sort()).toEqual(
+        ids.map((id) => [id, 'ready']),
+      );
+      expect((await checked('?mode=deep')).message).toContain('2 converged');
+      const own = { metadata: { 'x-oaas-hop': '1' } };
+      expect((await nodeOf('n2').data.getValue(at(8), own)).value?.data.toString()).toBe(textOf(8));
+    },
+    longTest,
+  );
+});
+
 describe('a shard in memory', () => {
   it(
     'begins anew, empty, when a majority of its replicas has gone with their processes',
