@@ -23,7 +23,8 @@ export interface RaftCheckOutcome {
 
 /**
  * Compares replicas of a raft shard. Only answers of one applied index and one algorithm are comparable, and only when
- * all replicas gave one is the shard consistent. `learners` are compared, but do not vote on who is right.
+ * all replicas gave one is the shard consistent. `learners` are compared, but do not vote on who is right. Nothing is
+ * known as long as one that did not answer may decide that.
  */
 export function classifyRaft(
   answers: readonly RaftCheckAnswer[],
@@ -51,6 +52,11 @@ export function classifyRaft(
   const contents = groups.size === 1 ? [] : [`${groups.size} different contents at index ${first.index}`];
   if (majority === undefined) contents.push('none with a majority');
   if (damaged.length > 0) contents.push(`damaged on ${named(damaged)}`);
+  const most = Math.max(...[...groups.values()].map(votesOf)) + votesOf(missing);
+  // Who is right may be known as soon as they answer.
+  if (hasNoMajority && missing.length > 0 && most * 2 > voters.length) {
+    return indeterminate([...contents, `no answer from ${named(missing)}`].join(', '));
+  }
   return {
     verdict: 'inconsistent',
     minority: hasNoMajority ? [] : minority.sort((a, b) => a - b),

@@ -25,9 +25,24 @@ describe('replicas of a raft shard', () => {
     const differing = [answer(1, 'a'), answer(2, 'b'), answer(3, 'a')];
     expect(classifyRaft(differing, voters, [])).toMatchObject({ verdict: 'inconsistent', minority: [2] });
     const silent = [answer(1, 'a'), answer(2, 'b'), answer(3, 'a')];
-    expect(classifyRaft(silent, [1, 2, 3, 4, 5], [])).toMatchObject({ verdict: 'inconsistent', hasNoMajority: true });
     const bigger = [...silent, answer(4, 'a')];
     expect(classifyRaft(bigger, [1, 2, 3, 4, 5], [])).toMatchObject({ minority: [2], hasNoMajority: false });
+  });
+
+  it('that differ are not known to be without a majority while one that is silent may make one', () => {
+    const undecided = { verdict: 'indeterminate', minority: [], hasNoMajority: false };
+    const split = [answer(1, 'a'), answer(2, 'b')];
+    expect(classifyRaft(split, voters, [])).toEqual({
+      ...undecided,
+      reason: '2 different contents at index 7, none with a majority, no answer from member 3',
+    });
+    expect(classifyRaft([...split, answer(3, 'a')], [1, 2, 3, 4, 5], [])).toMatchObject(undecided);
+    const damaged = (member: number) => ({ ...answer(member, 'a'), isDamaged: true });
+    expect(classifyRaft([damaged(1)], [1, 2], [])).toMatchObject(undecided);
+    expect(classifyRaft([damaged(1), damaged(2)], voters, [])).toMatchObject(undecided);
+    // Whatever the fifth says.
+    const hopeless = [...split, answer(3, 'c'), answer(4, 'd')];
+    expect(classifyRaft(hopeless, [1, 2, 3, 4, 5], [])).toMatchObject({ verdict: 'inconsistent', hasNoMajority: true });
   });
 
   it('without a majority name nobody, and a learner does not make one', () => {
