@@ -94,6 +94,9 @@ describe('collections', () => {
     meta.accept({ type: 'putCollection', spec: spec('one', { shardType: 'basic', replicaCount: 3 }) });
     meta.accept({ type: 'putCollection', spec: spec('many', { shardType: 'basic', replicaCount: 1 }) });
     expect(merges()).toEqual([false, false, true, true]);
+    // What agrees by a log cannot be changed without a majority.
+    const { shards } = placementSnapshot(meta.state, new Map(), { kind: 'rebalance' }, meta.now);
+    expect(shards.map(({ needsQuorum }) => needsQuorum)).toEqual([true, true, false, false]);
   });
 
   it('claim names and class ids for themselves', () => {

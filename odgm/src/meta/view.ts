@@ -66,7 +66,7 @@ export function placementSnapshot(
           replicas: shard.replicas,
           leader: load?.leader ?? (shard.type === 'basic' ? shard.preferredLeader : undefined),
           leaderless: shard.merges,
-          needsQuorum: shard.type === 'raft',
+          needsQuorum: !shard.merges,
           bytes: load?.bytes ?? 0,
           ops: load?.ops ?? 0,
         };
