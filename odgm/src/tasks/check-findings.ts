@@ -53,7 +53,7 @@ function remedyOf({ verdict, minority }: CheckRecord): string {
     case 'inconsistent':
       return minority.length > 0
         ? 'Nothing now: the named replicas are made anew from the others and checked again. If it comes again, look at their disks.'
-        : 'No replica is known to be right; a shard that agrees by log takes no writes. Decide which replicas are wrong, and repair those members: what they have is made anew from the others.';
+        : 'No replica is known to be right: writes to a shard that agrees by a log are frozen. Decide which replicas are wrong, and repair those members: what they have is made anew from the others.';
     case 'indeterminate':
       return 'Bring the replicas that did not answer back, then check again.';
     case 'lagging':
