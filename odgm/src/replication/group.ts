@@ -175,6 +175,11 @@ export class RaftGroup implements AppendOwner {
     return this.#membership.confState;
   }
 
+  /** Epochs of members' replicas that are not 1, as the applied changes of the members say. */
+  get replicaEpochs(): ReadonlyMap<number, number> {
+    return this.#membership.replicaEpochs;
+  }
+
   /** The protocol's own view of this replica, for those who check what it promises. Changes as the group runs. */
   get view(): NodeView {
     return this.#node;
@@ -224,15 +229,21 @@ export class RaftGroup implements AppendOwner {
    * Changes the members, several at once by joint consensus. Resolves with the configuration once it is applied here
    * and no longer joint; with `stayJoint` as soon as it is joint, and {@link leaveJoint} must follow. Rejects as
    * {@link propose} does, and with `FailedPrecondition` when another change is under way.
-   * `context` reaches `HostEvents.members` on every member.
+   * `context` reaches `HostEvents.members` on every member. `objection` is asked when the change goes into the log: no
+   * other change comes between what it sees and this one. What it gives is what the call rejects with.
    */
-  changeMembers(changes: readonly MemberChange[], context: Uint8Array, stayJoint = false): Promise<ConfState> {
-    return this.#change({ changes, transition: stayJoint ? explicitJoint : autoTransition }, context);
+  changeMembers(
+    changes: readonly MemberChange[],
+    context: Uint8Array,
+    stayJoint = false,
+    objection?: () => Error | undefined,
+  ): Promise<ConfState> {
+    return this.#change({ changes, transition: stayJoint ? explicitJoint : autoTransition, objection }, context);
   }
 
   /** Ends a joint configuration that was entered to stay in. Resolves and rejects as {@link changeMembers} does. */
-  leaveJoint(): Promise<ConfState> {
-    return this.#change({ changes: [], transition: autoTransition }, noContext);
+  leaveJoint(objection?: () => Error | undefined): Promise<ConfState> {
+    return this.#change({ changes: [], transition: autoTransition, objection }, noContext);
   }
 
   #change(change: ProposedChange, context: Uint8Array): Promise<ConfState> {

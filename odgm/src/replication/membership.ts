@@ -20,6 +20,11 @@ export class Membership {
     return this.#record.confState;
   }
 
+  /** Epochs of replicas that are not 1, of the configuration that is applied; members that are gone may be among them. */
+  get replicaEpochs(): ReadonlyMap<number, number> {
+    return this.#record.epochs;
+  }
+
   /** As the group's record holds it. */
   get bytes(): Buffer {
     return this.#bytes;

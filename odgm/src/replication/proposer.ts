@@ -23,6 +23,8 @@ export interface ProposalLimits {
 export interface ProposedChange {
   readonly changes: readonly MemberChange[];
   readonly transition: ConfChangeTransition;
+  /** Asked at the moment that the change goes into the log, with all changes before it applied: why it must not. */
+  readonly objection?: (() => Error | undefined) | undefined;
 }
 
 /**
@@ -130,7 +132,13 @@ export class Proposer {
   }
 
   #submitChange(proposal: Proposal): void {
-    const { changes, transition } = proposal.own as ProposedChange;
+    const { changes, transition, objection } = proposal.own as ProposedChange;
+    const refusal = objection?.();
+    if (refusal !== undefined) {
+      this.#waitingChange = undefined;
+      this.answer(proposal, refusal);
+      return;
+    }
     const index = this.#node.lastIndex + 1;
     const outcome = this.#node.proposeConfChange({
       transition,

@@ -58,10 +58,18 @@ const balanceMs = 15_000;
 
 /** A move that this coordinator works on. */
 interface Running {
+  /** In which it is worked on: what was asked for in an earlier term of this member is fenced off like another's. */
+  readonly term: number;
   memory: MoveMemory;
   isBusy: boolean;
   /** What was observed last: moves go on with it while nobody leads. */
   seen: ShardObservation | undefined;
+}
+
+/** A shard as it was recorded when it was looked at. */
+interface Observed {
+  readonly record: Readonly<ShardRecord>;
+  readonly shard: ObservedShard;
 }
 
 /**
@@ -195,7 +203,7 @@ export class TaskCoordinator {
         present.add(key);
         let running = this.#running.get(key);
         if (running === undefined) {
-          running = { memory: newMemory(clock.monotonic()), isBusy: false, seen: undefined };
+          running = { term: this.#term, memory: newMemory(clock.monotonic()), isBusy: false, seen: undefined };
           this.#running.set(key, running);
         }
         if (running.isBusy) continue;
@@ -217,7 +225,7 @@ export class TaskCoordinator {
   async #check(task: TaskRecord, index: number, move: TaskMove, running: Running): Promise<void> {
     const { meta, checker } = this.#options;
     const shard = meta.state.shards.get(move.shard);
-    const term = this.#term;
+    const { term } = running;
     const end = { type: 'endMove', task: task.id, term, move: index } as const;
     if (shard === undefined) {
       await meta.propose({ ...end, outcome: 'skipped', reason: 'ShardGone', bytesDone: 0 });
@@ -243,10 +251,11 @@ export class TaskCoordinator {
 
   async #step(task: TaskRecord, index: number, move: TaskMove, running: Running): Promise<void> {
     const { meta, clock } = this.#options;
-    const shard = await this.#observe(task, index, move, running);
+    const { term } = running;
+    const observed = await this.#observe(task, index, move, running);
     const { step, memory } = nextStep({
       move,
-      shard,
+      shard: observed?.shard,
       members: this.#members(),
       memory: running.memory,
       cancelling: task.state === 'cancelling',
@@ -258,28 +267,25 @@ export class TaskCoordinator {
       const outcome = moveOutcome(step, move.attempts, task.state === 'cancelling');
       const bytesDone = outcome === 'done' ? move.bytes : memory.received;
       const { reason } = step;
-      await meta.propose({ type: 'endMove', task: task.id, term: this.#term, move: index, outcome, reason, bytesDone });
+      await meta.propose({ type: 'endMove', task: task.id, term, move: index, outcome, reason, bytesDone });
       const seconds = (this.#options.clock.now() - (move.startedAt ?? this.#options.clock.now())) / 1000;
       if (outcome === 'done' && move.kind === 'replica') this.#options.onMoved(Math.max(0, seconds));
       return;
     }
-    await this.#carryOut(task, index, move, step, shard);
+    if (observed !== undefined && step.do !== 'wait') await this.#carryOut(task, index, step, observed, running);
   }
 
-  async #observe(
-    task: TaskRecord,
-    index: number,
-    move: TaskMove,
-    running: Running,
-  ): Promise<ObservedShard | undefined> {
+  async #observe(task: TaskRecord, index: number, move: TaskMove, running: Running): Promise<Observed | undefined> {
     const { meta, shards, leaderOf } = this.#options;
-    const record = meta.state.shards.get(move.shard);
-    if (record === undefined) return undefined;
+    const live = meta.state.shards.get(move.shard);
+    if (live === undefined) return undefined;
+    // What is applied meanwhile changes the state's own.
+    const record = { ...live };
     const merges = record.merges;
     let leader: number | undefined = merges ? this.#sourceOf(record, move) : leaderOf(move.shard);
     try {
       if (leader === 0) throw new Error('nobody leads');
-      running.seen = await shards.ask(leader, { do: 'observe', shard: move.shard });
+      running.seen = await shards.ask(leader, { do: 'observe', shard: move.shard, term: running.term });
       // What it knows is about other replicas than those that are recorded now.
       if (merges && running.seen?.epoch !== record.epoch) throw new Error('it follows another record');
     } catch {
@@ -288,7 +294,7 @@ export class TaskCoordinator {
     }
     const { seen } = running;
     const recordedVoters = record.replicas.filter(({ role }) => role === 'voter').map(({ member }) => member);
-    return {
+    const shard: ObservedShard = {
       // A basic shard of one replica is a consensus group of one.
       type: merges ? record.type : 'raft',
       isOurs: record.change?.task === task.id && record.change.move === index,
@@ -304,6 +310,7 @@ export class TaskCoordinator {
       progress: new Map((seen?.progress ?? []).map(({ member, ...progress }) => [member, progress])),
       bytes: seen?.bytes ?? move.bytes,
     };
+    return { record, shard };
   }
 
   /** Who is asked about replicas that merge: one that stays, if one can be reached; 0 for none. */
@@ -325,16 +332,15 @@ export class TaskCoordinator {
     );
   }
 
+  /** Everything that is asked for says what it was decided on, and is refused when that is not the case any more. */
   async #carryOut(
     task: TaskRecord,
     index: number,
-    move: TaskMove,
-    step: Exclude<Step, { do: 'end' }>,
-    shard: ObservedShard | undefined,
+    step: Exclude<Step, { do: 'end' | 'wait' }>,
+    { record, shard: { leader } }: Observed,
+    { term, seen }: Running,
   ): Promise<void> {
     const { meta, shards } = this.#options;
-    const record = meta.state.shards.get(move.shard);
-    if (record === undefined || step.do === 'wait') return;
     if (step.do === 'record') {
       await meta.propose({
         type: 'updateShardReplicas',
@@ -343,19 +349,21 @@ export class TaskCoordinator {
         replicas: step.replicas,
         preferredLeader: step.preferredLeader,
         renew: step.renew === undefined ? undefined : [step.renew],
-        change: { task: task.id, move: index, term: this.#term },
+        change: { task: task.id, move: index, term },
       });
       return;
     }
-    const leader = shard?.leader;
-    if (leader === undefined) return;
+    if (leader === undefined || seen === undefined) return;
+    const { voters, votersOutgoing, learners, learnersNext, epochs: seenEpochs } = seen;
+    const expected = { voters, votersOutgoing, learners, learnersNext, epochs: seenEpochs };
+    const decided = { shard: record.id, term, expected };
     if (step.do === 'change') {
       const epochs = Object.fromEntries(record.replicas.map(({ member, epoch }) => [String(member), epoch]));
-      await shards.ask(leader, { do: 'change', shard: record.id, change: step.change, epochs });
+      await shards.ask(leader, { do: 'change', change: step.change, epochs, ...decided });
     } else if (step.do === 'leaveJoint') {
-      await shards.ask(leader, { do: 'leaveJoint', shard: record.id });
+      await shards.ask(leader, { do: 'leaveJoint', ...decided });
     } else {
-      await shards.ask(leader, { do: 'transferLeader', shard: record.id, to: step.to });
+      await shards.ask(leader, { do: 'transferLeader', to: step.to, ...decided });
     }
   }
 

@@ -1,11 +1,19 @@
 import { oaasError } from '@oaas/commons/errors';
 import { channels, type Mesh } from '../mesh/index.ts';
-import type { GroupStatus, MemberChange, RaftGroup } from '../replication/index.ts';
+import type { MemberChange, RaftGroup } from '../replication/index.ts';
 import { EventualShard, type ShardHandle } from '../shard/index.ts';
+import { type GroupMembership, membershipConflict, supersededCoordinator } from './expectation.ts';
 import type { RaftChange } from './types.ts';
 
 /** What the coordinator of tasks asks of a replica. Travels as JSON: these are few. */
-export type ShardRequest =
+export type ShardRequest = ShardAction & {
+  /** Of the coordinator. One whose successor has asked here already is refused. Former versions name none. */
+  readonly term?: number | undefined;
+  /** What the step was decided on. It is refused when that is not the case any more. Former versions name none. */
+  readonly expected?: GroupMembership | undefined;
+};
+
+type ShardAction =
   | { readonly do: 'observe'; readonly shard: number }
   | {
       readonly do: 'change';
@@ -18,13 +26,9 @@ export type ShardRequest =
   | { readonly do: 'transferLeader'; readonly shard: number; readonly to: number };
 
 /** What the leader knows of its shard. */
-export interface ShardObservation {
+export interface ShardObservation extends GroupMembership {
   readonly leader: number;
   readonly term: number;
-  readonly voters: readonly number[];
-  readonly votersOutgoing: readonly number[];
-  readonly learners: readonly number[];
-  readonly learnersNext: readonly number[];
   readonly progress: readonly {
     readonly member: number;
     readonly lag: number;
@@ -56,6 +60,8 @@ const requestMs = 10_000;
 export class ShardService {
   readonly #mesh: Mesh;
   readonly #local: LocalShards;
+  /** Highest term of a coordinator that was heard of. */
+  #term = 0;
 
   constructor(mesh: Mesh, local: LocalShards) {
     this.#mesh = mesh;
@@ -67,8 +73,9 @@ export class ShardService {
   }
 
   /**
-   * Asks the member that leads the shard, or any that has a replica that merges. Rejects with `NoLeader` when it does not lead, `Unavailable`, and as changes
-   * of the group do.
+   * Asks the member that leads the shard, or any that has a replica that merges. Rejects with `NoLeader` when it does not
+   * lead, `Unavailable`, with `Conflict` when the request was decided on something else than what is the case, and as
+   * changes of the group do.
    */
   async ask(member: number, request: ShardRequest): Promise<ShardObservation | undefined> {
     if (member === this.#mesh.self.number) return this.#here(request);
@@ -79,6 +86,9 @@ export class ShardService {
   }
 
   async #here(request: ShardRequest): Promise<ShardObservation | undefined> {
+    const { term = this.#term, expected } = request;
+    if (term < this.#term) throw supersededCoordinator(term, this.#term);
+    this.#term = term;
     const handle = this.#local.handle(request.shard);
     if (handle instanceof EventualShard) return this.#observeMerging(handle, request);
     const found = this.#local.group(request.shard);
@@ -87,16 +97,23 @@ export class ShardService {
       throw oaasError('NoLeader', 'this member does not lead the shard', { details: { leader } });
     }
     const { group } = found;
+    const objection = (): Error | undefined => {
+      if (term < this.#term) return supersededCoordinator(term, this.#term);
+      return expected === undefined ? undefined : membershipConflict(expected, membershipOf(group));
+    };
     switch (request.do) {
       case 'observe':
-        return this.#observe(request.shard, group.status(), found.sentBytes);
-      case 'change':
-        await group.changeMembers(changesOf(request.change, request.epochs), noContext, request.change.joint);
+        return this.#observe(request.shard, group, found.sentBytes);
+      case 'change': {
+        const { change, epochs } = request;
+        await group.changeMembers(changesOf(change, epochs), noContext, change.joint, objection);
         return undefined;
+      }
       case 'leaveJoint':
-        await group.leaveJoint();
+        await group.leaveJoint(objection);
         return undefined;
       case 'transferLeader':
+        throwIfAny(objection());
         await group.transferLeadership(request.to);
         return undefined;
     }
@@ -119,15 +136,12 @@ export class ShardService {
     };
   }
 
-  #observe(shard: number, status: GroupStatus, sentBytes: (to: number) => number): ShardObservation {
-    const { voters, votersOutgoing, learners, learnersNext } = status.confState;
+  #observe(shard: number, group: RaftGroup, sentBytes: (to: number) => number): ShardObservation {
+    const status = group.status();
     return {
       leader: this.#mesh.self.number,
       term: status.term,
-      voters,
-      votersOutgoing,
-      learners,
-      learnersNext,
+      ...membershipOf(group),
       progress: status.progress
         .filter(({ member }) => member !== this.#mesh.self.number)
         .map(({ member, lag, match, state, recentActive }) => ({
@@ -144,6 +158,15 @@ export class ShardService {
 }
 
 const noContext = new Uint8Array(0);
+
+function membershipOf({ confState, replicaEpochs }: RaftGroup): GroupMembership {
+  const { voters, votersOutgoing, learners, learnersNext } = confState;
+  return { voters, votersOutgoing, learners, learnersNext, epochs: Object.fromEntries(replicaEpochs) };
+}
+
+function throwIfAny(error: Error | undefined): void {
+  if (error !== undefined) throw error;
+}
 
 function changesOf(change: RaftChange, epochs: Readonly<Record<string, number>>): MemberChange[] {
   const epochOf = (member: number): number => epochs[String(member)] ?? 1;

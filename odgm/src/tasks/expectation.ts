@@ -1,0 +1,53 @@
+import { oaasError } from '@oaas/commons/errors';
+
+/** The members of a shard's group as its leader has applied them. */
+export interface GroupMembership {
+  readonly voters: readonly number[];
+  readonly votersOutgoing: readonly number[];
+  readonly learners: readonly number[];
+  readonly learnersNext: readonly number[];
+  /** Epochs of the replicas, by member; those that are not listed are 1. Absent from members of former versions. */
+  readonly epochs?: Readonly<Record<string, number>> | undefined;
+}
+
+const lists = ['voters', 'votersOutgoing', 'learners', 'learnersNext'] as const;
+
+/**
+ * Why a step that was decided on `expected` must not be done on `actual`: somebody else has changed the shard meanwhile.
+ * `Conflict`, with `MembershipNotMatch` or `EpochConflict` as code in the details. Undefined: the two are the same.
+ */
+export function membershipConflict(expected: GroupMembership, actual: GroupMembership): Error | undefined {
+  const differing = lists.find((list) => !isSameSet(expected[list], actual[list]));
+  if (differing !== undefined) {
+    return conflict('MembershipNotMatch', {
+      ...{ list: differing, expected: [...expected[differing]], actual: [...actual[differing]] },
+    });
+  }
+  const { epochs } = expected;
+  if (epochs === undefined) return undefined;
+  const epochIn = (of: GroupMembership, member: number): number => of.epochs?.[String(member)] ?? 1;
+  const replaced = lists
+    .flatMap((list) => actual[list])
+    .find((member) => epochIn(expected, member) !== epochIn(actual, member));
+  if (replaced === undefined) return undefined;
+  return conflict('EpochConflict', { member: replaced, epoch: epochIn(actual, replaced) });
+}
+
+/** A step that a coordinator has asked for whose successor was heard of already. */
+export function supersededCoordinator(term: number, newest: number): Error {
+  return oaasError('Conflict', 'another member coordinates tasks by now', {
+    details: { code: 'StaleCoordinator', term, newest },
+    remedy: 'Nothing: the other one goes on with the task.',
+  });
+}
+
+function conflict(code: 'MembershipNotMatch' | 'EpochConflict', details: Readonly<Record<string, unknown>>): Error {
+  return oaasError('Conflict', 'the replicas of the shard are not those that the step was decided on', {
+    details: { code, ...details },
+    remedy: 'Look at the shard again, and decide anew.',
+  });
+}
+
+function isSameSet(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((member) => b.includes(member));
+}
