@@ -1,15 +1,18 @@
 import { decodeState, encodeState, metaShard, type MetaState, type ShardRecord } from '@oaas/odgm/meta';
 import type { Removal, SimNode } from '@oaas/odgm/testkit/sim';
-import { type RunningNode, shardsOf, type SimGrid } from './grid.ts';
+import { type RunningNode, shardsOf, type SimGrid, usedCollection } from './grid.ts';
 
 interface SeenConfig {
   readonly applied: number;
+  /** Of both halves, while the configuration is joint. */
   readonly voters: readonly number[];
+  readonly incoming: readonly number[];
 }
 
 /**
  * Watches what nodes do to replicas, against the newest meta state that any node has applied, which is committed: nothing
- * goes that it wants, or that still has a vote; and its own numbers only grow.
+ * goes that it wants, or that still has a vote; no change leaves a shard fewer voters than are wanted, but for one whose
+ * replica is made anew; and its own numbers only grow.
  */
 export class Guard {
   /** Removals that were looked at. */
@@ -22,6 +25,8 @@ export class Guard {
   #state: MetaState | undefined;
   #applied = 0;
   readonly #configs = new Map<number, SeenConfig>();
+  /** Replicas, as shard/member, that a task makes anew or has made anew. */
+  readonly #renewed = new Set<string>();
 
   constructor(grid: SimGrid) {
     this.#grid = grid;
@@ -50,8 +55,11 @@ export class Guard {
       if (touched !== undefined && process.node !== touched) continue;
       for (const { group } of shardsOf(node)) {
         const { applied, confState } = group;
-        if (applied <= (this.#configs.get(group.group)?.applied ?? 0)) continue;
-        this.#configs.set(group.group, { applied, voters: [...confState.voters, ...confState.votersOutgoing] });
+        const before = this.#configs.get(group.group);
+        if (applied <= (before?.applied ?? 0)) continue;
+        const { voters: incoming, votersOutgoing } = confState;
+        this.#configs.set(group.group, { applied, incoming, voters: [...incoming, ...votersOutgoing] });
+        if (before !== undefined) this.#checkVoters(group.group, before.incoming, incoming);
       }
     }
   }
@@ -63,6 +71,11 @@ export class Guard {
     this.#applied = applied;
     this.#state = after;
     this.metaChanges += 1;
+    for (const { moves } of after.tasks.values()) {
+      for (const { shard, from, to, state: at } of moves) {
+        if (at === 'running' && from !== undefined && from === to) this.#renewed.add(`${shard}/${from}`);
+      }
+    }
     if (before === undefined) return;
     for (const shard of after.shards.values()) {
       if (shard.id !== metaShard && shard.epoch !== before.shards.get(shard.id)?.epoch) this.onReplicas(shard);
@@ -82,6 +95,17 @@ export class Guard {
         throw new Error(`the replicas of shard ${shard.id} changed within epoch ${shard.epoch}`);
       }
     }
+  }
+
+  #checkVoters(id: number, before: readonly number[], after: readonly number[]): void {
+    const shard = this.#state?.shards.get(id);
+    // Of other collections the wanted number changes meanwhile.
+    if (shard?.collection !== usedCollection || after.length >= Math.min(before.length, shard.wanted)) return;
+    const gone = before.filter((member) => !after.includes(member) && !this.#renewed.has(`${id}/${member}`));
+    if (gone.length === 0) return;
+    throw new Error(
+      `shard ${id} of ${shard.wanted} voters lost ${gone.join()}: from ${before.join()} to ${after.join()}`,
+    );
   }
 
   #checkRemoval({ node, process }: RunningNode, { group, epoch }: Removal): void {
