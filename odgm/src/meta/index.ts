@@ -14,6 +14,7 @@ export {
   makeAnew,
   ownersOf,
   placementSnapshot,
+  refusalCodeOf,
   refusalError,
   replicasOf,
   type ShardLoad,

@@ -1,4 +1,4 @@
-import { type ErrorCode, type OaasError, oaasError } from '@oaas/commons/errors';
+import { type ErrorCode, type OaasError, oaasError, toOaasError } from '@oaas/commons/errors';
 import type { PendingMove, PlacementMember, PlacementOptions, PlacementSnapshot } from '../placement/index.ts';
 import type { Refusal, RefusalCode } from './commands.ts';
 import { metaShard } from './state.ts';
@@ -115,6 +115,12 @@ const remedies: Readonly<Partial<Record<RefusalCode, string>>> = {
   CollectionDeleted: makeAnew,
   UnsupportedCommand: 'Run the same version on all members; those that are down for good are to be replaced.',
 };
+
+/** The refusal of which an error was made by {@link refusalError}, here or on another member; undefined for other errors. */
+export function refusalCodeOf(thrown: unknown): RefusalCode | undefined {
+  const code = toOaasError(thrown).details?.['code'];
+  return typeof code === 'string' && Object.hasOwn(errorCodes, code) ? (code as RefusalCode) : undefined;
+}
 
 /** A refusal as the error that a caller of the admin API gets. */
 export function refusalError({ code, message, epoch }: Refusal): OaasError {

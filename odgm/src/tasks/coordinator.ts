@@ -6,15 +6,17 @@ import {
   alarmOf,
   isFinished,
   type MetaGroup,
+  type RefusalCode,
+  refusalCodeOf,
   type ShardLoad,
   type ShardRecord,
-  type StopReason,
   type TaskMove,
   type TaskRecord,
 } from '../meta/index.ts';
 import { planTask, type TaskWish } from './planner.ts';
 import { addSample, type Progress, progressOf, type ProgressSample } from './progress.ts';
-import { moveOutcome, takeTurns } from './schedule.ts';
+import { withOutstanding } from './outstanding.ts';
+import { beginning, moveOutcome, takeTurns } from './schedule.ts';
 import type { ShardObservation, ShardService } from './shard-service.ts';
 import { defaultStepLimits, newMemory, nextStep } from './steps.ts';
 import { decideTriggers, type TriggerMemory, type Wish } from './triggers.ts';
@@ -155,7 +157,7 @@ export class TaskCoordinator {
   }
 
   async #takeTurns(): Promise<void> {
-    const { meta, clock } = this.#options;
+    const { meta, clock, loads } = this.#options;
     const active = this.#active().filter(({ claim }) => claim?.term === this.#term);
     const { settings, checks, members } = meta.state;
     const nameOf = (member: number): string => members.get(member)?.id ?? String(member);
@@ -165,30 +167,31 @@ export class TaskCoordinator {
       for (const { move, outcome, reason } of turn.drop) {
         await meta.propose({ type: 'endMove', move, outcome, reason, bytesDone: 0, ...by });
       }
-      await Promise.all(turn.begin.map((move) => this.#begin(task, move)));
-      if (turn.finish !== undefined) {
+      await Promise.all(turn.begin.map((move) => this.#begin(by, move)));
+      const record = meta.state.tasks.get(task);
+      if (turn.finish !== undefined && record !== undefined) {
+        const finish = withOutstanding(turn.finish, record, meta.state, await loads(), clock.now());
         this.#samples.delete(task);
-        await meta.propose({ type: 'finishTask', ...turn.finish, ...by });
+        await meta.propose({ type: 'finishTask', ...finish, ...by });
       }
     }
   }
 
-  async #begin(task: number, move: number): Promise<void> {
+  async #begin(by: { readonly task: number; readonly term: number }, move: number): Promise<void> {
     const { meta } = this.#options;
-    const by = { task, term: this.#term };
-    try {
-      await meta.propose({ type: 'beginMove', move, ...by });
-    } catch (thrown) {
-      const { details } = toOaasError(thrown);
-      const reasons: Readonly<Record<string, StopReason>> = {
-        EpochConflict: 'EpochNotMatch',
-        ShardBusy: 'ShardBusy',
-        ShardUnknown: 'ShardGone',
-      };
-      const code = details?.['code'];
-      const reason = typeof code === 'string' ? reasons[code] : undefined;
-      if (reason === undefined) throw thrown;
-      await meta.propose({ type: 'endMove', move, outcome: 'skipped', reason, bytesDone: 0, ...by });
+    const commands = beginning(by, move);
+    let problem: unknown;
+    for (let step = commands.next(); step.done !== true;) {
+      let code: RefusalCode | undefined;
+      try {
+        await meta.propose(step.value);
+      } catch (thrown) {
+        problem = thrown;
+        code = refusalCodeOf(thrown);
+        if (code === undefined) throw thrown;
+      }
+      step = commands.next(code);
+      if (step.done === true && step.value !== undefined) throw problem;
     }
   }
 

@@ -1,7 +1,8 @@
 /** Long actions on the grid as resumable tasks: rebalance, drain, repair, replica count, consistency check. */
 export type * from './types.ts';
 export { defaultStepLimits, newMemory, nextStep } from './steps.ts';
-export { moveOutcome, takeTurns, type TaskTurn, throttleOf } from './schedule.ts';
+export { withOutstanding } from './outstanding.ts';
+export { beginning, moveOutcome, takeTurns, type TaskTurn, throttleOf } from './schedule.ts';
 export {
   type AdaptiveLimits,
   adaptThrottle,

@@ -11,6 +11,7 @@ import {
 import {
   addSample,
   adaptThrottle,
+  beginning,
   defaultAdaptiveLimits,
   moveOutcome,
   progressOf,
@@ -126,6 +127,39 @@ describe('a task', () => {
     const failed = task(1, [move(1, { state: 'failed', reason: 'NodeDown' }), move(2, { state: 'done' })]);
     expect(turns([failed])[0]?.finish).toMatchObject({ state: 'failed', findings: [{ code: 'NodeDown' }] });
     expect(turns([task(1, [move(1, { state: 'running' })])])[0]?.finish).toBeUndefined();
+  });
+
+  it('is no success when a move was skipped, and says which and why', () => {
+    const moves = [
+      move(1, { state: 'skipped', reason: 'EpochNotMatch' }),
+      move(2, { state: 'skipped', reason: 'ShardBusy' }),
+      move(3, { state: 'done' }),
+    ];
+    expect(turns([task(1, moves, { movesDone: 1, movesSkipped: 2 })])[0]?.finish).toMatchObject({
+      state: 'failed',
+      message: '1 of 3 done, 2 skipped',
+      findings: [
+        { severity: 'warning', code: 'EpochNotMatch', message: 'c/1: replica from member 1 to member 2 skipped' },
+        { severity: 'warning', code: 'ShardBusy' },
+      ],
+    });
+    const gone = task(1, [move(1, { state: 'skipped', reason: 'ShardGone' })], { movesSkipped: 1 });
+    expect(turns([gone])[0]?.finish).toMatchObject({ state: 'succeeded', findings: [{ code: 'ShardGone' }] });
+  });
+
+  it('skips a move that is refused for good, and does not take other refusals for an answer', () => {
+    const by = { task: 1, term: 2 };
+    const stale = beginning(by, 0);
+    expect(stale.next().value).toEqual({ type: 'beginMove', move: 0, ...by });
+    const skip = { type: 'endMove', move: 0, outcome: 'skipped', reason: 'EpochNotMatch', bytesDone: 0, ...by };
+    expect(stale.next('EpochConflict').value).toEqual(skip);
+    expect(stale.next()).toEqual({ done: true, value: undefined });
+    const fenced = beginning(by, 0);
+    fenced.next();
+    expect(fenced.next('StaleCoordinator')).toEqual({ done: true, value: 'StaleCoordinator' });
+    const begun = beginning(by, 0);
+    begun.next();
+    expect(begun.next()).toEqual({ done: true, value: undefined });
   });
 
   it('that is cancelled begins nothing, and ends when nothing is under way', () => {

@@ -1,4 +1,14 @@
-import type { CheckRecord, Finding, Settings, StopReason, TaskMove, TaskRecord, Throttle } from '../meta/index.ts';
+import type {
+  CheckRecord,
+  Finding,
+  NewCommand,
+  RefusalCode,
+  Settings,
+  StopReason,
+  TaskMove,
+  TaskRecord,
+  Throttle,
+} from '../meta/index.ts';
 import { checkFinding, isGood, type NameOf, verdictCounts } from './check-findings.ts';
 
 /** Tries of one move, for reasons that may pass. */
@@ -96,6 +106,28 @@ export function takeTurns(
   );
 }
 
+const refusals: Readonly<Partial<Record<RefusalCode, StopReason>>> = {
+  EpochConflict: 'EpochNotMatch',
+  ShardBusy: 'ShardBusy',
+  ShardUnknown: 'ShardGone',
+};
+
+/**
+ * The commands that carry a move to its begin, one after the other; to each, the code is given back with which it was
+ * refused, if it was. A move that cannot begin any more is skipped, with the reason. Returns the code of a refusal
+ * that is no answer to whether the move may begin.
+ */
+export function* beginning(
+  by: { readonly task: number; readonly term: number },
+  move: number,
+): Generator<NewCommand, RefusalCode | undefined, RefusalCode | undefined> {
+  const code = yield { type: 'beginMove', move, ...by };
+  if (code === undefined) return undefined;
+  const reason = refusals[code];
+  if (reason === undefined) return code;
+  return yield { type: 'endMove', move, outcome: 'skipped', reason, bytesDone: 0, ...by };
+}
+
 function poolOf(task: TaskRecord): 'repair' | 'other' {
   return task.kind === 'repair' ? 'repair' : 'other';
 }
@@ -140,19 +172,27 @@ function turnOf(
 
 function finishOf(task: TaskRecord, { checks, nameOf }: Found): NonNullable<TaskTurn['finish']> {
   const failures = task.moves.filter(({ state }) => state === 'failed');
-  const gone = task.moves.filter(({ reason }) => reason === 'ShardGone');
+  const skipped = task.moves.filter(({ state }) => state === 'skipped');
+  const gone = skipped.filter(({ reason }) => reason === 'ShardGone');
+  const left = skipped.filter(({ reason }) => reason !== 'ShardGone');
   const own = checks.filter((check) => check.task === task.id);
   const verdicts = own.length === 0 ? '' : `: ${verdictCounts(own)}`;
   const done = `${task.movesDone} of ${task.movesTotal} done${verdicts}`;
   const findings = [
-    ...failures.slice(0, maxFailureFindings).map(failureFinding),
+    ...failures.slice(0, maxFailureFindings).map((move) => moveFinding(move, 'failed', nameOf)),
+    ...left.slice(0, maxFailureFindings).map((move) => moveFinding(move, 'skipped', nameOf)),
     ...own.flatMap((check) => checkFinding(check, nameOf) ?? []).slice(0, maxFailureFindings),
     ...(gone.length === 0 ? [] : [goneFinding(gone)]),
   ];
   if (task.state === 'cancelling') return { state: 'cancelled', message: `${task.message}, ${done}`, findings };
   // A check that does not know, or found something, is no success.
-  if (failures.length === 0) return { state: own.every(isGood) ? 'succeeded' : 'failed', message: done, findings };
-  return { state: 'failed', message: `${done}, ${failures.length} failed`, findings };
+  if (failures.length === 0 && left.length === 0)
+    return { state: own.every(isGood) ? 'succeeded' : 'failed', message: done, findings };
+  const counts = [
+    ...(failures.length > 0 ? [`${failures.length} failed`] : []),
+    ...(left.length > 0 ? [`${left.length} skipped`] : []),
+  ];
+  return { state: 'failed', message: [done, ...counts].join(', '), findings };
 }
 
 const remedies: Readonly<Record<StopReason, string>> = {
@@ -170,14 +210,14 @@ const remedies: Readonly<Record<StopReason, string>> = {
   Superseded: 'Plan again.',
 };
 
-function failureFinding(move: TaskMove): Finding {
+function moveFinding(move: TaskMove, what: 'failed' | 'skipped', nameOf: NameOf): Finding {
   const reason = move.reason ?? 'Timeout';
-  const from = move.from === undefined ? '' : ` from member ${move.from}`;
-  const to = move.to === undefined ? '' : ` to member ${move.to}`;
+  const from = move.from === undefined ? '' : ` from ${nameOf(move.from)}`;
+  const to = move.to === undefined ? '' : ` to ${nameOf(move.to)}`;
   return {
-    severity: 'error',
+    severity: what === 'failed' ? 'error' : 'warning',
     code: reason,
-    message: `${move.collection}/${move.partition}: ${move.kind}${from}${to} failed`,
+    message: `${move.collection}/${move.partition}: ${move.kind}${from}${to} ${what}`,
     evidence: `step ${move.step ?? 'none'}, ${move.attempts} tries, ${move.bytesDone} of ${move.bytes} bytes`,
     remedy: remedies[reason],
   };

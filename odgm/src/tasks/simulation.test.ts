@@ -15,6 +15,7 @@ import {
 } from '../meta/index.ts';
 import { planPlacement, type Plan } from '../placement/index.ts';
 import {
+  beginning,
   defaultStepLimits,
   moveOutcome,
   type MoveMemory,
@@ -27,6 +28,7 @@ import {
   type RaftChange,
   type Step,
   takeTurns,
+  withOutstanding,
 } from './index.ts';
 
 type Unstamped = Command extends infer C ? (C extends Command ? Omit<C, 'at'> : never) : never;
@@ -195,9 +197,13 @@ class Simulation {
   }
 
   plan(kind: 'rebalance' | 'drain' | 'repair' | 'replica-count'): Plan {
-    const loads = new Map<number, ShardLoad>();
-    for (const [shard, group] of this.groups) loads.set(shard, { leader: group.leader, bytes: 1000, ops: 1 });
-    return planPlacement(placementSnapshot(this.state, loads, { kind }, this.now));
+    return planPlacement(placementSnapshot(this.state, this.loads(), { kind }, this.now));
+  }
+
+  loads(): Map<number, ShardLoad> {
+    return new Map(
+      [...this.groups].map(([shard, { leader }]): [number, ShardLoad] => [shard, { leader, bytes: 1000, ops: 1 }]),
+    );
   }
 
   /** Creates the task for a plan; the number of the task. */
@@ -241,15 +247,21 @@ class Simulation {
     for (const [task, turn] of takeTurns(tasks, this.state.settings, this.now, new Map())) {
       const { term } = this;
       for (const move of turn.begin) {
-        const result = this.run({ type: 'beginMove', task, term, move });
-        if (result.ok) continue;
-        const reason = result.code === 'EpochConflict' ? 'EpochNotMatch' : 'ShardBusy';
-        this.accept({ type: 'endMove', task, term, move, outcome: 'failed', reason, bytesDone: 0 });
+        const commands = beginning({ task, term }, move);
+        for (let step = commands.next(); ;) {
+          must(step.done !== true || step.value === undefined, 'a move begins, or it is known why not');
+          if (step.done === true) break;
+          const result = this.run(step.value);
+          step = commands.next(result.ok ? undefined : result.code);
+        }
       }
       for (const { move, outcome, reason } of turn.drop) {
         this.accept({ type: 'endMove', task, term, move, outcome, reason, bytesDone: 0 });
       }
-      if (turn.finish !== undefined) this.accept({ type: 'finishTask', task, term, ...turn.finish });
+      const record = this.state.tasks.get(task);
+      if (turn.finish === undefined || record === undefined) continue;
+      const finish = withOutstanding(turn.finish, record, this.state, this.loads(), this.now);
+      this.accept({ type: 'finishTask', task, term, ...finish });
     }
   }
 
@@ -422,6 +434,22 @@ describe('a rebalance onto two new members', () => {
       expect(sim.isSettled()).toBe(true);
       expect(sim.plan('rebalance').moves).toEqual([]);
     }
+  });
+
+  it('is no success when the shards changed after it was planned, and says so of each', () => {
+    const sim = new Simulation(1, 6, 12, 4);
+    const plan = sim.plan('rebalance');
+    const id = sim.start('rebalance', plan);
+    for (const [shard, { replicas, epoch }] of sim.state.shards) {
+      if (shard !== 0)
+        sim.accept({ type: 'updateShardReplicas', shard, expectedEpoch: epoch, replicas: [...replicas].reverse() });
+    }
+    const epochs = [...sim.state.shards.values()].map(({ epoch }) => epoch);
+    sim.finish(none, 2000);
+    const task = sim.state.tasks.get(id);
+    expect(task).toMatchObject({ state: 'failed', movesDone: 0, movesSkipped: plan.moves.length });
+    const codes = new Set(task?.findings.map(({ code }) => code));
+    expect(codes, epochs.join()).toEqual(new Set(['EpochNotMatch']));
   });
 
   it('leaves nothing half done when it is cancelled at any time', () => {
