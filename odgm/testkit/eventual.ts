@@ -1,6 +1,6 @@
 import { createLogger } from '@oaas/commons/telemetry';
 import { sleep } from '@oaas/commons/time';
-import type { Mesh, MeshPayload } from '../src/mesh/index.ts';
+import type { Mesh, MeshPayload, RateLimit } from '../src/mesh/index.ts';
 import { EventualHost, type EventualTuning } from '../src/replication/index.ts';
 import { defaultLimits, EventualShard, type Membership, type Mutation, type ShardReader } from '../src/shard/index.ts';
 import { graveBounds } from '../src/shard/eventual/records.ts';
@@ -14,6 +14,8 @@ export interface EventualGridOptions {
   readonly type?: 'basic' | 'mst';
   readonly graceMs?: number;
   readonly tuning?: Partial<EventualTuning>;
+  /** Meters exchanges of a member. */
+  readonly rateOf?: (member: number, process: SimProcess) => RateLimit;
   /** A flush of the disk, in milliseconds. Default 1. */
   readonly writeMs?: number;
   readonly onTrace?: ((line: string) => void) | undefined;
@@ -217,6 +219,7 @@ export class EventualGrid {
       this.#sent.set(member.number, (this.#sent.get(member.number) ?? 0) + bytes);
     };
     const counted = counting(mesh, count);
+    const rate = this.#options.rateOf?.(member.number, process);
     const engine = flushing(member.disk, process, this.#options.writeMs ?? 1);
     process.onCrash(() => {
       member.shard = undefined;
@@ -225,6 +228,7 @@ export class EventualGrid {
     });
     member.host = new EventualHost({
       ...{ mesh: counted, clock, timers, random, engines: [engine] },
+      rateOf: rate === undefined ? undefined : () => rate,
       logger: createLogger({ service: 'test', level: 'silent' }),
       tuning: { ...quickEventual, ...this.#options.tuning },
     });

@@ -13,6 +13,7 @@ import {
   statePrefix,
   type Tuning,
 } from '../src/replication/index.ts';
+import { ByteRate } from '../src/mesh/rate.ts';
 import { openDurableEngine } from '../src/storage/durable.ts';
 import type { Engine, StorageReader, WriteOperation } from '../src/storage/index.ts';
 import { createMemoryEngine } from '../src/storage/memory.ts';
@@ -68,6 +69,8 @@ export interface TestHostOptions {
   /** Default: in memory. */
   readonly engine?: Engine | undefined;
   readonly mesh?: TestMemberOptions | undefined;
+  /** Bytes a second of snapshots. Default: no bound. */
+  readonly bytesPerSecond?: number | undefined;
 }
 
 /** One node's groups over real sockets. */
@@ -76,6 +79,8 @@ export interface TestHost {
   readonly member: TestMember;
   readonly engine: Engine;
   readonly host: RaftHost;
+  /** Of its snapshots. */
+  readonly rate: ByteRate;
   readonly machines: Map<number, TextMachine>;
   open(group: number, first?: FirstMembers, epoch?: number): Promise<RaftGroup>;
   group(group?: number): RaftGroup;
@@ -98,7 +103,10 @@ export const quickTuning: Partial<Tuning> = {
 export async function startHost(number: number, options: TestHostOptions = {}): Promise<TestHost> {
   const member = await startMember(number, options.mesh);
   const engine = options.engine ?? createMemoryEngine();
+  const bytesPerSecond = options.bytesPerSecond ?? Infinity;
+  const rate = new ByteRate({ clock: systemClock, timers: systemTimers, bytesPerSecond });
   const host = new RaftHost({
+    rateOf: () => rate,
     ...{ engine, mesh: member.mesh, self: number, clock: systemClock, timers: systemTimers, random: systemRandom },
     logger: createLogger({ service: 'test', level: 'silent' }),
     schedule: (run) => {
@@ -114,7 +122,7 @@ export async function startHost(number: number, options: TestHostOptions = {}): 
     return found;
   };
   return {
-    ...{ number, member, engine, host, machines },
+    ...{ number, member, engine, host, rate, machines },
     open: async (group, first, epoch = 1) => {
       const machine = new TextMachine(group, engine);
       machines.set(group, machine);

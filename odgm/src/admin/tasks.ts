@@ -319,7 +319,7 @@ export class Tasks {
       updatedAt: toRfc3339(task.updatedAt),
       message: task.message,
       actor: task.actor,
-      etaSeconds: Math.ceil(progress.etaSeconds ?? 0),
+      etaSeconds: progress.etaSeconds === undefined ? undefined : Math.ceil(progress.etaSeconds),
       findings: task.findings.map((finding) => ({ ...finding, area: '' })),
       moves: task.moves.slice(0, movesShown).map((move) => ({
         move: this.#move(move),

@@ -87,6 +87,52 @@ describe.each(['basic', 'mst'])('a collection of type %s with three replicas', (
     }
   });
 
+  it('is drained at the rate that holds now, and what has arrived can be seen meanwhile', async () => {
+    const grid = await startGrid({
+      dataDir: directory.path,
+      ids,
+      collections: [{ ...collections[0]!, replicaCount: 2 }],
+    });
+    running.push(grid);
+    const first = grid.nodes[0]!;
+    const data = Buffer.alloc(50_000, 'x');
+    for (let i = 0; i < 240; i++) {
+      const set = { clsId: 'c', partitionId: i % 2, objectId: `o${String(i)}`, object: { entries: { k: { data } } } };
+      await first.data.set(set);
+    }
+    const { shards } = await json<Distribution>(first, '/admin/shards/distribution');
+    const leaving = shards[0]!.replicas[0]!.node;
+    const drain = `/admin/members/${leaving}/drain?bytesPerSecond=65536`;
+    const { task_id: id } = await json<{ task_id: string }>(first, drain, 'POST');
+    interface Seen {
+      readonly state: string;
+      readonly bytes_done: number;
+      readonly bytes_total: number;
+      readonly eta_seconds?: number;
+    }
+    const look = (): Promise<Seen> => json<Seen>(first, `/admin/tasks/${id}`);
+    const early = await look();
+    expect(early.bytes_done === 0 ? early.eta_seconds : undefined).toBeUndefined();
+    const under = await eventually(
+      async () => {
+        const seen = await look();
+        return seen.bytes_done > 0 && seen;
+      },
+      { timeoutMs: 20_000 },
+    );
+    expect(under.state).toBe('running');
+    expect(under.bytes_done).toBeLessThan(under.bytes_total);
+    await json(first, `/admin/tasks/${id}/throttle?bytesPerSecond=1000000000`, 'POST');
+    const over = await eventually(
+      async () => {
+        const seen = await look();
+        return seen.state !== 'running' && seen;
+      },
+      { timeoutMs: 20_000 },
+    );
+    expect(over).toMatchObject({ state: 'succeeded', bytes_done: under.bytes_total });
+  });
+
   it('is found converged by a check, a deep one too', async () => {
     const grid = await startGrid({ dataDir: directory.path, ids, collections });
     running.push(grid);

@@ -26,7 +26,6 @@ import { collectionReport, groupReport, ownReplicas, storageReport } from './own
 import { assembleParts, closeParts, type NodeParts, type PartsOptions } from './parts.ts';
 import { Quarantine } from './quarantine.ts';
 import { type MemberView, Reports, type ReportPort } from './reports.ts';
-import { snapshotRateOf } from './task-rates.ts';
 
 export interface NodeOptions extends PartsOptions, Omit<OwnMembershipOptions, 'signal'> {
   readonly version: string;
@@ -440,8 +439,7 @@ export class GridNode {
     if (joined === undefined) return;
     const { state } = joined.meta;
     joined.mesh.setPeers(this.#membership.peersOf(state));
-    for (const host of joined.hosts) host.setSnapshotRate(snapshotRateOf(state));
-    joined.merging.setRate(snapshotRateOf(state));
+    joined.rates.update(state);
     this.#collections.update(state);
     this.#quarantine.settle();
     await joined.replicas.sync(() => joined.meta.state);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from '@oaas/commons/telemetry';
 import type { Clock, Random, Timer, Timers } from '@oaas/commons/time';
-import { channels, type Mesh } from '../mesh/index.ts';
+import { channels, type Mesh, type RateLimit } from '../mesh/index.ts';
 import { MetaDuties, MetaGroup, MetaMachine, metaShard, type ShardRecord } from '../meta/index.ts';
 import {
   EventualHost,
@@ -30,6 +30,7 @@ import type { Quarantine } from './quarantine.ts';
 import { Replicas } from './replicas.ts';
 import type { Reports } from './reports.ts';
 import { type ReplicaHome, ShardFactory } from './shard-factory.ts';
+import { CopyRates } from './copy-rates.ts';
 import { checkRateOf } from './task-rates.ts';
 
 const expireMs = 1000;
@@ -80,6 +81,7 @@ export interface NodeParts {
   readonly leaders: LeaderBoard;
   readonly replicas: Replicas;
   readonly tasks: TaskCoordinator;
+  readonly rates: CopyRates;
   readonly scrubber: Scrubber;
   readonly timers: readonly Timer[];
 }
@@ -108,11 +110,15 @@ export async function assembleParts(options: PartsOptions, owner: PartsOwner): P
       if (group === metaShard) owner.onMetaChanged();
     },
   };
-  const hostOptions = { mesh, self: identity.member, clock, timers, random, logger, schedule, events, tuning, tracer };
+  const rates = new CopyRates({ clock, timers });
+  const rateOf = (shard: number): RateLimit => rates.of(shard);
+  const hostOptions = {
+    ...{ mesh, self: identity.member, clock, timers, random, logger, schedule, events, tuning, tracer, rateOf },
+  };
   const host = new RaftHost({ ...hostOptions, engine });
   const homes = await openHomes(owner, host, hostOptions);
   const engines = [...homes.values()].map((home) => home.engine);
-  const merging = new EventualHost({ mesh, clock, timers, random, logger, engines });
+  const merging = new EventualHost({ mesh, clock, timers, random, logger, engines, rateOf });
   const machine = new MetaMachine(engine, () => {
     owner.onMetaChanged();
   });
@@ -182,7 +188,7 @@ export async function assembleParts(options: PartsOptions, owner: PartsOwner): P
   const expiry = timers.every(expireMs, () => {
     for (const handle of replicas.serving()) handle.expire(expireMax);
   });
-  return { mesh, hosts, merging, meta, duties, tasks, leaders, replicas, scrubber, timers: [expiry] };
+  return { mesh, hosts, merging, meta, duties, tasks, rates, leaders, replicas, scrubber, timers: [expiry] };
 }
 
 /** Commits what is under way, then closes everything but storage. */

@@ -9,10 +9,3 @@ export function checkRateOf(state: MetaState): number {
   if (active.length === 0) return state.settings.throttle.checkBytesPerSecond;
   return Math.max(...active.map((task) => throttleOf(task, state.settings).checkBytesPerSecond));
 }
-
-/** The most that any task under way may use; without one, what settings allow for repair. */
-export function snapshotRateOf(state: MetaState): number {
-  const active = [...state.tasks.values()].filter(({ state: at }) => at === 'running' || at === 'cancelling');
-  if (active.length === 0) return state.settings.repairThrottle.bytesPerSecond;
-  return Math.max(...active.map((task) => throttleOf(task, state.settings).bytesPerSecond));
-}

@@ -136,9 +136,9 @@ describe('on disk', () => {
 describe('a follower that is too far behind', () => {
   const tuning = { keepEntries: 50, keepBytes: 20_000, snapshotChunkBytes: 4096, quietAfterTicks: 1000 };
 
-  async function withLaggard(more: TestHostOptions['tuning'] = {}) {
+  async function withLaggard(more: TestHostOptions['tuning'] = {}, bytesPerSecond?: number) {
     const engines = [1, 2, 3].map(() => createMemoryEngine());
-    const hosts = await startAll(engines, { tuning: { ...tuning, ...more } });
+    const hosts = await startAll(engines, { tuning: { ...tuning, ...more }, bytesPerSecond });
     introduce(...hosts);
     await founders(hosts);
     const leader = await leaderOf(hosts);
@@ -152,6 +152,7 @@ describe('a follower that is too far behind', () => {
     const restart = async (): Promise<TestHost> => {
       const back = await startHost(laggard.number, {
         tuning: { ...tuning, ...more },
+        bytesPerSecond,
         engine: laggard.engine,
         mesh: { incarnation: 2 },
       });
@@ -176,7 +177,7 @@ describe('a follower that is too far behind', () => {
   });
 
   it('gets the rest of the state after its link broke, not all of it again', async () => {
-    const { leader, restart } = await withLaggard({ snapshotBytesPerSecond: 400_000 });
+    const { leader, restart } = await withLaggard({}, 400_000);
     const back = await restart();
     const proxy = await introduceThroughProxy(...running);
     proxies.push(proxy);
@@ -198,8 +199,23 @@ describe('a follower that is too far behind', () => {
     expect(back.machine().read('k0')?.startsWith('0-')).toBe(true);
   });
 
+  it('gets the rest of the state at another rate at once when the rate changes meanwhile', async () => {
+    const { leader, restart } = await withLaggard({}, 1);
+    const back = await restart();
+    introduce(...running);
+    await back.open(1);
+    const sending = () => leader.host.snapshots().sending[0];
+    await eventually(() => (sending()?.sentBytes ?? 0) > 0);
+    const index = sending()?.index;
+    // At a byte a second the next chunk would go in hours.
+    expect(back.machine().read('k399')).toBeUndefined();
+    leader.rate.bytesPerSecond = 10_000_000;
+    await eventually(() => back.machine().read('k399')?.startsWith('399-') === true);
+    expect(leader.host.snapshots().sending.every((one) => one.index === index)).toBe(true);
+  });
+
   it('keeps the state that it has when the sender dies in the middle', async () => {
-    const { leader, hosts, restart } = await withLaggard({ snapshotBytesPerSecond: 100_000 });
+    const { leader, hosts, restart } = await withLaggard({}, 100_000);
     const back = await restart();
     introduce(...running);
     await back.open(1);
@@ -209,7 +225,7 @@ describe('a follower that is too far behind', () => {
     running = running.filter((host) => host !== leader);
     const survivor = hosts.find((host) => running.includes(host));
     await eventually(() => survivor?.group().isLeader === true);
-    survivor?.host.setSnapshotRate(0);
+    if (survivor !== undefined) survivor.rate.bytesPerSecond = Infinity;
     await eventually(() => back.machine().read('k399')?.startsWith('399-') === true);
     await leader.engine.close();
   });

@@ -1,7 +1,6 @@
 import { oaasError, toOaasError } from '@oaas/commons/errors';
 import type { LinkEvent } from '../mesh/index.ts';
 import { channels as channelsOfMesh } from '../mesh/index.ts';
-import { ByteRate } from '../mesh/rate.ts';
 import type { ConfState, Message } from '../raft/index.ts';
 import { type HardState, type LogPosition, prefixEnd } from '../storage/index.ts';
 import { AppendBatch, AppendQueue } from './append-queue.ts';
@@ -76,7 +75,6 @@ export class RaftHost {
   readonly #cleaner: Cleaner;
   readonly #sender: SnapshotSender;
   readonly #receiver: SnapshotReceiver;
-  readonly #rate: ByteRate;
   readonly #port: GroupHost<RaftGroup>;
   readonly #undo: (() => void)[] = [];
   readonly #startedAt: number;
@@ -95,8 +93,7 @@ export class RaftHost {
     this.#channels = options.channels ?? channelsOfMesh;
     this.#tuning = { ...defaultTuning, ...options.tuning };
     this.#startedAt = clock.monotonic();
-    const { maxSnapshots, snapshotChunkBytes, snapshotResumeMs, snapshotBytesPerSecond } = this.#tuning;
-    this.#rate = new ByteRate({ clock, timers, bytesPerSecond: snapshotBytesPerSecond || Infinity });
+    const { maxSnapshots, snapshotChunkBytes, snapshotResumeMs } = this.#tuning;
     this.#appends = new AppendQueue({
       engine,
       timers,
@@ -120,7 +117,7 @@ export class RaftHost {
     this.#sender = new SnapshotSender({
       ...{ engine, mesh, clock, timers, random, logger, maxSnapshots, tracer },
       channels: this.#channels,
-      rate: this.#rate,
+      rateOf: options.rateOf,
       chunkBytes: snapshotChunkBytes,
       resumeMs: snapshotResumeMs,
     });
@@ -251,11 +248,6 @@ export class RaftHost {
     ]);
     await engine.dropGroup(group);
     this.#cleaner.add(group, record.generation);
-  }
-
-  /** Bytes a second that all snapshots of this node may take; 0: no bound. Counts at once. */
-  setSnapshotRate(bytesPerSecond: number): void {
-    this.#rate.bytesPerSecond = bytesPerSecond === 0 ? Infinity : bytesPerSecond;
   }
 
   /** Storage needs the space of old entries: for `onRetention` of the engine. Followers that still need them get a snapshot. */

@@ -18,7 +18,7 @@ export interface SenderOptions {
   readonly timers: Timers;
   readonly random: Random;
   readonly logger: Logger;
-  readonly rate: RateLimit;
+  readonly rateOf: ((group: number) => RateLimit) | undefined;
   readonly maxSnapshots: number;
   readonly chunkBytes: number;
   readonly resumeMs: number;
@@ -175,12 +175,15 @@ export class SnapshotSender {
     snapshot: StorageSnapshot,
     prefix: Uint8Array,
   ): Promise<boolean> {
-    const { mesh, channels, rate, chunkBytes } = this.#options;
+    const { mesh, channels, rateOf, chunkBytes } = this.#options;
     const { signal } = this.#closing;
     const header = encodeOffer(offer);
     const answer = decodeAnswer(await mesh.request(transfer.to, channels.snapshotOffer, header, { signal }));
     if (answer.kind === 'busy') return false;
-    const stream = mesh.stream(transfer.to, channels.snapshot, header, { signal, rate });
+    const stream = mesh.stream(transfer.to, channels.snapshot, header, {
+      signal,
+      rate: rateOf?.(transfer.group.group),
+    });
     try {
       for (const chunk of encodeState(snapshot, prefix, answer.after, chunkBytes)) {
         if (!this.#isWanted(transfer)) throw noLongerWanted();

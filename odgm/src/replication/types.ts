@@ -1,6 +1,6 @@
 import type { Logger } from '@oaas/commons/telemetry';
 import type { Clock, Random, Timers } from '@oaas/commons/time';
-import type { Channel, Mesh } from '../mesh/index.ts';
+import type { Channel, Mesh, RateLimit } from '../mesh/index.ts';
 import type { ConfState, ProgressState, Role } from '../raft/index.ts';
 import type { Engine, WriteOperation } from '../storage/index.ts';
 import type { RaftTracer } from './tracing.ts';
@@ -118,6 +118,8 @@ export interface HostOptions {
   readonly channels?: HostChannels | undefined;
   readonly tuning?: Partial<Tuning> | undefined;
   readonly tracer?: RaftTracer | undefined;
+  /** Meters the snapshots of a group. Default: no bound. */
+  readonly rateOf?: ((group: number) => RateLimit) | undefined;
 }
 
 export interface HostChannels {
@@ -153,8 +155,6 @@ export interface Tuning {
   /** Applied entries that a log keeps for slow followers, in count and in bytes; whichever is less. */
   readonly keepEntries: number;
   readonly keepBytes: number;
-  /** Bytes a second of all snapshots that this node sends; 0: no bound. Can be changed: {@link RaftHost.setSnapshotRate}. */
-  readonly snapshotBytesPerSecond: number;
   readonly snapshotChunkBytes: number;
   /** Snapshots sent, and received, at the same time. More wait. */
   readonly maxSnapshots: number;
@@ -179,7 +179,6 @@ export const defaultTuning: Tuning = {
   maxInflightBytes: 16 * 1024 * 1024,
   keepEntries: 10_000,
   keepBytes: 16 * 1024 * 1024,
-  snapshotBytesPerSecond: 0,
   snapshotChunkBytes: 256 * 1024,
   maxSnapshots: 2,
   snapshotResumeMs: 60_000,

@@ -20,7 +20,7 @@ import { beginning, moveOutcome, takeTurns } from './schedule.ts';
 import type { ShardObservation, ShardService } from './shard-service.ts';
 import { defaultStepLimits, newMemory, nextStep } from './steps.ts';
 import { decideTriggers, type TriggerMemory, type Wish } from './triggers.ts';
-import type { MoveMemory, ObservedMember, ObservedShard, Step } from './types.ts';
+import type { MoveMemory, ObservedMember, ObservedProgress, ObservedShard, Step } from './types.ts';
 
 /** What goes between a check and the task that it is part of. */
 export interface CheckControl {
@@ -296,6 +296,8 @@ export class TaskCoordinator {
       if (merges) running.seen = undefined;
     }
     const { seen } = running;
+    const progress = new Map((seen?.progress ?? []).map(({ member, ...rest }) => [member, rest]));
+    if (merges && move.to !== undefined) await this.#observeCopy(move.shard, move.to, progress, running.term);
     const recordedVoters = record.replicas.filter(({ role }) => role === 'voter').map(({ member }) => member);
     const shard: ObservedShard = {
       // A basic shard of one replica is a consensus group of one.
@@ -310,10 +312,22 @@ export class TaskCoordinator {
       votersOutgoing: seen?.votersOutgoing ?? [],
       learners: seen?.learners ?? [],
       learnersNext: seen?.learnersNext ?? [],
-      progress: new Map((seen?.progress ?? []).map(({ member, ...progress }) => [member, progress])),
+      progress,
       bytes: seen?.bytes ?? move.bytes,
     };
     return { record, shard };
+  }
+
+  /** What has arrived at a new replica that merges with several others only that one knows. */
+  async #observeCopy(shard: number, to: number, progress: Map<number, ObservedProgress>, term: number): Promise<void> {
+    const known = progress.get(to);
+    if (known?.active !== true || known.lag === 0) return;
+    try {
+      const copy = await this.#options.shards.ask(to, { do: 'observe', shard, term });
+      if (copy !== undefined) progress.set(to, { ...known, received: copy.bytes });
+    } catch {
+      // It has not opened its replica yet, or does not answer: nothing is known to have arrived.
+    }
   }
 
   /** Who is asked about replicas that merge: one that stays, if one can be reached; 0 for none. */

@@ -1,7 +1,7 @@
 import { oaasError } from '@oaas/commons/errors';
 import type { Logger } from '@oaas/commons/telemetry';
 import { type Clock, type Random, sleep, type Timer, type Timers } from '@oaas/commons/time';
-import { channels, type Mesh, type MeshPayload } from '../../mesh/index.ts';
+import { channels, type Mesh, type MeshPayload, type RateLimit } from '../../mesh/index.ts';
 import { answerPageRequest, decodePageRequest, encodePageResponse } from '../../merkle/index.ts';
 import type { Engine } from '../../storage/index.ts';
 import { Cleaner } from '../cleaner.ts';
@@ -58,6 +58,8 @@ export interface EventualHostOptions {
   /** Storage of the replicas, as durable as they are to be. */
   readonly engines: readonly Engine[];
   readonly tuning?: Partial<EventualTuning> | undefined;
+  /** Meters the states that exchanges of a shard carry, both ways, as the one that asks. Default: no bound. */
+  readonly rateOf?: ((shard: number) => RateLimit) | undefined;
 }
 
 interface Hosted {
@@ -100,7 +102,6 @@ export class EventualHost {
   readonly #stop = new AbortController();
   readonly #asking = new Set<number>();
   #running = 0;
-  #bytesPerSecond = Infinity;
   readonly counters: EventualCounters = {
     ...{ compared: 0, equal: 0, exchanges: 0, differences: 0, failures: 0 },
     ...{ sentBytes: 0, receivedBytes: 0 },
@@ -261,11 +262,6 @@ export class EventualHost {
     return this.#options.mesh.isUp(member);
   }
 
-  /** Bytes of states a second that exchanges of this node may take together; 0: no bound. Counts at once. */
-  setRate(bytesPerSecond: number): void {
-    this.#bytesPerSecond = bytesPerSecond === 0 ? Infinity : bytesPerSecond;
-  }
-
   close(): void {
     this.#stop.abort();
     this.#timer.cancel();
@@ -394,7 +390,9 @@ export class EventualHost {
   #portTo(member: number, head: Head): ExchangePort {
     return {
       ask: (type, body) => this.#request(member, encodeRequest(type, head, body)),
-      pace: (bytes) => this.#pace(bytes),
+      pace: async (bytes) => {
+        await this.#options.rateOf?.(head.shard).take(bytes, this.#stop.signal);
+      },
     };
   }
 
@@ -413,11 +411,6 @@ export class EventualHost {
     });
     this.counters.receivedBytes += answer.length;
     return answer;
-  }
-
-  async #pace(bytes: number): Promise<void> {
-    const ms = (bytes * 1000) / this.#bytesPerSecond;
-    if (ms >= 1) await sleep(this.#options.timers, ms, this.#stop.signal);
   }
 
   // ---- what comes in

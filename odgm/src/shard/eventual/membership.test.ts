@@ -1,5 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { MergingScan } from './merging-scan.ts';
+import type { SimProcess } from '../../../testkit/sim/index.ts';
+import { ByteRate } from '../../mesh/rate.ts';
 import { contentOf, EventualGrid, type EventualMember, put } from '../../../testkit/eventual.ts';
 
 const voter = (member: number, epoch = 1) => ({ member, role: 'voter', epoch }) as const;
@@ -46,6 +48,38 @@ describe('a replica that is added', () => {
     expect(await grid.world.until(() => grid.member(1).shard!.isSyncedWith(4), 20_000)).toBe(true);
     await grid.record([voter(1), voter(2), voter(3), voter(4, 2)], 3);
     expect(added.shard!.isPrimary).toBe(true);
+  });
+
+  it('gets what it lacks at the rate that holds now, however long it takes', async () => {
+    const rates = new Map<number, ByteRate>();
+    const rateOf = (number: number, { clock, timers }: SimProcess): ByteRate => {
+      const rate = new ByteRate({ clock, timers, bytesPerSecond: 20_000 });
+      rates.set(number, rate);
+      return rate;
+    };
+    const grid = await started({ rateOf });
+    const text = 'x'.repeat(1000);
+    for (let from = 0; from < 4000; from += 500) {
+      const all = names('a', from + 500).slice(from);
+      const written = all.map((id) => grid.member(1).shard!.mutate(put(id, { k: text })));
+      await grid.world.run(50);
+      await Promise.all(written);
+    }
+    expect(await grid.converge()).toBe(true);
+    const added = grid.addMember();
+    grid.boot(added);
+    await grid.world.run(20);
+    await grid.record([voter(1), voter(2), voter(3), learner(4, 2)], 2);
+    const has = (): number => added.shard?.counters.bytes ?? 0;
+    const all = grid.member(1).shard!.counters.bytes;
+    // What has arrived can be seen on the way; by all four members together not more than four times the rate.
+    await grid.world.run(20_000);
+    expect(has()).toBeGreaterThan(0);
+    expect(has()).toBeLessThan(4 * (20 * 20_000 + 600_000));
+    expect(added.shard?.isComplete).toBe(false);
+    for (const rate of rates.values()) rate.bytesPerSecond = 100_000_000;
+    expect(await grid.world.until(() => added.shard?.isComplete === true, 10_000)).toBe(true);
+    expect(has()).toBe(all);
   });
 
   it('holds up reaping until it has the tombstones, also on a member that has not heard of it', async () => {

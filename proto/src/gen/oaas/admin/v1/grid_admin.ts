@@ -288,7 +288,8 @@ export interface Task {
   updatedAt: string;
   message: string;
   actor: string;
-  etaSeconds: number;
+  /** Absent while there is nothing to guess from. */
+  etaSeconds?: number | undefined;
   findings: Finding[];
   moves: TaskMove[];
   checks: ShardCheck[];
@@ -3497,7 +3498,7 @@ function createBaseTask(): Task {
     updatedAt: "",
     message: "",
     actor: "",
-    etaSeconds: 0,
+    etaSeconds: undefined,
     findings: [],
     moves: [],
     checks: [],
@@ -3545,7 +3546,7 @@ export const Task: MessageFns<Task> = {
     if (message.actor !== "") {
       writer.uint32(98).string(message.actor);
     }
-    if (message.etaSeconds !== 0) {
+    if (message.etaSeconds !== undefined) {
       writer.uint32(104).uint64(message.etaSeconds);
     }
     for (const v of message.findings) {
@@ -3766,7 +3767,7 @@ export const Task: MessageFns<Task> = {
     message.updatedAt = object.updatedAt ?? "";
     message.message = object.message ?? "";
     message.actor = object.actor ?? "";
-    message.etaSeconds = object.etaSeconds ?? 0;
+    message.etaSeconds = object.etaSeconds ?? undefined;
     message.findings = object.findings?.map((e) => Finding.fromPartial(e)) || [];
     message.moves = object.moves?.map((e) => TaskMove.fromPartial(e)) || [];
     message.checks = object.checks?.map((e) => ShardCheck.fromPartial(e)) || [];
