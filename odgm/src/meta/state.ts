@@ -14,7 +14,6 @@ const throttle: Throttle = {
   bytesPerSecond: 32 * mebibyte,
   checks: 4,
   checkBytesPerSecond: 16 * mebibyte,
-  adaptive: false,
 };
 
 export const defaultSettings: Settings = {

@@ -168,8 +168,6 @@ export interface Throttle {
   readonly checks: number;
   /** Bytes a second that a member reads for checks. Default 16 MiB/s. */
   readonly checkBytesPerSecond: number;
-  /** Lower the bounds by themselves while clients suffer. Default off. */
-  readonly adaptive: boolean;
 }
 
 export interface Settings {

@@ -161,7 +161,7 @@ export class TaskCoordinator {
     const active = this.#active().filter(({ claim }) => claim?.term === this.#term);
     const { settings, checks, members } = meta.state;
     const nameOf = (member: number): string => members.get(member)?.id ?? String(member);
-    const turns = takeTurns(active, settings, clock.now(), new Map(), { checks, nameOf });
+    const turns = takeTurns(active, settings, clock.now(), { checks, nameOf });
     for (const [task, turn] of turns) {
       const by = { task, term: this.#term };
       for (const { move, outcome, reason } of turn.drop) {

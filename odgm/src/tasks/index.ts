@@ -3,14 +3,7 @@ export type * from './types.ts';
 export { defaultStepLimits, newMemory, nextStep } from './steps.ts';
 export { withOutstanding } from './outstanding.ts';
 export { beginning, moveOutcome, takeTurns, type TaskTurn, throttleOf } from './schedule.ts';
-export {
-  type AdaptiveLimits,
-  adaptThrottle,
-  defaultAdaptiveLimits,
-  type LoadSample,
-  takeTokens,
-  type TokenBucket,
-} from './throttle.ts';
+export { takeTokens, type TokenBucket } from './throttle.ts';
 export { addSample, type Progress, progressOf, type ProgressSample } from './progress.ts';
 export { decideTriggers, type TriggerMemory, type Wish } from './triggers.ts';
 export { classifyRaft, differingObjects, type RaftCheckAnswer, type RaftCheckOutcome } from './check-raft.ts';

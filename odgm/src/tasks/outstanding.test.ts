@@ -21,7 +21,7 @@ function endOf(kind: TaskKind, member?: number) {
   const task = { kind, collection: '', member, actor: 'ann', options: {}, start: true, message: '' };
   const id = run({ type: 'createTask', ...task, moves: moves.slice(0, 0), topologyEpoch });
   const record = state.tasks.get(id);
-  const finish = takeTurns([...state.tasks.values()], state.settings, now, new Map()).get(id)?.finish;
+  const finish = takeTurns([...state.tasks.values()], state.settings, now).get(id)?.finish;
   if (record === undefined || finish === undefined) throw new Error('it has not ended');
   const concluded = withOutstanding(finish, record, state, leaders, now);
   run({ type: 'claimTask', task: id, member: 1, term: 1 });

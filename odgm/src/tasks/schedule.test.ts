@@ -8,17 +8,7 @@ import {
   type TaskRecord,
   type Throttle,
 } from '../meta/index.ts';
-import {
-  addSample,
-  adaptThrottle,
-  beginning,
-  defaultAdaptiveLimits,
-  moveOutcome,
-  progressOf,
-  takeTokens,
-  takeTurns,
-  type TaskTurn,
-} from './index.ts';
+import { addSample, beginning, moveOutcome, progressOf, takeTokens, takeTurns, type TaskTurn } from './index.ts';
 
 function move(shard: number, rest: Partial<TaskMove> = {}): TaskMove {
   return {
@@ -68,7 +58,7 @@ function settings(throttle: Partial<Throttle>): Settings {
 }
 
 function turns(tasks: TaskRecord[], given: Settings = defaultSettings, now = 0): (TaskTurn | undefined)[] {
-  const all = takeTurns(tasks, given, now, new Map());
+  const all = takeTurns(tasks, given, now);
   return tasks.map(({ id }) => all.get(id));
 }
 
@@ -98,11 +88,11 @@ describe('moves at once', () => {
     expect(turns([busy, repair]).map((turn) => turn?.begin)).toEqual([[], [0]]);
   });
 
-  it('follow the throttle of the task, and of who adapts it', () => {
+  it('follow the throttle of the task', () => {
     const own = task(1, [move(1), move(2)], { throttle: { ...defaultSettings.throttle, movesPerCluster: 1 } });
     expect(turns([own])[0]?.begin).toEqual([0]);
-    const paused = new Map([[1, { ...defaultSettings.throttle, movesPerCluster: 0 }]]);
-    expect(takeTurns([own], defaultSettings, 0, paused).get(1)?.begin).toEqual([]);
+    const paused = task(1, [move(1)], { throttle: { ...defaultSettings.throttle, movesPerCluster: 0 } });
+    expect(turns([paused])[0]?.begin).toEqual([]);
   });
 
   it('are one per shard, in the order of the plan, whatever task asks', () => {
@@ -259,29 +249,6 @@ describe('a token bucket', () => {
   });
 });
 
-describe('an adaptive throttle', () => {
-  const configured = { ...defaultSettings.throttle, movesPerNode: 8, adaptive: true };
-  const calm = { p99Ms: 2, idleP99Ms: 2, queue: 0, flushMs: 1 };
-  const adapt = (current: Throttle, sample: typeof calm): Throttle =>
-    adaptThrottle(current, configured, sample, defaultAdaptiveLimits);
-
-  it('halves while clients suffer, never to nothing, and comes back step by step', () => {
-    const suffering = { ...calm, p99Ms: 7 };
-    let current: Throttle = configured;
-    for (let i = 0; i < 20; i++) current = adapt(current, suffering);
-    expect(current).toMatchObject({ movesPerNode: 1, movesPerCluster: 1, bytesPerSecond: 64 * 1024 });
-    current = adapt(current, calm);
-    expect(current.movesPerNode).toBe(2);
-    for (let i = 0; i < 20; i++) current = adapt(current, calm);
-    expect(current).toEqual(configured);
-  });
-
-  it('heeds queues and slow logs as well', () => {
-    expect(adapt(configured, { ...calm, queue: 1001 }).movesPerNode).toBe(4);
-    expect(adapt(configured, { ...calm, flushMs: 2001 }).movesPerNode).toBe(4);
-  });
-});
-
 describe('checks of a task', () => {
   const check = (shard: number, verdict: CheckVerdict, rest: Partial<CheckRecord> = {}): CheckRecord => ({
     ...{ shard, collection: 'c', partition: shard, at: 0, task: 1, mode: 'fast', verdict, minority: [], differing: [] },
@@ -293,7 +260,7 @@ describe('checks of a task', () => {
     const moves = checks.map(({ shard }) => move(shard, { kind: 'check', state: 'done' }));
     const done = task(1, moves, { kind: 'consistency-check', movesDone: checks.length });
     const found = { checks, nameOf: (member: number) => `n${String(member)}` };
-    return takeTurns([done], defaultSettings, 0, new Map(), found).get(1)?.finish;
+    return takeTurns([done], defaultSettings, 0, found).get(1)?.finish;
   };
 
   it('wait for what the task does to the shard before, and for nothing else', () => {

@@ -45,7 +45,7 @@ export interface Found {
 const nothingFound: Found = { checks: [], nameOf: (member) => `member ${String(member)}` };
 
 /** The bounds of a task: its own, else those of its kind. */
-export function throttleOf(task: TaskRecord, settings: Settings): Throttle {
+export function throttleOf(task: Pick<TaskRecord, 'kind' | 'throttle'>, settings: Settings): Throttle {
   return task.throttle ?? (task.kind === 'repair' ? settings.repairThrottle : settings.throttle);
 }
 
@@ -77,15 +77,13 @@ class Usage {
 
 /**
  * Which moves of the tasks to begin now, in order of the plans; older tasks first, repair with a quota of its own. At
- * most one move of a shard is under way, and moves of one shard go in the order of the plan. `throttles`: what to use
- * instead of {@link throttleOf}, by task (adaptive throttling). `found`: the outcomes of checks, for the findings of tasks
- * that end.
+ * most one move of a shard is under way, and moves of one shard go in the order of the plan. `found`: the outcomes of
+ * checks, for the findings of tasks that end.
  */
 export function takeTurns(
   tasks: readonly TaskRecord[],
   settings: Settings,
   now: number,
-  throttles: ReadonlyMap<number, Throttle>,
   found: Found = nothingFound,
 ): Map<number, TaskTurn> {
   const active = tasks.filter(({ state }) => state === 'running' || state === 'cancelling').sort((a, b) => a.id - b.id);
@@ -100,7 +98,7 @@ export function takeTurns(
   }
   return new Map(
     active.map((task) => {
-      const throttle = throttles.get(task.id) ?? throttleOf(task, settings);
+      const throttle = throttleOf(task, settings);
       return [task.id, turnOf(task, throttle, usage[poolOf(task)], busy, now, found)];
     }),
   );

@@ -244,7 +244,7 @@ class Simulation {
 
   coordinate(): void {
     const tasks = [...this.state.tasks.values()];
-    for (const [task, turn] of takeTurns(tasks, this.state.settings, this.now, new Map())) {
+    for (const [task, turn] of takeTurns(tasks, this.state.settings, this.now)) {
       const { term } = this;
       for (const move of turn.begin) {
         const commands = beginning({ task, term }, move);
