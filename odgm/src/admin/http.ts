@@ -47,6 +47,12 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
     (await access.subjectOf(headers.authorization)) ?? said(headers);
   const app = fastify({ logger: false, bodyLimit: bodyBytesMax, requestTimeout: 10_000, keepAliveTimeout: 5000 });
 
+  // A server that closes waits for its answers, and these have no end while their task has none.
+  const watches = new Set<AbortController>();
+  app.addHook('preClose', (done) => {
+    for (const watch of watches) watch.abort();
+    done();
+  });
   app.addHook('onRequest', async (request, reply) => {
     if (await options.ops(request.raw, reply.raw)) {
       reply.hijack();
@@ -147,8 +153,10 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
   app.get<{ Params: { id: string } }>('/admin/tasks/:id/events', async ({ params }, reply) => {
     tasks.get(params.id);
     const closed = new AbortController();
+    watches.add(closed);
     reply.raw.once('close', () => {
       closed.abort();
+      watches.delete(closed);
     });
     reply.hijack();
     reply.raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });

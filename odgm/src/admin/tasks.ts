@@ -57,7 +57,7 @@ export class Tasks {
 
   /** What a task would do. Changes nothing. Throws `InvalidArgument`, `NotFound`. */
   async plan(ask: TaskAsk): Promise<admin.TaskPlan> {
-    const planned = await this.#planned(this.#wishOf(ask));
+    const planned = await this.#planned(this.#wishOf({ ...ask, options: readOptions(ask.options) }));
     return this.#view(planned);
   }
 
@@ -67,7 +67,8 @@ export class Tasks {
    */
   async start(ask: TaskAsk, actor: string): Promise<admin.Task> {
     const meta = this.#meta();
-    const wish = this.#wishOf(ask);
+    const options = readOptions(ask.options);
+    const wish = this.#wishOf({ ...ask, options });
     if (ask.planId !== '') {
       const planned = await this.#planned(wish);
       if (planIdOf(planned) !== ask.planId) {
@@ -76,7 +77,7 @@ export class Tasks {
         });
       }
     }
-    const throttle = this.#throttleOf(ask.options);
+    const throttle = this.#throttleOf(options, wish);
     for (let tries = 1; ; tries++) {
       const planned = await this.#planned(wish);
       try {
@@ -89,7 +90,7 @@ export class Tasks {
           moves: planned.moves,
           topologyEpoch: planned.topologyEpoch,
           throttle,
-          options: ask.options,
+          options,
           start: true,
           message: planned.moves.length === 0 ? `nothing to do: ${planned.reason}` : 'running',
         });
@@ -103,7 +104,8 @@ export class Tasks {
   }
 
   /** Changes the throttle of a task under way. */
-  async update(taskId: string, options: Readonly<Record<string, string>>): Promise<admin.Task> {
+  async update(taskId: string, given: Readonly<Record<string, string>>): Promise<admin.Task> {
+    const options = readOptions(given);
     const meta = this.#meta();
     const task = this.#record(taskId);
     if (Object.keys(options).length === 0) {
@@ -233,9 +235,13 @@ export class Tasks {
     return planTask(this.#meta().state, node.reports.loads(), wish, clock.now());
   }
 
-  #throttleOf(options: Readonly<Record<string, string>>, task?: TaskRecord): Throttle | undefined {
+  /** What is not named stays as it is for the task, or for tasks of its kind. */
+  #throttleOf(
+    options: Readonly<Record<string, string>>,
+    of: Pick<TaskRecord, 'kind' | 'throttle'>,
+  ): Throttle | undefined {
     const { settings } = this.#meta().state;
-    const base = task === undefined ? settings.throttle : throttleOf(task, settings);
+    const base = throttleOf(of, settings);
     const changed: Partial<Record<(typeof throttleNames)[number], number>> = {};
     for (const name of throttleNames) {
       const text = options[name];
@@ -250,7 +256,7 @@ export class Tasks {
       }
       changed[name] = value;
     }
-    return Object.keys(changed).length === 0 ? task?.throttle : { ...base, ...changed };
+    return Object.keys(changed).length === 0 ? of.throttle : { ...base, ...changed };
   }
 
   /** This member applies what the leader has committed a moment later. */
@@ -361,6 +367,20 @@ export class Tasks {
       oldestDifferenceMs: check.oldestDifferenceMs ?? 0,
     };
   }
+}
+
+/** Names of options are taken in snake_case as well, since that is how the admin API shows them. Throws `InvalidArgument`. */
+function readOptions(given: Readonly<Record<string, string>>): Record<string, string> {
+  const options: Record<string, string> = {};
+  for (const [name, value] of Object.entries(given)) {
+    const camelCase = name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    const known = throttleNames.find((one) => one === camelCase) ?? name;
+    if (options[known] !== undefined) {
+      throw oaasError('InvalidArgument', `option ${known} is given twice`, { remedy: 'Give it once.' });
+    }
+    options[known] = value;
+  }
+  return options;
 }
 
 /** Refuses an option that nobody would heed: a misspelt throttle is none. */

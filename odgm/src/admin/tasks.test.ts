@@ -1,0 +1,112 @@
+import { createGridAdminClient } from '@oaas/commons/client';
+import { createLogger, createMetrics } from '@oaas/commons/telemetry';
+import { systemClock, systemTimers } from '@oaas/commons/time/system';
+import { eventually, tempDir, type TempDir } from '@oaas/commons/testkit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type RunningNode, startNode } from '../../testkit/index.ts';
+import { AdminAccess } from './access.ts';
+import { Audit } from './audit.ts';
+import { Collections } from './collections.ts';
+import { createAdminHttp } from './http.ts';
+import { Tasks } from './tasks.ts';
+
+let directory: TempDir;
+let node: RunningNode;
+
+beforeEach(async () => {
+  directory = await tempDir();
+  node = await startNode({ dataDir: directory.path, collections: [{ name: 'c', partitionCount: 2 }] });
+});
+afterEach(async () => {
+  await node.stop();
+  await directory.remove();
+});
+
+interface Task {
+  readonly id: string;
+  readonly state: string;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+async function ask<T>(method: 'GET' | 'POST', path: string): Promise<T> {
+  return (await (await fetch(`${node.admin}/admin/${path}`, { method })).json()) as T;
+}
+
+/** A task that does not end: no check of it may begin. */
+const paused = async (): Promise<string> =>
+  (await ask<{ task_id: string }>('POST', 'collections/c/consistency-check?checks=0')).task_id;
+
+describe('the throttle of a task', () => {
+  it('is taken as it is shown, at the start and on the way', async () => {
+    const id = await paused();
+    const { options } = await ask<Task>('GET', `tasks/${id}`);
+    expect(options).toMatchObject({ checks: '0', moves_per_node: '2' });
+    const changed = new URLSearchParams({ ...options, moves_per_node: '3' });
+    expect(await ask<Task>('POST', `tasks/${id}/throttle?${changed.toString()}`)).toMatchObject({
+      options: { ...options, moves_per_node: '3' },
+    });
+    const again = new URLSearchParams({ ...options, moves_per_node: '5', kind: 'rebalance' });
+    const { task_id: other } = await ask<{ task_id: string }>('POST', `tasks?${again.toString()}`);
+    expect((await ask<Task>('GET', `tasks/${other}`)).options).toEqual({ ...options, moves_per_node: '5' });
+  });
+
+  it('cannot be given under both of its names', async () => {
+    const id = await paused();
+    expect(await ask('POST', `tasks/${id}/throttle?movesPerNode=1&moves_per_node=2`)).toMatchObject({
+      code: 'InvalidArgument',
+    });
+  });
+
+  it('is that of repair for a repair, but for what is named', async () => {
+    const client = createGridAdminClient(node.channel);
+    const { options } = await client.startTask({ kind: 'repair', options: { movesPerNode: '1' } });
+    expect(options).toMatchObject({ movesPerNode: '1', movesPerCluster: '32', bytesPerSecond: '67108864' });
+    const rebalance = await client.startTask({ kind: 'rebalance', options: { movesPerNode: '1' } });
+    expect(rebalance.options).toMatchObject({ movesPerCluster: '8', bytesPerSecond: '33554432' });
+  });
+});
+
+describe('the events of a task', () => {
+  /** Reads what has come until it holds this text. */
+  async function until(reader: ReadableStreamDefaultReader<Uint8Array>, text: string): Promise<string> {
+    let read = '';
+    while (!read.includes(text)) {
+      const { value, done } = await reader.read();
+      if (done) throw new Error(`it ended after ${read}`);
+      read += new TextDecoder().decode(value);
+    }
+    return read;
+  }
+
+  it('are sent whenever something of it changes, and end with it', async () => {
+    const id = await paused();
+    const response = await fetch(`${node.admin}/admin/tasks/${id}/events`);
+    expect(response.headers.get('content-type')).toBe('text/event-stream');
+    const reader = response.body!.getReader();
+    expect(await until(reader, '\n\n')).toMatch(/^event: task\ndata: \{"id":"\d+".*"state":"running".*\}\n\n$/);
+    await ask('POST', `tasks/${id}/throttle?checks=4`);
+    await until(reader, '"state":"succeeded"');
+    await eventually(async () => (await reader.read()).done);
+    expect((await fetch(`${node.admin}/admin/tasks/99/events`)).status).toBe(404);
+  });
+
+  it('end when the server closes, which does not wait for the task', async () => {
+    const { node: grid } = node.program;
+    const app = createAdminHttp({
+      ...{ node: grid, metrics: createMetrics({ service: 'odgm' }), clock: systemClock },
+      audit: new Audit({ record: () => Promise.resolve() }, systemClock),
+      access: new AdminAccess({ token: undefined, clock: systemClock }),
+      tasks: new Tasks({ node: grid, clock: systemClock, timers: systemTimers }),
+      collections: new Collections({ node: grid, clock: systemClock, timers: systemTimers }),
+      ops: () => Promise.resolve(false),
+      logger: createLogger({ service: 'test', level: 'silent' }),
+    });
+    const address = await app.listen({ host: '127.0.0.1', port: 0 });
+    const id = await paused();
+    const reader = (await fetch(`${address}/admin/tasks/${id}/events`)).body!.getReader();
+    await until(reader, '"state":"running"');
+    await app.close();
+    expect(await reader.read()).toMatchObject({ done: true });
+    expect((await ask<Task>('GET', `tasks/${id}`)).state).toBe('running');
+  });
+});
