@@ -257,6 +257,13 @@ export const mutations: readonly SimulatedMutation[] = [
     ...{ seeds: 100, world: 'nodes' as const },
   },
   {
+    name: 'a voter goes before the one that replaces it has a vote',
+    file: 'odgm/src/tasks/steps-raft.ts',
+    find: `{ promote: [to], demote: [leaving], joint: true }`,
+    replace: `{ demote: [leaving], joint: true }`,
+    ...{ seeds: 60, world: 'nodes' as const },
+  },
+  {
     name: 'a replica is made anew while it still has a vote',
     file: 'odgm/src/tasks/steps-rebuild.ts',
     find: `      : change('take-out', { remove: [member] });
