@@ -52,9 +52,9 @@ describe('the throttle of a task', () => {
 
   it('cannot be given under both of its names', async () => {
     const id = await paused();
-    expect(await ask('POST', `tasks/${id}/throttle?movesPerNode=1&moves_per_node=2`)).toMatchObject({
-      code: 'InvalidArgument',
-    });
+    const refused = await ask('POST', `tasks/${id}/throttle?movesPerNode=1&moves_per_node=2`);
+    expect(refused).toMatchObject({ code: 'InvalidArgument' });
+    expect(JSON.stringify(refused)).toContain('option movesPerNode is given twice');
   });
 
   it('is that of repair for a repair, but for what is named', async () => {
