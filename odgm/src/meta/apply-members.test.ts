@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { planPlacement } from '../placement/index.ts';
-import { metaShard, placementSnapshot, refusalError } from './index.ts';
+import { decodeState, encodeState, metaShard, placementSnapshot, refusalError } from './index.ts';
 import { member, MetaUnderTest } from './testing.ts';
 
 let meta: MetaUnderTest;
@@ -60,6 +60,42 @@ describe('members', () => {
       meta.accept({ type: 'updateShardReplicas', shard, expectedEpoch: 1, replicas: voters });
     }
     expect([...meta.state.members.keys()]).toEqual([1, 3, 4]);
+  });
+
+  it('that are drained are drained on after they were down, until that is taken back', () => {
+    meta.bootstrap();
+    const stateOf = (number: number): string | undefined => meta.state.members.get(number)?.state;
+    for (const back of [
+      { type: 'setMemberState', member: 2, state: 'up' } as const,
+      { type: 'joinMember', clusterId: 'blue', member: member('grid-1') } as const,
+    ]) {
+      meta.accept({ type: 'setMemberState', member: 2, state: 'draining' });
+      meta.accept({ type: 'setMemberState', member: 2, state: 'down' });
+      meta.state = decodeState(encodeState(meta.state));
+      meta.accept(back);
+      expect(stateOf(2)).toBe('draining');
+      meta.accept({ type: 'setMemberState', member: 2, state: 'up' });
+      expect(stateOf(2)).toBe('up');
+      meta.accept({ type: 'setMemberState', member: 2, state: 'down' });
+      meta.accept(back);
+      expect(stateOf(2)).toBe('up');
+    }
+  });
+
+  it('whose drain is cancelled while they are down come back to serve', () => {
+    meta.bootstrap();
+    const { id = 0 } = meta.accept(meta.task([], { kind: 'drain', member: 2 }));
+    meta.accept({ type: 'setMemberState', member: 2, state: 'down' });
+    meta.accept({ type: 'cancelTask', task: id, actor: 'ann' });
+    meta.accept({ type: 'setMemberState', member: 2, state: 'up' });
+    expect(meta.state.members.get(2)?.state).toBe('up');
+  });
+
+  it('of which one runs an older build do as that one does: a drain is forgotten', () => {
+    const members = [member('grid-0'), member('grid-1', { commandVersion: 2 })];
+    meta.accept({ type: 'bootstrap', clusterId: 'blue', members });
+    for (const state of ['draining', 'down', 'up'] as const) meta.accept({ type: 'setMemberState', member: 1, state });
+    expect(meta.state.members.get(1)?.state).toBe('up');
   });
 
   it('of another cluster are refused, and so is a build that knows fewer commands than the cluster uses', () => {

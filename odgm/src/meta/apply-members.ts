@@ -1,4 +1,4 @@
-import type { ApplyResult, Command, JoiningMember } from './commands.ts';
+import { type ApplyResult, type Command, type JoiningMember, remembersDrains } from './commands.ts';
 import { accepted, refused, unchanged } from './result.ts';
 import { metaCollection, metaShard } from './state.ts';
 import type { ClusterRecord, MemberRecord, MetaState } from './types.ts';
@@ -93,20 +93,42 @@ function updateMember(
     record.state !== 'down';
   if (isSame) return unchanged({ id: record.number });
   Object.assign(record, { address, admin, zone, capacityBytes, commandVersion });
-  if (record.state === 'down') Object.assign(record, { state: 'up', stateSince: at });
+  if (record.state === 'down') comeBack(record, at);
   refreshCluster(state, cluster);
   return accepted({ id: record.number });
 }
 
+/** A member that was drained before is drained on. */
+function comeBack(record: MemberRecord, at: number): void {
+  Object.assign(record, { state: record.drains === true ? 'draining' : 'up', stateSince: at });
+}
+
+/**
+ * `up` for a member that is down says that it is there again: one that was drained is draining then. For one that drains
+ * it says that it is not to be drained any more.
+ */
 export function setMemberState(state: MetaState, cluster: ClusterRecord, command: Of<'setMemberState'>): ApplyResult {
   const record = state.members.get(command.member);
   if (record === undefined) return refused('MemberUnknown', `there is no member ${command.member}`);
   if (record.state === command.state) return unchanged({ id: record.number });
   if (record.replacedBy !== undefined) return refused('MemberReplaced', `member ${command.member} never comes back`);
-  record.state = command.state;
-  record.stateSince = command.at;
+  if (record.state === 'down' && command.state === 'up') {
+    comeBack(record, command.at);
+  } else {
+    record.state = command.state;
+    record.stateSince = command.at;
+    if (command.state === 'up') delete record.drains;
+    if (command.state === 'draining' && cluster.commandVersion >= remembersDrains) record.drains = true;
+  }
   cluster.epoch++;
   return accepted({ id: record.number });
+}
+
+/** Takes a drain back, also while the member is down. */
+export function stopDraining(state: MetaState, cluster: ClusterRecord, member: number, at: number): void {
+  const record = state.members.get(member);
+  if (record?.state === 'draining') setMemberState(state, cluster, { type: 'setMemberState', member, state: 'up', at });
+  else delete record?.drains;
 }
 
 export function removeMember(state: MetaState, cluster: ClusterRecord, command: Of<'removeMember'>): ApplyResult {

@@ -1,6 +1,6 @@
 import { invalidThrottle } from './apply-checks.ts';
 import type { ApplyResult, Command, Refusal } from './commands.ts';
-import { setMemberState } from './apply-members.ts';
+import { setMemberState, stopDraining } from './apply-members.ts';
 import { accepted, refused, unchanged } from './result.ts';
 import type { ClusterRecord, MetaState, TaskMove, TaskRecord } from './types.ts';
 
@@ -103,9 +103,7 @@ export function cancelTask(state: MetaState, cluster: ClusterRecord, command: Of
   if (task.state === 'planned') end(state, task, 'cancelled', command.at);
   else task.state = 'cancelling';
   const { member } = task;
-  if (task.kind === 'drain' && member !== undefined && state.members.get(member)?.state === 'draining') {
-    setMemberState(state, cluster, { type: 'setMemberState', member, state: 'up', at: command.at });
-  }
+  if (task.kind === 'drain' && member !== undefined) stopDraining(state, cluster, member, command.at);
   return accepted({ id: task.id });
 }
 

@@ -13,7 +13,10 @@ import type {
 } from './types.ts';
 
 /** Version of the commands of this build. A new kind of command, or a new field that apply heeds, raises it. */
-export const commandVersion = 2;
+export const commandVersion = 3;
+
+/** From this agreed version on a drain is remembered while its member is down. */
+export const remembersDrains = 3;
 
 export interface JoiningMember {
   readonly id: string;

@@ -78,6 +78,7 @@ export class MetaDuties {
         // A new leader has yet to apply what its log holds; a decision about an older state would only be refused.
         await meta.catchUp();
         await this.#noteStates();
+        if (await this.#handsOver()) return;
         await this.#keepReplicated();
         await this.#giveFirstPlaces();
         await this.#foundAnew();
@@ -147,11 +148,36 @@ export class MetaDuties {
     await this.#recordReplicas();
   }
 
+  /** A leader that is drained leaves the lead to another voter, which takes its vote away. */
+  async #handsOver(): Promise<boolean> {
+    const { meta, mesh, logger } = this.#options;
+    const { members } = meta.state;
+    const own = members.get(mesh.self.number);
+    if (own === undefined || !isLeaving(own)) return false;
+    const { voters } = meta.group.confState;
+    const successor = voters.find((voter) => members.get(voter)?.state === 'up' && this.#hasCaughtUp(voter));
+    if (successor === undefined) return false;
+    try {
+      await meta.group.transferLeadership(successor);
+    } catch (error) {
+      // The next look tries again; the other duties do not wait for that.
+      logger.debug({ err: error }, 'the meta group could not be handed over');
+      return false;
+    }
+    logger.info({ to: members.get(successor)?.id }, 'another member leads the meta group: this one is drained');
+    return true;
+  }
+
   #wantedVoters(voters: readonly number[]): number[] {
     const { meta, mesh, clock } = this.#options;
     const { members, settings, shards } = meta.state;
     const isGone = ({ replacedBy, state, stateSince }: MemberRecord): boolean =>
       replacedBy !== undefined || (state === 'down' && clock.now() - stateSince >= settings.nodeDownMs);
+    const holders = new Set(
+      [...shards.values()].flatMap(({ id, replicas }) =>
+        id === metaShard ? [] : replicas.map(({ member }) => member),
+      ),
+    );
     return wantedVoters({
       count: shards.get(metaShard)?.wanted ?? 1,
       self: mesh.self.number,
@@ -159,6 +185,8 @@ export class MetaDuties {
       members: [...members.values()].map((member) => ({
         number: member.number,
         isGone: isGone(member),
+        isLeaving: isLeaving(member),
+        holdsReplicas: holders.has(member.number),
         isUp: member.state === 'up',
         hasCaughtUp: this.#hasCaughtUp(member.number),
       })),
@@ -218,4 +246,8 @@ export class MetaDuties {
     const createdAt = meta.state.cluster?.createdAt ?? 0;
     return clock.now() - createdAt >= this.#settleMs;
   }
+}
+
+function isLeaving({ state, drains }: MemberRecord): boolean {
+  return state === 'draining' || drains === true;
 }

@@ -34,6 +34,8 @@ export interface MemberRecord {
   admin: string;
   zone: string;
   state: MemberState;
+  /** It is to hold nothing: kept while it is down, so that it is `draining` again when it comes back. */
+  drains?: boolean | undefined;
   /** Chosen when the data directory was made: another one means an empty disk, and so another member number. */
   readonly incarnation: string;
   /** Highest command version that this member can apply. */

@@ -121,7 +121,11 @@ function isMoving(task: TaskRecord): boolean {
 function existsOrPauses(state: MetaState, wish: Wish, now: number, since: number): boolean {
   for (const task of state.tasks.values()) {
     if (task.kind !== wish.kind || task.collection !== wish.collection || task.member !== wish.member) continue;
-    if (!isFinished(task) || (now - (task.finishedAt ?? 0) < pauseMs && since <= task.createdAt)) return true;
+    if (!isFinished(task)) return true;
+    // What came while it was drained, as by a move that was under way, is moved next.
+    const isDrained = task.kind === 'drain' && task.state === 'succeeded' && task.movesDone === task.movesTotal;
+    if (isDrained && task.movesTotal > 0) continue;
+    if (now - (task.finishedAt ?? 0) < pauseMs && since <= task.createdAt) return true;
   }
   return false;
 }

@@ -1,0 +1,94 @@
+import { type TempDir, eventually, tempDir } from '@oaas/commons/testkit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type RunningGrid, type RunningNode, startGrid, startNode } from '../../testkit/index.ts';
+
+let directory: TempDir;
+let grid: RunningGrid;
+const running: RunningNode[] = [];
+const collections = [{ name: 'c', shardType: 'raft', partitionCount: 4, replicaCount: 2 }];
+
+beforeEach(async () => {
+  directory = await tempDir();
+  grid = await startGrid({ dataDir: directory.path, ids: ['n1', 'n2', 'n3', 'n4'], collections });
+  running.push(...grid.nodes);
+});
+afterEach(async () => {
+  await Promise.allSettled(running.splice(0).map((one) => one.stop()));
+  await directory.remove();
+});
+
+/** The node goes on under the same address, with the same data. */
+async function restart({ id, grpc }: RunningNode): Promise<void> {
+  const grpcPort = Number(grpc.slice(grpc.lastIndexOf(':') + 1));
+  const dataDir = `${directory.path}/${id}`;
+  running.push(await startNode({ id, members: grid.members, dataDir, collections, grpcPort }));
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+async function ask({ admin }: RunningNode, method: string, path: string): Promise<Answer> {
+  const response = await fetch(admin + path, { method });
+  return { status: response.status, body: (await response.json()) as Answer['body'] };
+}
+
+/** As the other members have it in the state of the cluster. */
+const stateOf = ({ program }: RunningNode, id: string): string | undefined =>
+  [...(program.node.meta?.state.members.values() ?? [])].find((member) => member.id === id)?.state;
+const votersOf = ({ program }: RunningNode): readonly number[] => program.node.meta?.group.confState.voters ?? [];
+const holds = ({ program }: RunningNode, number: number): boolean =>
+  [...(program.node.meta?.state.shards.values() ?? [])].some(
+    ({ id, replicas }) => id !== 0 && replicas.some(({ member }) => member === number),
+  );
+
+/** Two of the voters of the meta group, its leader among them, and the others. */
+function parted(): { readonly leaving: RunningNode[]; readonly staying: RunningNode[] } {
+  const voters = votersOf(grid.nodes[0]!);
+  const isVoter = ({ program }: RunningNode): boolean => voters.includes(program.node.number);
+  const leader = grid.nodes.find(({ program }) => program.node.meta?.isLeader === true)!;
+  const other = grid.nodes.find((node) => isVoter(node) && node !== leader)!;
+  const leaving = [leader, other];
+  return { leaving, staying: grid.nodes.filter((node) => !leaving.includes(node)) };
+}
+
+/** One after the other: what goes off the first one must not go to the next one. */
+async function drain(nodes: readonly RunningNode[], through: RunningNode): Promise<void> {
+  for (const { id, program } of nodes) {
+    await ask(through, 'POST', `/admin/members/${id}/drain`);
+    await eventually(() => !holds(through, program.node.number), { timeoutMs: 20_000 });
+  }
+}
+
+describe('members that are drained', () => {
+  it('leave the lead and the votes of the meta group to others, so that it goes on when they are stopped', async () => {
+    const { leaving, staying } = parted();
+    const through = staying[0]!;
+    const numbers = staying.map(({ program }) => program.node.number);
+    await drain(leaving, through);
+    await eventually(() => numbers.every((number) => votersOf(through).includes(number)), { timeoutMs: 15_000 });
+    await eventually(() => staying.some(({ program }) => program.node.meta?.isLeader === true));
+    await Promise.all(leaving.map((node) => node.stop()));
+    const made = await eventually(
+      async () => {
+        const answer = await ask(through, 'PUT', '/admin/collections/later');
+        return (answer.status === 201 || answer.status === 409) && answer;
+      },
+      { timeoutMs: 15_000 },
+    );
+    expect(made.body).toBeDefined();
+  });
+
+  it('are drained on when they have been down and come back', async () => {
+    const { leaving, staying } = parted();
+    const [node] = leaving as [RunningNode];
+    const through = staying[0]!;
+    await drain([node], through);
+    await node.stop();
+    await eventually(() => stateOf(through, node.id) === 'down', { timeoutMs: 15_000 });
+    await restart(node);
+    await eventually(() => stateOf(through, node.id) !== 'down', { timeoutMs: 15_000 });
+    expect(stateOf(through, node.id)).toBe('draining');
+  });
+});
