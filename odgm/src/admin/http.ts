@@ -7,6 +7,7 @@ import { flagOf, parametersOf, readable } from './parameters.ts';
 import type { Audit, AuditedCall } from './audit.ts';
 import type { Collections } from './collections.ts';
 import type { AdminAccess, Need } from './access.ts';
+import { Members } from './members.ts';
 import { diagnose, inputOf } from './diagnostics/index.ts';
 import { collectionJson, metricsJson, snakeCase } from './json.ts';
 import type { Tasks } from './tasks.ts';
@@ -200,6 +201,15 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
   app.post<{ Params: { id: string } }>('/admin/members/:id/drain', (request) =>
     begin('drain', '', request.params.id, request),
   );
+  const members = new Members(node);
+  app.post<{ Params: { id: string } }>('/admin/members/:id/recommission', async (request) => {
+    parametersOf(request.query, []);
+    return members.recommission(request.params.id, await actorOf(request));
+  });
+  app.delete<{ Params: { id: string } }>('/admin/members/:id', ({ params, query }) => {
+    parametersOf(query, []);
+    return members.remove(params.id);
+  });
   // With collection and partition: that replica is made anew from the others, whatever is known of it.
   app.post<{ Params: { id: string } }>('/admin/members/:id/repair', (request) =>
     begin('repair', parametersOf(request.query)['collection'] ?? '', request.params.id, request, ['collection']),

@@ -110,9 +110,29 @@ describe('members', () => {
   it('leave the list only when they hold nothing', () => {
     meta.bootstrap();
     meta.accept({ type: 'joinMember', clusterId: 'blue', member: member('grid-3') });
+    meta.placed();
+    expect(meta.run({ type: 'removeMember', member: 4 })).toMatchObject({ code: 'MemberUp' });
+    for (const number of [1, 4]) meta.accept({ type: 'setMemberState', member: number, state: 'down' });
     expect(meta.run({ type: 'removeMember', member: 1 })).toMatchObject({ code: 'MemberHoldsReplicas' });
     meta.accept({ type: 'removeMember', member: 4 });
     expect(meta.accept({ type: 'joinMember', clusterId: 'blue', member: member('grid-3') }).id).toBe(5);
+  });
+
+  it('leave the list with their vote in the meta group, which counts on fewer then', () => {
+    meta.bootstrap();
+    meta.accept({ type: 'setMemberState', member: 3, state: 'down' });
+    meta.accept({ type: 'removeMember', member: 3 });
+    expect([...meta.state.members.keys()]).toEqual([1, 2]);
+    expect(meta.state.shards.get(metaShard)).toMatchObject({ wanted: 1, replicas: [{ member: 1 }, { member: 2 }] });
+  });
+
+  it('of which one runs an older build are removed by its rules: without a vote, up or down', () => {
+    const members = [member('grid-0'), member('grid-1', { commandVersion: 2 })];
+    meta.accept({ type: 'bootstrap', clusterId: 'blue', members });
+    meta.accept({ type: 'joinMember', clusterId: 'blue', member: member('grid-2') });
+    meta.accept({ type: 'setMemberState', member: 1, state: 'down' });
+    expect(meta.run({ type: 'removeMember', member: 1 })).toMatchObject({ code: 'MemberHoldsReplicas' });
+    meta.accept({ type: 'removeMember', member: 3 });
   });
 
   it('that are down only shortly are away for the planner', () => {

@@ -1,4 +1,4 @@
-import { type ApplyResult, type Command, type JoiningMember, remembersDrains } from './commands.ts';
+import { type ApplyResult, type Command, type JoiningMember, remembersDrains, removesVoters } from './commands.ts';
 import { accepted, refused, unchanged } from './result.ts';
 import { metaCollection, metaShard } from './state.ts';
 import type { ClusterRecord, MemberRecord, MetaState } from './types.ts';
@@ -132,10 +132,21 @@ export function stopDraining(state: MetaState, cluster: ClusterRecord, member: n
 }
 
 export function removeMember(state: MetaState, cluster: ClusterRecord, command: Of<'removeMember'>): ApplyResult {
-  if (!state.members.has(command.member)) return refused('MemberUnknown', `there is no member ${command.member}`);
-  if (holdsReplicas(state, command.member)) {
+  const record = state.members.get(command.member);
+  if (record === undefined) return refused('MemberUnknown', `there is no member ${command.member}`);
+  const losesVote = cluster.commandVersion >= removesVoters;
+  if (losesVote && record.state !== 'down') {
+    return refused('MemberUp', `member ${record.id} is ${record.state}: only one that is down can be removed`);
+  }
+  if (holdsReplicas(state, command.member, losesVote)) {
     return refused('MemberHoldsReplicas', `member ${command.member} still holds replicas: drain it first`);
   }
+  const meta = state.shards.get(metaShard);
+  const voters = meta?.replicas.filter((replica) => replica.member !== command.member) ?? [];
+  if (voters.length === 0)
+    return refused('MemberHoldsReplicas', `member ${record.id} is the last one of the meta group`);
+  if (meta !== undefined && voters.length < meta.replicas.length)
+    Object.assign(meta, { replicas: voters, epoch: meta.epoch + 1 });
   state.members.delete(command.member);
   refreshCluster(state, cluster);
   return accepted();
@@ -148,8 +159,10 @@ export function forgetReplaced(state: MetaState): void {
   }
 }
 
-function holdsReplicas(state: MetaState, member: number): boolean {
-  for (const { replicas } of state.shards.values()) {
+/** `exceptVote`: that in the meta group is none that it has to be relieved of first: the group does without it. */
+function holdsReplicas(state: MetaState, member: number, exceptVote = false): boolean {
+  for (const { id, replicas } of state.shards.values()) {
+    if (exceptVote && id === metaShard) continue;
     if (replicas.some((replica) => replica.member === member)) return true;
   }
   return false;

@@ -18,6 +18,9 @@ export const commandVersion = 3;
 /** From this agreed version on a drain is remembered while its member is down. */
 export const remembersDrains = 3;
 
+/** From this agreed version on a member is removed when it is down, with its vote in the meta group. */
+export const removesVoters = 3;
+
 export interface JoiningMember {
   readonly id: string;
   readonly address: string;
@@ -146,6 +149,7 @@ export type RefusalCode =
   /** The id is in use by a live member with another incarnation. */
   | 'MemberReplaced'
   | 'MemberHoldsReplicas'
+  | 'MemberUp'
   | 'CollectionUnknown'
   /** Another collection has the name or one of the class ids. */
   | 'NameTaken'

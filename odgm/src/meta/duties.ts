@@ -201,8 +201,10 @@ export class MetaDuties {
   async #recordReplicas(): Promise<void> {
     const { meta } = this.#options;
     const record = meta.state.shards.get(metaShard);
-    const { voters, votersOutgoing } = meta.group.confState;
+    const { voters: all, votersOutgoing } = meta.group.confState;
     if (record === undefined || votersOutgoing.length > 0) return;
+    // One that was removed votes until the group has changed.
+    const voters = all.filter((voter) => meta.state.members.has(voter));
     const recorded = record.replicas.map(({ member }) => member);
     if (recorded.length === voters.length && voters.every((voter) => recorded.includes(voter))) return;
     await meta.propose({

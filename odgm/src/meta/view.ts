@@ -91,6 +91,7 @@ const errorCodes: Readonly<Record<RefusalCode, ErrorCode>> = {
   MemberUnknown: 'NotFound',
   MemberReplaced: 'FailedPrecondition',
   MemberHoldsReplicas: 'FailedPrecondition',
+  MemberUp: 'FailedPrecondition',
   CollectionUnknown: 'NotFound',
   NameTaken: 'AlreadyExists',
   CollectionDeleted: 'FailedPrecondition',

@@ -1,5 +1,6 @@
 import { type TempDir, eventually, tempDir } from '@oaas/commons/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { commandVersion } from '../meta/index.ts';
 import { type RunningGrid, type RunningNode, startGrid, startNode } from '../../testkit/index.ts';
 
 let directory: TempDir;
@@ -69,15 +70,26 @@ describe('members that are drained', () => {
     await drain(leaving, through);
     await eventually(() => numbers.every((number) => votersOf(through).includes(number)), { timeoutMs: 15_000 });
     await eventually(() => staying.some(({ program }) => program.node.meta?.isLeader === true));
+    const members = [...(through.program.node.meta?.state.members.values() ?? [])];
+    const records = members.filter(({ number }) => !numbers.includes(number));
     await Promise.all(leaving.map((node) => node.stop()));
-    const made = await eventually(
-      async () => {
-        const answer = await ask(through, 'PUT', '/admin/collections/later');
-        return (answer.status === 201 || answer.status === 409) && answer;
-      },
-      { timeoutMs: 15_000 },
-    );
-    expect(made.body).toBeDefined();
+    for (const node of leaving) {
+      await eventually(() => stateOf(through, node.id) === 'down', { timeoutMs: 15_000 });
+      expect(await ask(through, 'DELETE', `/admin/members/${node.id}`)).toMatchObject({ status: 200 });
+    }
+    for (const { id, incarnation } of records) {
+      const { clusterId, meta } = through.program.node;
+      const about = { address: 'host:1', admin: '', zone: '', commandVersion };
+      const request = { clusterId, clusterUid: meta?.state.cluster?.id ?? '', nodeId: id, incarnation, ...about };
+      await expect(through.program.node.admit(request)).rejects.toThrow(`member ${id} was removed from the cluster`);
+    }
+    await eventually(() => votersOf(through).every((voter) => numbers.includes(voter)), { timeoutMs: 15_000 });
+    await eventually(async () => {
+      const { body } = await ask(through, 'GET', '/admin/health');
+      expect(body).toMatchObject({ status: 'ok', members: [] });
+      return true;
+    });
+    expect(await ask(through, 'PUT', '/admin/collections/later')).toMatchObject({ status: 201 });
   });
 
   it('are drained on when they have been down and come back', async () => {
@@ -90,5 +102,21 @@ describe('members that are drained', () => {
     await restart(node);
     await eventually(() => stateOf(through, node.id) !== 'down', { timeoutMs: 15_000 });
     expect(stateOf(through, node.id)).toBe('draining');
+    expect(await ask(through, 'POST', `/admin/members/${node.id}/recommission`)).toMatchObject({
+      status: 200,
+      body: { id: node.id, state: 'up' },
+    });
+  });
+
+  it('are removed only when they are down and hold nothing', async () => {
+    const { leaving, staying } = parted();
+    const [node] = leaving as [RunningNode];
+    const through = staying[0]!;
+    const remove = () => ask(through, 'DELETE', `/admin/members/${node.id}`);
+    expect(await remove()).toMatchObject({ status: 409, body: { code: 'FailedPrecondition' } });
+    await node.stop();
+    await eventually(() => stateOf(through, node.id) === 'down', { timeoutMs: 15_000 });
+    expect((await remove()).body).toMatchObject({ detail: expect.stringContaining('holds') as string });
+    expect((await ask(through, 'DELETE', '/admin/members/nobody')).status).toBe(404);
   });
 });

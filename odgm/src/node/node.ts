@@ -294,6 +294,17 @@ export class GridNode {
       throw oaasError('Unavailable', 'this node is no member itself yet', { retryAfterMs });
     }
     const { nodeId: id, address, admin, zone, incarnation } = request;
+    const isKnown = (): boolean =>
+      [...meta.state.members.values()].some((one) => one.id === id && one.incarnation === incarnation);
+    // It was a member: what this one has applied may be from before.
+    if (request.clusterUid === cluster.id && !isKnown()) {
+      await meta.catchUp();
+      if (!isKnown()) {
+        throw oaasError('FailedPrecondition', `member ${id} was removed from the cluster`, {
+          remedy: 'Start it with an empty data directory: it joins as a new member.',
+        });
+      }
+    }
     const clusterId = request.clusterUid === '' ? cluster.id : request.clusterUid;
     const { id: member = 0 } = await meta.propose({
       type: 'joinMember',

@@ -208,6 +208,9 @@ describe('a rebalance', () => {
     run({ type: 'setMemberState', member: 2, state: 'down' });
     expect(wishes(0.1)).toEqual([]);
     run({ type: 'setMemberState', member: 2, state: 'up' });
+    const empty = run({ type: 'joinMember', clusterId: 'c', member: member('d') });
+    run({ type: 'setMemberState', member: empty, state: 'down' });
+    expect(wishes(0.1)).toMatchObject([{ kind: 'rebalance' }]);
     create('drain', 3);
     expect(wishes(0.1)).toEqual([]);
   });

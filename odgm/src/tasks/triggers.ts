@@ -41,7 +41,8 @@ export function decideTriggers(
   for (const { number, id, state: memberState, stateSince, replacedBy } of state.members.values()) {
     const holds = (held.get(number) ?? 0) > 0;
     if (memberState === 'down') {
-      isWhole = false;
+      // One that holds nothing is missed by nobody.
+      if (holds) isWhole = false;
       const isOverdue = replacedBy !== undefined || now - stateSince >= state.settings.nodeDownMs;
       const why = replacedBy === undefined ? 'is down for too long' : 'came back with an empty disk';
       if (holds && isOverdue)

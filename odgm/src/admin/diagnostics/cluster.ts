@@ -209,13 +209,25 @@ function clocks(members: readonly MemberView[]): Finding[] {
 }
 
 /** What members are, and what is wrong with them. */
-export function memberHealth({ members, now }: DiagnosticsInput): Finding[] {
+export function memberHealth({ members, now, state: grid }: DiagnosticsInput): Finding[] {
   const findings: Finding[] = [];
+  const holders = new Set(
+    [...grid.shards.values()].flatMap(({ id, replicas }) =>
+      id === metaShard ? [] : replicas.map(({ member }) => member),
+    ),
+  );
   for (const view of members) {
     const { record, state, report, problem, lastSeen } = view;
     const seen = lastSeen === undefined ? 'never heard from' : `last heard from ${seconds(now - lastSeen)} ago`;
     const why = problem === undefined ? '' : `; ${problem}`;
-    if (state === 'down') {
+    if (state === 'down' && !holders.has(record.number)) {
+      const remedy = `Bring it back, or take it off the list: DELETE /admin/members/${record.id}.`;
+      findings.push(
+        record.drains === true
+          ? info('member.drained', `${record.id} was drained and is down`, seen, remedy)
+          : warning('member.down', `${record.id} is down and holds no replicas`, `${seen}${why}`, remedy),
+      );
+    } else if (state === 'down') {
       const remedy =
         'Bring it back, or wait: its replicas are made anew on other members when it is down for too long.';
       findings.push(error('member.down', `${record.id} is down`, `${seen}${why}`, remedy));
@@ -230,7 +242,12 @@ export function memberHealth({ members, now }: DiagnosticsInput): Finding[] {
       );
     } else if (state === 'draining') {
       findings.push(
-        info('member.draining', `${record.id} is being drained`, seen, 'Remove it when it holds no replicas any more.'),
+        info(
+          'member.draining',
+          `${record.id} is being drained`,
+          seen,
+          `When it holds no replicas any more, stop it and take it off the list: DELETE /admin/members/${record.id}.`,
+        ),
       );
     } else if (report?.ready === false) {
       findings.push(
