@@ -2,7 +2,8 @@ import type { OdgmConfig } from './config.ts';
 
 /**
  * One setting that differs from what the node runs with. `applied`: it counts from now on. `restart`: the node goes on
- * as it was until it is started again. `kept`: it left the configuration, and stays, since it may hold data.
+ * as it was until it is started again. `kept`: what the grid has stays: a collection that left the configuration
+ * may hold data, and settings of the grid count only when it is formed.
  */
 export interface ConfigChange {
   /** Name of the setting, or `collections.<name>`. */
@@ -13,13 +14,18 @@ export interface ConfigChange {
 /** Settings of a running node that it can take: members are asked only by a node that looks for its cluster. */
 const live: ReadonlySet<string> = new Set(['collections', 'members']);
 
+function effectOf(setting: string): ConfigChange['effect'] {
+  if (setting === 'settings') return 'kept';
+  return live.has(setting) ? 'applied' : 'restart';
+}
+
 /** What `next` says otherwise than `running`, in the order of the settings. Values are not named: some are secret. */
 export function compareConfigs(running: OdgmConfig, next: OdgmConfig): ConfigChange[] {
   const changes: ConfigChange[] = [];
   for (const [setting, value] of Object.entries(next)) {
     const before: unknown = running[setting as keyof OdgmConfig];
     if (setting === 'collections' || isSame(before, value)) continue;
-    changes.push({ setting, effect: live.has(setting) ? 'applied' : 'restart' });
+    changes.push({ setting, effect: effectOf(setting) });
   }
   return [...changes, ...compareCollections(running.collections, next.collections)];
 }

@@ -1,5 +1,6 @@
 import { duration, type LoadedConfig, loadConfig, secret } from '@oaas/commons/config';
 import { z } from 'zod';
+import { settingsSchema } from './admin/index.ts';
 
 const portSchema = z.number().int().min(0).max(65_535);
 const name = z.string().regex(/^[A-Za-z0-9._:-]{1,200}$/, 'letters, digits and . _ : - only, 1 to 200 of them');
@@ -51,6 +52,9 @@ const schema = z.object({
     .describe('With dns or pods: so many nodes must be found before they form a new cluster.'),
   zone: z.string().min(1).optional().describe('With dns or pods: failure domain of this node.'),
   collections: z.array(collectionSchema).default([]).describe('Collections of the grid.'),
+  settings: settingsSchema
+    .default({})
+    .describe('Settings of the whole grid, for the node that forms a new one. Later: PUT /admin/settings.'),
   dataDir: z.string().default('/data').describe('Directory of the persistent collections; this node is its only user.'),
   bindHost: z.string().default('0.0.0.0').describe('Address to listen on.'),
   httpPort: portSchema.default(8080).describe('Port of the gRPC services.'),

@@ -20,6 +20,7 @@ import type { OdgmConfig } from './config.ts';
 import { type ConfigSource, ConfigWatch } from './config-watch.ts';
 import { ClientPool, createFunctions, Invoker } from './invocation/index.ts';
 import { type ClusterAccess, discoveredSeeds, nodesOfName, nodesOfPods } from './discovery/index.ts';
+import { changedSettings, defaultSettings, invalidSettings, type Settings } from './meta/index.ts';
 import {
   createNodeMetrics,
   GridNode,
@@ -136,6 +137,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
       return mesh;
     },
     joinPort: peers,
+    settings: settingsOf(config),
     reportPort: peers,
     random,
     schedule: (run) => setImmediate(run),
@@ -291,6 +293,14 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
       stop: () => configWatch?.stop(),
     });
   return { group, node, listening };
+}
+
+/** Settings of a grid that this node forms. Throws `ConfigInvalid`. */
+function settingsOf({ settings }: OdgmConfig): Partial<Settings> {
+  const changed = changedSettings(defaultSettings, settings);
+  const problem = invalidSettings({ ...defaultSettings, ...changed });
+  if (problem === undefined) return changed;
+  throw oaasError('ConfigInvalid', `settings: ${problem}`, { remedy: 'Correct the settings of the configuration.' });
 }
 
 /** Where the other nodes are, by list, DNS or pods, and this one among them. Throws `ConfigInvalid`. */

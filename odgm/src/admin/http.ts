@@ -8,6 +8,7 @@ import type { Audit, AuditedCall } from './audit.ts';
 import type { Collections } from './collections.ts';
 import type { AdminAccess, Need } from './access.ts';
 import { Members } from './members.ts';
+import { GridSettings } from './settings.ts';
 import { diagnose, inputOf } from './diagnostics/index.ts';
 import { collectionJson, metricsJson, snakeCase } from './json.ts';
 import type { Tasks } from './tasks.ts';
@@ -201,6 +202,15 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
   app.post<{ Params: { id: string } }>('/admin/members/:id/drain', (request) =>
     begin('drain', '', request.params.id, request),
   );
+  const settings = new GridSettings(node);
+  app.get('/admin/settings', ({ query }) => {
+    parametersOf(query, []);
+    return snakeCase(settings.get());
+  });
+  app.put('/admin/settings', { config: { takesBody: true } }, async ({ query, body }) => {
+    parametersOf(query, []);
+    return snakeCase(await settings.change(body ?? {}));
+  });
   const members = new Members(node);
   app.post<{ Params: { id: string } }>('/admin/members/:id/recommission', async (request) => {
     parametersOf(request.query, []);

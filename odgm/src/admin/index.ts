@@ -4,5 +4,6 @@ export { Audit, logAuditSink } from './audit.ts';
 export { Collections } from './collections.ts';
 export { gridAdminService } from './grid-admin.ts';
 export { createAdminHttp } from './http.ts';
+export { settingsSchema } from './settings.ts';
 export { shardDistribution } from './view.ts';
 export { Tasks } from './tasks.ts';

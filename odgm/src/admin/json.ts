@@ -19,6 +19,17 @@ function convert(value: Json): Json {
   );
 }
 
+/** The other way round, for bodies. What is no object stays what it is, for a schema to refuse. */
+export function camelCase(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]: [string, unknown]) => [
+      key.replace(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase()),
+      camelCase(item),
+    ]),
+  );
+}
+
 /** A collection as `GET /admin/collections/:name` gives it. */
 export function collectionJson(view: CollectionView): { [key: string]: Json } {
   const { shards, ...rest } = view;

@@ -1,7 +1,8 @@
 import type { ApplyResult, Command } from './commands.ts';
 import { refreshCluster } from './apply-members.ts';
 import { accepted, refused, unchanged } from './result.ts';
-import type { MetaState, Settings, Throttle } from './types.ts';
+import { invalidSettings } from './settings.ts';
+import type { MetaState, Settings } from './types.ts';
 
 type Of<T extends Command['type']> = Extract<Command, { type: T }>;
 
@@ -9,32 +10,13 @@ const maxChecks = 1000;
 const maxDiffering = 100;
 const maxDifferingText = 8192;
 
-/** Why the bounds make no sense; undefined when they do. */
-export function invalidThrottle(throttle: Throttle): string | undefined {
-  const counts = [throttle.movesPerNode, throttle.movesPerCluster, throttle.leaderMoves, throttle.checks];
-  if (!counts.every((count) => Number.isSafeInteger(count) && count >= 0 && count <= 10_000)) {
-    return 'numbers of moves and checks are 0 to 10000';
-  }
-  const rates = [throttle.bytesPerSecond, throttle.checkBytesPerSecond];
-  return rates.every((rate) => Number.isFinite(rate) && rate >= 65_536) ? undefined : 'rates are at least 64 KiB/s';
-}
-
 export function applySettings(state: MetaState, command: Of<'setSettings'>): ApplyResult {
   const settings: Settings = { ...state.settings, ...command.settings };
-  const problem = invalidThrottle(settings.throttle) ?? invalidThrottle(settings.repairThrottle) ?? invalid(settings);
+  const problem = invalidSettings(settings);
   if (problem !== undefined) return refused('Invalid', problem);
   Object.assign(state.settings, settings);
   if (state.cluster !== undefined && command.settings.metaReplicas !== undefined) refreshCluster(state, state.cluster);
   return accepted();
-}
-
-function invalid(settings: Settings): string | undefined {
-  const { nodeDownMs, rebalanceBelow, rebalanceUntil, metaReplicas } = settings;
-  if (!(nodeDownMs >= 1000)) return 'nodeDownMs is at least 1000';
-  if (!(rebalanceBelow >= 0 && rebalanceBelow < rebalanceUntil && rebalanceUntil <= 1)) {
-    return '0 <= rebalanceBelow < rebalanceUntil <= 1';
-  }
-  return [1, 3, 5, 7].includes(metaReplicas) ? undefined : 'metaReplicas is 1, 3, 5 or 7';
 }
 
 /** Keeps the outcome of a check; what differs it keeps of the newest one of a shard only. */

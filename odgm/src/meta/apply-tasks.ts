@@ -1,4 +1,4 @@
-import { invalidThrottle } from './apply-checks.ts';
+import { invalidThrottle } from './settings.ts';
 import type { ApplyResult, Command, Refusal } from './commands.ts';
 import { setMemberState, stopDraining } from './apply-members.ts';
 import { accepted, refused, unchanged } from './result.ts';

@@ -4,6 +4,7 @@ export * from './commands.ts';
 export { createMetaState, defaultSettings, metaCollection, metaShard } from './state.ts';
 export { apply } from './apply.ts';
 export { deletedOf } from './apply-collections.ts';
+export { changedSettings, invalidSettings, type SettingsChange } from './settings.ts';
 export { isFinished } from './apply-tasks.ts';
 export { decodeCommand, decodeState, encodeCommand, encodeState } from './codec.ts';
 export { MetaDuties } from './duties.ts';

@@ -2,7 +2,7 @@ import { oaasError } from '@oaas/commons/errors';
 import { type Clock, type Random, randomHex } from '@oaas/commons/time';
 import type { peer } from '@oaas/proto';
 import type { Mesh, MeshPeer } from '../mesh/index.ts';
-import { commandVersion, type JoiningMember, type MetaGroup, type MetaState } from '../meta/index.ts';
+import { commandVersion, type JoiningMember, type MetaGroup, type MetaState, type Settings } from '../meta/index.ts';
 import type { Storage } from '../storage/index.ts';
 import { type NodeIdentity, openIdentity, saveIdentity } from './identity.ts';
 import { findCluster, type JoinOutcome, type JoinPort, type Seeds } from './join.ts';
@@ -20,6 +20,8 @@ export interface OwnMembershipOptions extends RetryOptions {
   /** Where to look for the cluster. */
   readonly seeds: Seeds;
   readonly joinPort: JoinPort;
+  /** Of a cluster that this node forms; default: those of {@link defaultSettings}. */
+  readonly settings?: Partial<Settings> | undefined;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -79,11 +81,10 @@ export class OwnMembership {
   async settle(meta: MetaGroup): Promise<void> {
     const identity = this.#opened();
     if (meta.state.cluster === undefined && identity.member === 1) {
+      const { settings, signal } = this.#options;
+      const members = [this.#asMember(identity)];
       await untilItWorks(this.#options, 'form the cluster', () =>
-        meta.propose(
-          { type: 'bootstrap', clusterId: identity.clusterUid, members: [this.#asMember(identity)] },
-          this.#options.signal,
-        ),
+        meta.propose({ type: 'bootstrap', clusterId: identity.clusterUid, members, settings }, signal),
       );
     }
     // A node that stopped before it got the state asks again whom it belongs to.

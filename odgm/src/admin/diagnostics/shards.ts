@@ -18,7 +18,7 @@ export function distributionBalance(input: DiagnosticsInput): Finding[] {
   const score = rebalance?.before ?? 1;
   const evidence = `score ${score.toFixed(2)} of 1; wanted at least ${String(state.settings.rebalanceBelow)}`;
   for (const { kind, why } of suggestions) {
-    const remedy = `Look at the plan (POST /admin/rebalance?dry_run=true), then start it, or set autoRebalance to on.`;
+    const remedy = `Look at the plan (POST /admin/rebalance?dry_run=true), then start it, or let it start by itself: PUT /admin/settings {"auto_rebalance": "on"}.`;
     findings.push(warning('balance.suggested', `a task is suggested: ${kind}, because ${why}`, evidence, remedy));
   }
   if (score < state.settings.rebalanceBelow && suggestions.length === 0) {
