@@ -56,6 +56,14 @@ const schema = z.object({
     .default({})
     .describe('Settings of the whole grid, for the node that forms a new one. Later: PUT /admin/settings.'),
   dataDir: z.string().default('/data').describe('Directory of the persistent collections; this node is its only user.'),
+  capacityBytes: z
+    .number()
+    .int()
+    .min(1)
+    .optional()
+    .describe(
+      'Bytes of ids, keys and values that this node may hold: no replica moves here beyond. Default: no bound.',
+    ),
   bindHost: z.string().default('0.0.0.0').describe('Address to listen on.'),
   httpPort: portSchema.default(8080).describe('Port of the gRPC services.'),
   adminPort: portSchema.default(8081).describe('Port of the admin API, health and metrics.'),

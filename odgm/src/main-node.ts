@@ -138,6 +138,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     },
     joinPort: peers,
     settings: settingsOf(config),
+    capacityBytes: config.capacityBytes,
     reportPort: peers,
     random,
     schedule: (run) => setImmediate(run),

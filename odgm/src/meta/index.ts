@@ -12,6 +12,7 @@ export { MetaGroup, type NewCommand } from './group.ts';
 export { MetaMachine } from './machine.ts';
 export { alarmOf, canDoWithout, freezeOf, hasLostMajority, isFounder } from './alarms.ts';
 export {
+  freeBytesOf,
   makeAnew,
   ownersOf,
   placementSnapshot,

@@ -38,6 +38,21 @@ function placementState(state: MetaState, member: MemberRecord, now: number): Pl
   return isGone ? 'down' : 'away';
 }
 
+/**
+ * Bytes that a member may take in beside what it holds, the shard that is being moved apart; undefined: no bound. What
+ * comes to it by other moves counts as if it were there.
+ */
+export function freeBytesOf(
+  state: MetaState,
+  { number, capacityBytes }: MemberRecord,
+  loads: ReadonlyMap<number, ShardLoad>,
+  moving: number,
+): number | undefined {
+  if (capacityBytes === undefined) return undefined;
+  const others = shardsOfMember(state, number).filter(({ id }) => id !== moving);
+  return capacityBytes - others.reduce((sum, { id }) => sum + (loads.get(id)?.bytes ?? 0), 0);
+}
+
 /** What the planner needs. Shards without a load count as empty. */
 export function placementSnapshot(
   state: MetaState,

@@ -45,6 +45,8 @@ export interface JoinOptions {
   readonly self: Member;
   readonly seeds: Seeds;
   readonly identity: NodeIdentity;
+  /** Default: no bound. */
+  readonly capacityBytes?: number | undefined;
   readonly port: JoinPort;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -154,7 +156,7 @@ async function tryJoin(
   address: string,
   signal: AbortSignal | undefined,
 ): Promise<JoinOutcome | undefined> {
-  const { clusterId, self, identity, logger } = options;
+  const { clusterId, self, identity, capacityBytes = 0, logger } = options;
   try {
     const response = await options.port.join(
       address,
@@ -167,6 +169,7 @@ async function tryJoin(
         admin: self.admin ?? '',
         zone: self.zone ?? '',
         commandVersion,
+        capacityBytes,
       },
       signal,
     );

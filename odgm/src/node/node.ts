@@ -309,7 +309,11 @@ export class GridNode {
     const { id: member = 0 } = await meta.propose({
       type: 'joinMember',
       clusterId,
-      member: { id, address, admin, zone, incarnation, commandVersion: Math.max(1, request.commandVersion) },
+      member: {
+        ...{ id, address, admin, zone, incarnation },
+        commandVersion: Math.max(1, request.commandVersion),
+        capacityBytes: request.capacityBytes === 0 ? undefined : request.capacityBytes,
+      },
     });
     const members = [...meta.state.members.values()].map((record) => ({
       number: record.number,

@@ -20,6 +20,8 @@ export interface OwnMembershipOptions extends RetryOptions {
   /** Where to look for the cluster. */
   readonly seeds: Seeds;
   readonly joinPort: JoinPort;
+  /** Bytes that this node may hold. Default: no bound. */
+  readonly capacityBytes?: number | undefined;
   /** Of a cluster that this node forms; default: those of {@link defaultSettings}. */
   readonly settings?: Partial<Settings> | undefined;
   readonly clock: Clock;
@@ -125,6 +127,7 @@ export class OwnMembership {
       record.address === member.address &&
       record.admin === member.admin &&
       record.zone === member.zone &&
+      record.capacityBytes === member.capacityBytes &&
       record.commandVersion === member.commandVersion;
     if (isKnown) return;
     const { logger, signal } = this.#options;
@@ -151,9 +154,9 @@ export class OwnMembership {
   }
 
   async #findCluster(identity: NodeIdentity): Promise<JoinOutcome> {
-    const { clusterId, self, seeds, joinPort, clock, timers, logger, signal } = this.#options;
+    const { clusterId, self, seeds, joinPort, capacityBytes, clock, timers, logger, signal } = this.#options;
     const outcome = await findCluster(
-      { clusterId, self, seeds, identity, port: joinPort, clock, timers, logger },
+      { clusterId, self, seeds, identity, capacityBytes, port: joinPort, clock, timers, logger },
       signal,
     );
     if (outcome.kind === 'joined') this.#firstPeers = outcome.members;
@@ -174,15 +177,17 @@ export class OwnMembership {
   /** Asks everybody who may be there; the first answer counts. Found anew each time: all may have other addresses by now. */
   async #askToJoin(meta: MetaGroup, identity: NodeIdentity): Promise<peer.JoinResponse> {
     const { clusterId, self, joinPort, seeds, signal } = this.#options;
-    const request = { ...this.#asMember(identity), clusterId, clusterUid: identity.clusterUid, nodeId: self.id };
+    const { capacityBytes = 0, ...member } = this.#asMember(identity);
+    const request = { ...member, capacityBytes, clusterId, clusterUid: identity.clusterUid, nodeId: self.id };
     const found = await seeds.find().catch(() => []);
     const others = [...found, ...meta.state.members.values()].filter(({ id }) => id !== self.id);
     return Promise.any(others.map(({ address }) => joinPort.join(address, request, signal)));
   }
 
   #asMember({ incarnation }: NodeIdentity): JoiningMember {
-    const { id, address, admin = '', zone = '' } = this.#options.self;
-    return { id, address, admin, zone, incarnation, commandVersion };
+    const { self, capacityBytes } = this.#options;
+    const { id, address, admin = '', zone = '' } = self;
+    return { id, address, admin, zone, incarnation, commandVersion, capacityBytes };
   }
 
   #opened(): NodeIdentity {

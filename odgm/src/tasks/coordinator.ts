@@ -4,6 +4,7 @@ import type { Clock, Timer, Timers } from '@oaas/commons/time';
 import type { Mesh } from '../mesh/index.ts';
 import {
   alarmOf,
+  freeBytesOf,
   isFinished,
   type MetaGroup,
   type RefusalCode,
@@ -55,6 +56,8 @@ const pollMs = 100;
 const progressMs = 500;
 const rebalanceOfAll: TaskWish = { kind: 'rebalance', collection: '' };
 const triggerMs = 1000;
+/** How often what the members hold is asked, while it counts. */
+const loadsMs = 1000;
 /** The balance is looked at again after every change of the topology, and this often for what the shards have to carry. */
 const balanceMs = 15_000;
 
@@ -90,6 +93,8 @@ export class TaskCoordinator {
   #balance: { readonly at: number; readonly epoch: number; readonly score: number } | undefined;
   #triggers: TriggerMemory = { wantsBalance: false };
   #suggestions: readonly Wish[] = [];
+  /** As of a moment ago, while tasks move shards and members have bounds. */
+  #loads: { readonly at: number; readonly of: ReadonlyMap<number, ShardLoad> } | undefined;
   #problem = '';
   #isClosed = false;
 
@@ -118,6 +123,7 @@ export class TaskCoordinator {
     if (this.#isTurning || this.#isClosed) return;
     if (!meta.isLeader || meta.state.cluster === undefined) {
       this.#running.clear();
+      this.#loads = undefined;
       this.#samples.clear();
       this.#suggestions = [];
       this.#balance = undefined;
@@ -129,6 +135,7 @@ export class TaskCoordinator {
       this.#term = meta.term;
       await this.#claim();
       await this.#takeTurns();
+      await this.#measure();
       this.#work();
       await this.#reportProgress();
       await this.#wish();
@@ -259,7 +266,7 @@ export class TaskCoordinator {
     const { step, memory } = nextStep({
       move,
       shard: observed?.shard,
-      members: this.#members(),
+      members: this.#members(move.shard),
       memory: running.memory,
       cancelling: task.state === 'cancelling',
       now: clock.monotonic(),
@@ -339,12 +346,31 @@ export class TaskCoordinator {
     return staying.find((member) => member !== to) ?? staying[0] ?? voters[0] ?? 0;
   }
 
-  #members(): Map<number, ObservedMember> {
+  /** What members hold is asked while it counts: where one has a bound, and shards move. */
+  async #measure(): Promise<void> {
+    const { meta, clock, loads } = this.#options;
+    const isBounded = [...meta.state.members.values()].some(({ capacityBytes }) => capacityBytes !== undefined);
+    const known = this.#loads;
+    const at = clock.monotonic();
+    if (!isBounded || this.#active().length === 0) this.#loads = undefined;
+    else if (known === undefined) this.#loads = { at, of: await loads() };
+    else if (at - known.at >= loadsMs) {
+      this.#loads = { ...known, at };
+      // Moves do not wait for a member that is slow to answer.
+      void loads().then((of) => {
+        if (this.#loads !== undefined) this.#loads = { ...this.#loads, of };
+      });
+    }
+  }
+
+  /** Members, as a step of a move of the shard sees them. */
+  #members(shard: number): Map<number, ObservedMember> {
     const { meta, mesh } = this.#options;
     return new Map(
       [...meta.state.members.values()].map((member) => {
         const isUp = member.number === mesh.self.number || mesh.isUp(member.number);
-        return [member.number, { state: isUp && member.state !== 'down' ? member.state : 'down' }];
+        const freeBytes = freeBytesOf(meta.state, member, this.#loads?.of ?? new Map(), shard);
+        return [member.number, { state: isUp && member.state !== 'down' ? member.state : 'down', freeBytes }];
       }),
     );
   }

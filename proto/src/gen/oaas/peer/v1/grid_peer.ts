@@ -37,6 +37,8 @@ export interface JoinRequest {
   zone: string;
   /** Highest version of commands of the meta group that the node knows. 0: it is of a build that knows version 1. */
   commandVersion: number;
+  /** Bytes of keys and values that the node may hold. 0: no bound. */
+  capacityBytes: number;
 }
 
 export interface JoinResponse {
@@ -336,6 +338,7 @@ function createBaseJoinRequest(): JoinRequest {
     admin: "",
     zone: "",
     commandVersion: 0,
+    capacityBytes: 0,
   };
 }
 
@@ -364,6 +367,9 @@ export const JoinRequest: MessageFns<JoinRequest> = {
     }
     if (message.commandVersion !== 0) {
       writer.uint32(64).uint32(message.commandVersion);
+    }
+    if (message.capacityBytes !== 0) {
+      writer.uint32(72).uint64(message.capacityBytes);
     }
     return writer;
   },
@@ -445,6 +451,14 @@ export const JoinRequest: MessageFns<JoinRequest> = {
             message.commandVersion = reader.uint32();
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.capacityBytes = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -470,6 +484,7 @@ export const JoinRequest: MessageFns<JoinRequest> = {
     message.admin = object.admin ?? "";
     message.zone = object.zone ?? "";
     message.commandVersion = object.commandVersion ?? 0;
+    message.capacityBytes = object.capacityBytes ?? 0;
     return message;
   },
 };
