@@ -3,12 +3,12 @@ import type { OdgmConfig } from './config.ts';
 /**
  * One setting that differs from what the node runs with. `applied`: it counts from now on. `restart`: the node goes on
  * as it was until it is started again. `kept`: what the grid has stays: a collection that left the configuration
- * may hold data, and settings of the grid count only when it is formed.
+ * may hold data, and settings of the grid count only when it is formed. `refused`: the grid does not take it.
  */
 export interface ConfigChange {
   /** Name of the setting, or `collections.<name>`. */
   readonly setting: string;
-  readonly effect: 'applied' | 'restart' | 'kept';
+  readonly effect: 'applied' | 'restart' | 'kept' | 'refused';
 }
 
 /** Settings of a running node that it can take: members are asked only by a node that looks for its cluster. */

@@ -3,13 +3,16 @@ import { join } from 'node:path';
 import type { Logger } from '@oaas/commons/telemetry';
 import { simulatedTime, tempDir, type TempDir } from '@oaas/commons/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { GridNode } from './node/index.ts';
 import { loadOdgmConfig, type OdgmConfig } from './config.ts';
 import { ConfigWatch } from './config-watch.ts';
+import { startNode } from '../testkit/index.ts';
 
 let directory: TempDir;
 let file: string;
 let applied: string[][];
 let addedNames: string[];
+let refusals: Map<string, string>;
 let logged: { level: string; message: string }[];
 let watch: ConfigWatch;
 
@@ -18,6 +21,7 @@ beforeEach(async () => {
   file = join(directory.path, 'odgm-config.yaml');
   applied = [];
   addedNames = [];
+  refusals = new Map();
   logged = [];
 });
 afterEach(async () => {
@@ -27,7 +31,7 @@ afterEach(async () => {
 
 const load = (): OdgmConfig => loadOdgmConfig({ ODGM_CONFIG: file, ODGM_NODE_ID: 'n1' }, []).config;
 
-function started(apply: (names: string[]) => Promise<void> = () => Promise.resolve()): void {
+function started(apply: (names: string[]) => Promise<void> = () => Promise.resolve(), node?: GridNode): void {
   const time = simulatedTime();
   const log = (level: string) => (_: unknown, message: string) => void logged.push({ level, message });
   watch = new ConfigWatch({
@@ -38,9 +42,11 @@ function started(apply: (names: string[]) => Promise<void> = () => Promise.resol
     apply: async (collections, added) => {
       const names = collections.map(({ name }) => name);
       await apply(names);
+      await node?.putCollections(collections, added);
       applied.push(names);
       addedNames.push(...added);
     },
+    refusalOf: (name) => refusals.get(name) ?? node?.refusalOf(name),
     clock: time.clock,
     timers: time.timers,
     logger: { info: log('info'), error: log('error') } as unknown as Logger,
@@ -83,6 +89,31 @@ describe('a configuration file that changes', () => {
     await watch.look();
     expect(applied).toEqual([['b']]);
     expect(watch.status.problem).toBeUndefined();
+  });
+
+  it('says what the grid refuses of it, and asks again with the next change', async () => {
+    await writeFile(file, text({ a: 1, b: 1 }));
+    started((names) => {
+      if (names.includes('a')) refusals.set('a', 'partition count stays 1');
+      return Promise.resolve();
+    });
+    await watch.look();
+    await writeFile(file, text({ a: 2, b: 2 }, 'maxSessions: 9\n'));
+    await watch.look();
+    const refused = [{ setting: 'collections.a', reason: 'partition count stays 1' }];
+    const changed = { applied: ['collections.b'], refused: ['collections.a'], restart: ['maxSessions'], kept: [] };
+    expect(watch.status).toMatchObject({ refused, changed, problem: 'collections.a: partition count stays 1' });
+    await watch.look();
+    expect(watch.status.problem).toBeDefined();
+    await writeFile(file, text({ a: 2, b: 3 }, 'maxSessions: 9\n'));
+    await watch.look();
+    expect(applied).toEqual([
+      ['a', 'b'],
+      ['a', 'b'],
+    ]);
+    expect(watch.status).toMatchObject({ refused, changed: { applied: ['collections.b'], refused: [] } });
+    refusals.clear();
+    expect(watch.status).toMatchObject({ refused: [], problem: undefined });
   });
 
   it('keeps a collection that is in it no more, since it may hold objects', async () => {
@@ -133,5 +164,28 @@ describe('a configuration file that changes', () => {
     await watch.look();
     expect(watch.status.problem).toBeUndefined();
     expect(applied).toEqual([]);
+  });
+});
+
+describe('a node whose configuration file changes', () => {
+  it('says what the grid refuses of it, until the file is again as the grid has it', async () => {
+    await writeFile(file, text({ a: 1 }));
+    const { collections } = load();
+    const node = await startNode({ dataDir: join(directory.path, 'data'), collections });
+    try {
+      started(() => Promise.resolve(), node.program.node);
+      await writeFile(file, text({ a: 2 }));
+      await watch.look();
+      expect(watch.status).toMatchObject({
+        changed: { applied: [], refused: ['collections.a'] },
+        problem: expect.stringContaining('collections.a: ') as string,
+      });
+      await writeFile(file, text({ a: 1, b: 1 }));
+      await watch.look();
+      expect(watch.status).toMatchObject({ problem: undefined, refused: [] });
+      expect(watch.status.changed?.applied).toEqual(['collections.a', 'collections.b']);
+    } finally {
+      await node.stop();
+    }
   });
 });

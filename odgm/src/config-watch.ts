@@ -19,19 +19,27 @@ export interface ConfigWatchOptions extends ConfigSource {
   readonly running: OdgmConfig;
   /** Takes collections that are new or other than before, and the names of those that are new. */
   readonly apply: (collections: OdgmConfig['collections'], added: readonly string[]) => Promise<void>;
+  /** Why the grid does not have a collection as it was applied, or as it was when the node started. */
+  readonly refusalOf: (collection: string) => string | undefined;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
 }
+
+export type ChangedSettings = Readonly<Record<ConfigChange['effect'], readonly string[]>>;
 
 /** What became of the file since the start. */
 export interface ConfigStatus {
   readonly file: string;
   /** Milliseconds since the epoch; when the node last took over a change. Absent while it runs as it was started. */
   readonly changedAt?: number | undefined;
+  /** What the last change was made of, by name. Absent as {@link changedAt}. */
+  readonly changed?: ChangedSettings | undefined;
+  /** What the grid refuses of the configuration, and why; everything else of it counts. */
+  readonly refused: readonly { readonly setting: string; readonly reason: string }[];
   /** Settings that count only after another start. */
   readonly needsRestart: readonly string[];
-  /** Why the file as it is now was refused; the node goes on with what it had. */
+  /** Why the file as it is now was refused, and the node goes on with what it had; or what the grid refuses of it. */
   readonly problem?: string | undefined;
 }
 
@@ -52,6 +60,7 @@ export class ConfigWatch {
   #timer: Timer | undefined;
   #isLooking = false;
   #changedAt: number | undefined;
+  #changed: ChangedSettings | undefined;
   #problem: string | undefined;
 
   constructor(options: ConfigWatchOptions) {
@@ -62,12 +71,23 @@ export class ConfigWatch {
 
   get status(): ConfigStatus {
     const changes = compareConfigs(this.#started, this.#running);
+    const refused = this.#refused();
+    const refusal = refused.map(({ setting, reason }) => `${setting}: ${reason}`).join('; ');
     return {
       file: this.#options.file,
       changedAt: this.#changedAt,
+      changed: this.#changed,
+      refused,
       needsRestart: changes.filter(({ effect }) => effect === 'restart').map(({ setting }) => setting),
-      problem: this.#problem,
+      problem: this.#problem ?? (refusal === '' ? undefined : refusal),
     };
+  }
+
+  #refused(): ConfigStatus['refused'] {
+    return this.#running.collections.flatMap(({ name }) => {
+      const reason = this.#options.refusalOf(name);
+      return reason === undefined ? [] : [{ setting: `collections.${name}`, reason }];
+    });
   }
 
   start(): void {
@@ -98,7 +118,7 @@ export class ConfigWatch {
   }
 
   async #take(): Promise<void> {
-    const { load, apply, clock, logger, file } = this.#options;
+    const { load, apply, refusalOf, clock, logger, file } = this.#options;
     let next: OdgmConfig;
     try {
       next = load();
@@ -112,10 +132,15 @@ export class ConfigWatch {
     if (changes.length === 0) return;
     const before = new Set(this.#running.collections.map(({ name }) => name));
     const added = next.collections.map(({ name }) => name).filter((name) => !before.has(name));
-    await apply(changedCollections(this.#running.collections, next.collections), added);
+    const changed = new Set(changedCollections(this.#running.collections, next.collections));
+    // What was refused may do by now, or is again as the grid has it.
+    const again = next.collections.filter((one) => changed.has(one) || refusalOf(one.name) !== undefined);
+    await apply(again, added);
     this.#running = next;
     this.#changedAt = clock.now();
-    logger.info({ file, ...byEffect(changes) }, 'the configuration has changed');
+    const refused = new Set(this.#refused().map(({ setting }) => setting));
+    this.#changed = byEffect(changes.map((one) => (refused.has(one.setting) ? { ...one, effect: 'refused' } : one)));
+    logger.info({ file, ...this.#changed }, 'the configuration has changed');
   }
 
   #refuse(error: Error): void {
@@ -126,8 +151,8 @@ export class ConfigWatch {
   }
 }
 
-function byEffect(changes: readonly ConfigChange[]): Record<ConfigChange['effect'], string[]> {
+function byEffect(changes: readonly ConfigChange[]): ChangedSettings {
   const of = (effect: ConfigChange['effect']): string[] =>
     changes.filter((change) => change.effect === effect).map(({ setting }) => setting);
-  return { applied: of('applied'), restart: of('restart'), kept: of('kept') };
+  return { applied: of('applied'), restart: of('restart'), kept: of('kept'), refused: of('refused') };
 }

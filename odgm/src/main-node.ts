@@ -209,6 +209,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
           running: config,
           // Who adds a collection to the file of a running node wants it, also where one of that name was deleted.
           apply: (collections, added) => node.putCollections(collections, added),
+          refusalOf: (collection) => node.refusalOf(collection),
           clock,
           timers,
           logger,
@@ -333,9 +334,9 @@ function seedsOf(
 }
 
 function configOf({ status }: ConfigWatch) {
-  const { file, changedAt, needsRestart, problem = null } = status;
+  const { file, changedAt, changed: what = null, refused, needsRestart, problem = null } = status;
   const changed = changedAt === undefined ? null : new Date(changedAt).toISOString();
-  return { file, changed_at: changed, needs_restart: needsRestart, problem };
+  return { file, changed_at: changed, changed: what, refused, needs_restart: needsRestart, problem };
 }
 
 function nameOf(status: invoke.ResponseStatus): string {
