@@ -59,7 +59,10 @@ function takeOut(input: ReplicaInput, member: number): NamedStep {
 function renewEventual(input: ReplicaInput, member: number): NamedStep {
   const { shard, members, stopping } = input;
   if (stopping !== undefined) return stopped(stopping);
-  const sources = shard.recorded.filter((replica) => replica.member !== member && replica.role === 'voter');
+  // What is damaged here may be all that there is of what is damaged there.
+  const sources = shard.recorded.filter(
+    (replica) => replica.member !== member && replica.role === 'voter' && shard.suspects?.has(replica.member) !== true,
+  );
   if (!sources.some((source) => members.get(source.member)?.state === 'up')) return waitFor('quorum', 'QuorumAtRisk');
   return renew(input, member);
 }

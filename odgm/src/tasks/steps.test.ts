@@ -296,6 +296,11 @@ describe('the steps of making a replica anew where it is', () => {
   it('are one record for a shard without a log, and a wait', () => {
     const eventual = { type: 'mst', leader: undefined } as const;
     expect(ask3(shard({ ...eventual, recorded: old }))).toMatchObject({ do: 'record', renew: 3 });
+    const oneIsGood = shard({ ...eventual, recorded: old, suspects: new Set([2, 3]) });
+    expect(ask3(oneIsGood)).toMatchObject({ do: 'record', renew: 3 });
+    // Each may be all that there is of what the others lost.
+    const allAreDamaged = shard({ ...eventual, recorded: old, suspects: new Set([1, 2, 3]) });
+    expect(ask3(allAreDamaged)).toMatchObject({ do: 'wait', for: 'quorum' });
     expect(ask3(shard({ ...eventual, recorded: anew }))).toEqual({ do: 'wait', for: 'catch-up' });
     expect(ask3(shard({ ...eventual, recorded: anew }), { memory: caughtUp })).toMatchObject({
       do: 'record',

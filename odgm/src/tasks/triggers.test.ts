@@ -126,19 +126,22 @@ describe('a drain', () => {
     expect(wishes()).toEqual([]);
   });
 
-  it('is wished for at once when something came to the member while it was drained', () => {
-    const moves = [
-      { shard: 1, collection: 'c', partition: 0, kind: 'replica', from: 3, bytes: 0, why: 'drain' },
-    ] as const;
-    const by = { task: 1, term: 1 };
-    const about = { kind: 'drain', collection: '', member: 3, actor: 'grid', options: {}, message: '' } as const;
-    run({ type: 'createTask', ...about, moves, topologyEpoch: state.cluster?.epoch ?? 0, start: true });
-    run({ type: 'claimTask', member: 1, ...by });
-    run({ type: 'beginMove', move: 0, ...by });
-    run({ type: 'endMove', move: 0, outcome: 'done', bytesDone: 0, ...by });
-    run({ type: 'finishTask', state: 'succeeded', message: '', findings: [], ...by });
-    expect(wishes()).toMatchObject([{ kind: 'drain', member: 3 }]);
-  });
+  it.each(['succeeded', 'failed'] as const)(
+    'is wished for at once when something came while it was drained: %s',
+    (end) => {
+      const moves = [
+        { shard: 1, collection: 'c', partition: 0, kind: 'replica', from: 3, bytes: 0, why: 'drain' },
+      ] as const;
+      const by = { task: 1, term: 1 };
+      const about = { kind: 'drain', collection: '', member: 3, actor: 'grid', options: {}, message: '' } as const;
+      run({ type: 'createTask', ...about, moves, topologyEpoch: state.cluster?.epoch ?? 0, start: true });
+      run({ type: 'claimTask', member: 1, ...by });
+      run({ type: 'beginMove', move: 0, ...by });
+      run({ type: 'endMove', move: 0, outcome: 'done', bytesDone: 0, ...by });
+      run({ type: 'finishTask', state: end, message: '', findings: [], ...by });
+      expect(wishes()).toMatchObject([{ kind: 'drain', member: 3 }]);
+    },
+  );
 
   it('is wished for at once when its cancelled one is asked for anew', () => {
     run({ type: 'setMemberState', member: 3, state: 'draining' });

@@ -123,8 +123,8 @@ function existsOrPauses(state: MetaState, wish: Wish, now: number, since: number
   for (const task of state.tasks.values()) {
     if (task.kind !== wish.kind || task.collection !== wish.collection || task.member !== wish.member) continue;
     if (!isFinished(task)) return true;
-    // What came while it was drained, as by a move that was under way, is moved next.
-    const isDrained = task.kind === 'drain' && task.state === 'succeeded' && task.movesDone === task.movesTotal;
+    // What came while it was drained, as by a move that was under way, is moved next, though the task failed over it.
+    const isDrained = task.kind === 'drain' && task.state !== 'cancelled' && task.movesDone === task.movesTotal;
     if (isDrained && task.movesTotal > 0) continue;
     if (now - (task.finishedAt ?? 0) < pauseMs && since <= task.createdAt) return true;
   }
