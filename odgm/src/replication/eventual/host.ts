@@ -1,6 +1,6 @@
 import { oaasError } from '@oaas/commons/errors';
 import type { Logger } from '@oaas/commons/telemetry';
-import { type Clock, type Random, sleep, type Timer, type Timers } from '@oaas/commons/time';
+import { type Clock, type Random, type Timer, type Timers } from '@oaas/commons/time';
 import { channels, type Mesh, type MeshPayload, type RateLimit } from '../../mesh/index.ts';
 import { answerPageRequest, decodePageRequest, encodePageResponse } from '../../merkle/index.ts';
 import type { Engine } from '../../storage/index.ts';
