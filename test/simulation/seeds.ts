@@ -16,6 +16,10 @@ export const knownSeeds: readonly KnownSeed[] = [
     why: 'of a quorum that was healed, a removal that was under way left too few',
   },
   {
+    ...{ seed: 1_795_348_542, nodes: 5 },
+    why: 'under its lease a leader read what it had applied, though others had shown more, which was committed',
+  },
+  {
     ...{ seed: 5_000_511, nodes: 5, world: 'nodes' as const },
     why: 'of two voters that became one, the one that was left did not know it, and the other had more and no vote to stand with',
   },

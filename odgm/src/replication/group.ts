@@ -211,10 +211,10 @@ export class RaftGroup implements AppendOwner {
   linearize(): Promise<void> | undefined {
     if (this.#state !== 'running') return Promise.reject(this.#stopped());
     const isCurrent = this.#node.role === 'leader' && this.#applied.term === this.#node.term;
-    if (isCurrent && this.#membership.isSingle) return undefined;
+    if (isCurrent && this.#membership.isSingle) return this.#committed();
     if (isCurrent && this.#lease?.isValid(this.#node.term, this.#host.now()) === true) {
       if (this.#lease.isAging(this.#host.now()) && this.#reads.isEmpty) this.#askForLease();
-      return undefined;
+      return this.#committed();
     }
     if (this.#node.lead === 0 && this.#node.role !== 'leader') return Promise.reject(notLeading(0));
     const answer = this.#reads.wait();
@@ -223,6 +223,12 @@ export class RaftGroup implements AppendOwner {
     this.#quiescence.touch();
     this.#host.wake(this);
     return answer;
+  }
+
+  /** Another member may have shown already what is committed, and not applied here yet. */
+  #committed(): Promise<void> | undefined {
+    const { commit } = this.#node;
+    return this.#applied.index >= commit ? undefined : this.#reads.until(commit);
   }
 
   /**

@@ -68,6 +68,16 @@ export class ReadRounds {
     return this.#next.promise;
   }
 
+  /** Resolves when this index is applied. Nobody has to be asked. */
+  until(index: number): Promise<void> {
+    const last = this.#answered.at(-1);
+    if (last?.index === index) return last.promise;
+    const round = new Round(this.#options.now());
+    round.index = index;
+    this.#answered.push(round);
+    return round.promise;
+  }
+
   /** Asks for those that wait, unless a question is on its way. */
   begin(): void {
     const round = this.#next;
