@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventually, tempDir, type TempDir } from '@oaas/commons/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { isPortFree } from '../sandbox/runner/host-ports.ts';
+import { isAlive } from '../support/processes.ts';
 import type { ReadyNode } from './grid.ts';
 
 const program = fileURLToPath(new URL('start.mjs', import.meta.url));
@@ -39,23 +40,9 @@ function ready(): readonly ReadyNode[] {
 async function portBase(nodes: number): Promise<number> {
   for (;;) {
     const base = 20_000 + Math.floor(Math.random() * 10_000);
-    const free = await Promise.all(Array.from({ length: 2 * nodes }, (_, i) => isFree(base + i)));
+    const free = await Promise.all(Array.from({ length: 2 * nodes }, (_, i) => isPortFree(base + i)));
     if (free.every(Boolean)) return base;
   }
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  return new Promise((resolve) => {
-    server.once('error', () => {
-      resolve(false);
-    });
-    server.listen(port, '127.0.0.1', () => {
-      server.close(() => {
-        resolve(true);
-      });
-    });
-  });
 }
 
 async function start(nodes: number, ...flags: string[]): Promise<number> {
@@ -71,15 +58,6 @@ async function start(nodes: number, ...flags: string[]): Promise<number> {
     { timeoutMs: startMs },
   );
   return base;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 describe('npm run grid', () => {

@@ -6,6 +6,7 @@ import { eventually } from '../support/eventually.ts';
 import { openGrid } from '../support/grid.ts';
 import { freePortBase } from '../support/ports.ts';
 import { expect, openPlatform, test } from '../support/platform.ts';
+import { isAlive } from '../support/processes.ts';
 import { startSandbox } from '../sandbox/testing.ts';
 
 const dir = path.join(fileURLToPath(new URL('../..', import.meta.url)), 'test-results', 'lifecycle');
@@ -51,12 +52,3 @@ test('a stopped sandbox leaves nothing behind and continues with its data', asyn
   platform.repository.remove();
   await third.stop();
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}

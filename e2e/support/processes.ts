@@ -9,3 +9,13 @@ export function pidsWith(pids: readonly number[], name: string, values: readonly
       .some((entry) => wanted.has(entry)),
   );
 }
+
+/** Whether there is a process with this id. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -2,8 +2,9 @@ import { oaasError } from '@oaas/commons/errors';
 import { type Clock, sleep, type Timers } from '@oaas/commons/time';
 import type { admin } from '@oaas/proto';
 import { z } from 'zod';
-import { type CollectionSpec, deletedOf, isFinished, type MetaGroup } from '../meta/index.ts';
+import { type CollectionSpec, deletedOf, isFinished } from '../meta/index.ts';
 import type { GridNode, HostedCollection } from '../node/index.ts';
+import { metaOf } from './meta-of.ts';
 import { isAnswering, type CollectionView, collectionView } from './view.ts';
 
 export interface CollectionsOptions {
@@ -64,7 +65,7 @@ export class Collections {
       });
     }
     const { node } = this.#options;
-    const meta = this.#meta();
+    const meta = metaOf(this.#options.node);
     await meta.catchUp();
     if (meta.state.collections.has(name)) {
       throw oaasError('AlreadyExists', `there is a collection "${name}"`, {
@@ -98,7 +99,7 @@ export class Collections {
   /** What would go with a collection. Throws `NotFound`. */
   async lookAt(name: string): Promise<admin.DeleteCollectionResponse> {
     const { node } = this.#options;
-    const { state } = this.#meta();
+    const { state } = metaOf(this.#options.node);
     await node.reports.refresh();
     const { shards, totalObjects, sizeBytes } = collectionView(node, this.#named(name));
     const known = shards.filter(({ state: at }) => at !== 'unavailable' && at !== 'recovering');
@@ -123,7 +124,7 @@ export class Collections {
    * same when they come back. Throws `NotFound`, `FailedPrecondition` while a member runs a version that cannot.
    */
   async delete(name: string): Promise<admin.DeleteCollectionResponse> {
-    const meta = this.#meta();
+    const meta = metaOf(this.#options.node);
     await meta.catchUp();
     const going = await this.lookAt(name);
     const ids = new Set(meta.state.collections.get(name)?.shards ?? []);
@@ -164,11 +165,5 @@ export class Collections {
     const collection = this.#options.node.collections().find(({ spec }) => spec.name === name);
     if (collection === undefined) throw oaasError('NotFound', `there is no collection "${name}"`);
     return collection;
-  }
-
-  #meta(): MetaGroup {
-    const { meta } = this.#options.node;
-    if (meta === undefined) throw oaasError('Unavailable', 'the node is starting', { retryAfterMs: 500 });
-    return meta;
   }
 }

@@ -23,11 +23,12 @@ function convert(value: Json): Json {
 export function camelCase(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([key, item]: [string, unknown]) => [
-      key.replace(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase()),
-      camelCase(item),
-    ]),
+    Object.entries(value).map(([key, item]: [string, unknown]) => [camelName(key), camelCase(item)]),
   );
+}
+
+export function camelName(name: string): string {
+  return name.replace(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase());
 }
 
 /** A collection as `GET /admin/collections/:name` gives it. */

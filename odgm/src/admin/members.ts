@@ -1,6 +1,7 @@
 import { oaasError } from '@oaas/commons/errors';
 import { isFinished, type MemberRecord, type MetaGroup, metaShard, shardsOfMember } from '../meta/index.ts';
 import type { GridNode } from '../node/index.ts';
+import { metaOf } from './meta-of.ts';
 
 /** Members, as administrators take them away and back. Any node answers. */
 export class Members {
@@ -16,7 +17,7 @@ export class Members {
    * `FailedPrecondition` while it is up or holds replicas.
    */
   async remove(id: string): Promise<{ readonly id: string; readonly removed: true }> {
-    const meta = this.#meta();
+    const meta = metaOf(this.#node);
     await meta.catchUp();
     const record = named(meta, id);
     if (record.state !== 'down') {
@@ -42,7 +43,7 @@ export class Members {
    * drained, or is down.
    */
   async recommission(id: string, actor: string): Promise<{ readonly id: string; readonly state: string }> {
-    const meta = this.#meta();
+    const meta = metaOf(this.#node);
     await meta.catchUp();
     const { number, state } = named(meta, id);
     if (state !== 'draining') {
@@ -58,16 +59,11 @@ export class Members {
     await meta.catchUp();
     return { id, state: meta.state.members.get(number)?.state ?? 'up' };
   }
-
-  #meta(): MetaGroup {
-    const { meta } = this.#node;
-    if (meta === undefined) throw oaasError('Unavailable', 'the node is starting', { retryAfterMs: 500 });
-    return meta;
-  }
 }
 
 function named(meta: MetaGroup, id: string): MemberRecord {
   const found = [...meta.state.members.values()].find((one) => one.id === id && one.replacedBy === undefined);
-  if (found === undefined) throw oaasError('NotFound', `there is no member "${id}"`);
+  if (found === undefined)
+    throw oaasError('NotFound', `there is no member "${id}"`, { remedy: 'See GET /admin/cluster/members.' });
   return found;
 }

@@ -72,6 +72,9 @@ describe('the settings of the grid', () => {
       expect(await settings(node, bad), JSON.stringify(bad)).toMatchObject({ http: 400, code: 'InvalidArgument' });
     }
     expect(await settings(node)).toEqual(changed);
+    // What is shown can be sent back.
+    const { http, ...shown } = changed;
+    expect(await settings(node, shown)).toEqual({ http, ...shown });
   });
 
   it('of a configuration count for the grid that a node forms, and not for one that there is', async () => {

@@ -1,7 +1,8 @@
 import { oaasError } from '@oaas/commons/errors';
 import { z } from 'zod';
-import { changedSettings, invalidSettings, type MetaGroup, type Settings } from '../meta/index.ts';
+import { changedSettings, invalidSettings, type Settings, type Throttle } from '../meta/index.ts';
 import type { GridNode } from '../node/index.ts';
+import { metaOf } from './meta-of.ts';
 import { camelCase } from './json.ts';
 
 const throttle = z.strictObject({
@@ -11,8 +12,7 @@ const throttle = z.strictObject({
   bytesPerSecond: z.int().min(65_536).optional().describe('Bytes a second that a node sends, and takes in.'),
   checks: z.int().min(0).optional().describe('Checks at once.'),
   checkBytesPerSecond: z.int().min(65_536).optional().describe('Bytes a second that a node reads for checks.'),
-  adaptive: z.boolean().optional().describe('Lower the bounds while clients suffer.'),
-});
+} satisfies Record<keyof Throttle, z.ZodType>);
 
 /** Settings of the whole grid, as configuration and administrators ask for them. What is not named stays. */
 export const settingsSchema = z.strictObject({
@@ -26,7 +26,7 @@ export const settingsSchema = z.strictObject({
   metaReplicas: z.int().min(1).max(7).optional().describe('Voters of the meta group: 1, 3, 5 or 7. Default: 3.'),
   throttle: throttle.optional().describe('Bounds of tasks that people or balance asked for.'),
   repairThrottle: throttle.optional().describe('Bounds of repair.'),
-});
+} satisfies Record<keyof Settings, z.ZodType>);
 
 /** Settings of the grid, as administrators see and change them. Any node answers. */
 export class GridSettings {
@@ -38,7 +38,7 @@ export class GridSettings {
 
   /** As this node knows them, which may be a moment old. Throws `Unavailable`. */
   get(): Settings {
-    return this.#meta().state.settings;
+    return metaOf(this.#node).state.settings;
   }
 
   /**
@@ -51,7 +51,7 @@ export class GridSettings {
       const [issue] = ask.error.issues;
       throw invalid(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'no settings'}`);
     }
-    const meta = this.#meta();
+    const meta = metaOf(this.#node);
     await meta.catchUp();
     const settings = changedSettings(meta.state.settings, ask.data);
     if (Object.keys(settings).length === 0) throw invalid('nothing to change is named');
@@ -60,12 +60,6 @@ export class GridSettings {
     await meta.propose({ type: 'setSettings', settings });
     await meta.catchUp();
     return meta.state.settings;
-  }
-
-  #meta(): MetaGroup {
-    const { meta } = this.#node;
-    if (meta === undefined) throw oaasError('Unavailable', 'the node is starting', { retryAfterMs: 500 });
-    return meta;
   }
 }
 

@@ -1,16 +1,11 @@
 import { oaasError, toOaasError } from '@oaas/commons/errors';
 import { type CancelSignal, type Clock, sleep, type Timers, toRfc3339 } from '@oaas/commons/time';
 import type { admin } from '@oaas/proto';
-import {
-  type CheckRecord,
-  isFinished,
-  type MetaGroup,
-  type TaskKind,
-  type TaskRecord,
-  type Throttle,
-} from '../meta/index.ts';
+import { type CheckRecord, isFinished, type TaskKind, type TaskRecord, type Throttle } from '../meta/index.ts';
 import type { GridNode } from '../node/index.ts';
 import { stableHash } from '../placement/index.ts';
+import { camelName } from './json.ts';
+import { metaOf } from './meta-of.ts';
 import { type PlannedTask, planTask, progressOf, throttleOf, type TaskWish } from '../tasks/index.ts';
 
 /** What a caller asks for; all that the wire has. */
@@ -66,7 +61,7 @@ export class Tasks {
    * done now, `AlreadyExists` for one that is under way.
    */
   async start(ask: TaskAsk, actor: string): Promise<admin.Task> {
-    const meta = this.#meta();
+    const meta = metaOf(this.#options.node);
     const options = readOptions(ask.options);
     const wish = this.#wishOf({ ...ask, options });
     if (ask.planId !== '') {
@@ -106,7 +101,7 @@ export class Tasks {
   /** Changes the throttle of a task under way. */
   async update(taskId: string, given: Readonly<Record<string, string>>): Promise<admin.Task> {
     const options = readOptions(given);
-    const meta = this.#meta();
+    const meta = metaOf(this.#options.node);
     const task = this.#record(taskId);
     if (Object.keys(options).length === 0) {
       throw oaasError('InvalidArgument', 'options: nothing to change is named', {
@@ -120,7 +115,7 @@ export class Tasks {
   }
 
   async cancel(taskId: string, actor: string): Promise<admin.Task> {
-    const meta = this.#meta();
+    const meta = metaOf(this.#options.node);
     const task = this.#record(taskId);
     await meta.propose({ type: 'cancelTask', task: task.id, actor });
     return this.#untilSeen(task.id);
@@ -142,7 +137,7 @@ export class Tasks {
         remedy: 'Give the next_cursor of the page before, or none for the first page.',
       });
     }
-    const all = [...this.#meta().state.tasks.values()].sort((a, b) => b.id - a.id);
+    const all = [...metaOf(this.#options.node).state.tasks.values()].sort((a, b) => b.id - a.id);
     const from = cursor === '' ? 0 : all.findIndex(({ id }) => id < Number(cursor));
     const size = Math.min(limit === 0 ? 50 : limit, pageMax);
     const page = from < 0 ? [] : all.slice(from, from + size);
@@ -166,17 +161,11 @@ export class Tasks {
 
   /** What the last checks found, the newest of each shard, by collection and partition. */
   checks(): admin.ShardCheck[] {
-    const newest = new Map(this.#meta().state.checks.map((check) => [check.shard, check]));
+    const newest = new Map(metaOf(this.#options.node).state.checks.map((check) => [check.shard, check]));
     const inOrder = [...newest.values()].sort(
       (a, b) => a.collection.localeCompare(b.collection) || a.partition - b.partition,
     );
     return inOrder.map((check) => this.#check(check));
-  }
-
-  #meta(): MetaGroup {
-    const { meta } = this.#options.node;
-    if (meta === undefined) throw oaasError('Unavailable', 'the node is starting', { retryAfterMs: 500 });
-    return meta;
   }
 
   #wishOf({ kind, collection, member, options }: TaskAsk): TaskWish {
@@ -202,7 +191,7 @@ export class Tasks {
         remedy: 'Leave the member out.',
       });
     }
-    const record = [...this.#meta().state.members.values()].find(
+    const record = [...metaOf(this.#options.node).state.members.values()].find(
       ({ id, replacedBy }) => id === member && replacedBy === undefined,
     );
     if (record === undefined) throw oaasError('NotFound', `there is no member "${member}"`);
@@ -217,7 +206,7 @@ export class Tasks {
         remedy: 'Name the collection, and the member whose replica is made anew.',
       });
     }
-    const count = this.#meta().state.collections.get(collection)?.spec.partitionCount;
+    const count = metaOf(this.#options.node).state.collections.get(collection)?.spec.partitionCount;
     if (count === undefined) throw oaasError('NotFound', `there is no collection "${collection}"`);
     const partition = /^\d{1,9}$/.test(text) ? Number(text) : -1;
     if (partition < 0 || partition >= count) {
@@ -230,9 +219,9 @@ export class Tasks {
 
   async #planned(wish: TaskWish): Promise<PlannedTask> {
     const { node, clock } = this.#options;
-    await this.#meta().catchUp();
+    await metaOf(this.#options.node).catchUp();
     await node.reports.refresh();
-    return planTask(this.#meta().state, node.reports.loads(), wish, clock.now());
+    return planTask(metaOf(this.#options.node).state, node.reports.loads(), wish, clock.now());
   }
 
   /** What is not named stays as it is for the task, or for tasks of its kind. */
@@ -240,7 +229,7 @@ export class Tasks {
     options: Readonly<Record<string, string>>,
     of: Pick<TaskRecord, 'kind' | 'throttle'>,
   ): Throttle | undefined {
-    const { settings } = this.#meta().state;
+    const { settings } = metaOf(this.#options.node).state;
     const base = throttleOf(of, settings);
     const changed: Partial<Record<(typeof throttleNames)[number], number>> = {};
     for (const name of throttleNames) {
@@ -261,13 +250,13 @@ export class Tasks {
 
   /** This member applies what the leader has committed a moment later. */
   async #untilSeen(id: number): Promise<admin.Task> {
-    await this.#meta().catchUp();
+    await metaOf(this.#options.node).catchUp();
     return this.get(String(id));
   }
 
   #record(taskId: string): TaskRecord {
     if (taskId === '') throw oaasError('InvalidArgument', 'task_id is empty', { remedy: 'Give the id of a task.' });
-    const task = idForm.test(taskId) ? this.#meta().state.tasks.get(Number(taskId)) : undefined;
+    const task = idForm.test(taskId) ? metaOf(this.#options.node).state.tasks.get(Number(taskId)) : undefined;
     if (task === undefined) throw oaasError('NotFound', `there is no task "${taskId}"`);
     return task;
   }
@@ -304,12 +293,12 @@ export class Tasks {
   }
 
   #memberId(number: number | undefined): string {
-    return number === undefined ? '' : (this.#meta().state.members.get(number)?.id ?? String(number));
+    return number === undefined ? '' : (metaOf(this.#options.node).state.members.get(number)?.id ?? String(number));
   }
 
   #task(task: TaskRecord): admin.Task {
     const { node, clock } = this.#options;
-    const { state } = this.#meta();
+    const { state } = metaOf(this.#options.node);
     const progress = node.tasks?.progressOf(task) ?? progressOf(task, [], clock.now());
     const throttle = throttleOf(task, state.settings);
     return {
@@ -373,8 +362,7 @@ export class Tasks {
 function readOptions(given: Readonly<Record<string, string>>): Record<string, string> {
   const options: Record<string, string> = {};
   for (const [name, value] of Object.entries(given)) {
-    const camelCase = name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
-    const known = throttleNames.find((one) => one === camelCase) ?? name;
+    const known = throttleNames.find((one) => one === camelName(name)) ?? name;
     if (options[known] !== undefined) {
       throw oaasError('InvalidArgument', `option ${known} is given twice`, { remedy: 'Give it once.' });
     }

@@ -137,13 +137,12 @@ export class ContentScan {
 
   /** Behind a value whose checksum fails; nothing can be skipped when the storage itself gives up. */
   #skip(error: unknown): void {
-    const name = isOaasError(error, 'StorageCorrupt') ? error.details?.['key'] : undefined;
-    if (typeof name !== 'string') {
+    const key = damagedKey(error);
+    if (key === undefined) {
       this.#problem = error instanceof Error ? error.message : String(error);
       this.#isDone = true;
       return;
     }
-    const key = Buffer.from(name, 'hex');
     this.#next = after(key);
     this.readBytes += key.length;
     this.#note(key);
@@ -236,4 +235,10 @@ export function contentOf(reader: StorageReader, location: ShardLocation): Conte
     remedy: 'Repair this replica from the others, or restore the directory from a backup.',
     details: { shard: location.shard, bad: scan.bad.map(({ objectId, key }) => `${objectId}/${key}`) },
   });
+}
+
+/** Of the record whose checksum fails; undefined for any other error. */
+export function damagedKey(error: unknown): Buffer | undefined {
+  const name = isOaasError(error, 'StorageCorrupt') ? error.details?.['key'] : undefined;
+  return typeof name === 'string' ? Buffer.from(name, 'hex') : undefined;
 }

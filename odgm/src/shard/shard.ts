@@ -41,6 +41,7 @@ const maxGroupBytes = 8 * 1024 * 1024;
 export class Shard implements ShardHandle {
   readonly type = 'basic';
   readonly isPrimary = true;
+  readonly staleMs = 0;
   readonly id: number;
   readonly collection: string;
   readonly partition: number;
@@ -69,8 +70,6 @@ export class Shard implements ShardHandle {
   }
 
   /** Objects, entries and bytes as committed. */
-  readonly staleMs = 0;
-
   get counters(): ShardCounters {
     return this.#totals.counters;
   }

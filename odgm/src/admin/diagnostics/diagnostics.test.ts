@@ -148,6 +148,18 @@ describe('the cluster', () => {
     expect(codes(shards.replicationHealth)).toEqual(['replication.no-majority', 'replication.no-majority']);
   });
 
+  it('tells a member that was drained and is down from one that is missed, and how to take it off the list', () => {
+    const gone = view(3, { state: 'down', report: undefined, lastSeen: now - 9000 });
+    const found = () => diagnose(input({ members: [view(1), view(2), gone] })).cluster.memberHealth[0];
+    expect(found()).toMatchObject({ severity: 'error', code: 'member.down' });
+    for (const shard of state.shards.values()) shard.replicas = shard.replicas.filter(({ member }) => member !== 3);
+    const remedy = expect.stringContaining('DELETE /admin/members/c') as string;
+    expect(found()).toMatchObject({ severity: 'warning', code: 'member.down', remedy });
+    state.members.get(3)!.drains = true;
+    gone.record.drains = true;
+    expect(found()).toMatchObject({ severity: 'info', code: 'member.drained', remedy });
+  });
+
   it('without a leader, or with a member that is far behind, says so', () => {
     const behind = view(3, {}, { meta: group({ applied: 50, commit: 50 }) });
     const ahead = [1, 2].map((number) => view(number, {}, { meta: group({ commit: 5000, applied: 5000 }) }));

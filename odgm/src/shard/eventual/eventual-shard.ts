@@ -165,7 +165,6 @@ export class EventualShard implements ShardHandle, EventualReplica {
   #announced: Announcement | undefined;
   /** Highest epoch of the shard's record that any replica is known to follow. */
   #heardMembership = 0;
-  #problem: string | undefined;
   #versions: ShardVersions | undefined;
 
   /** Opens what is stored at the location, or an empty replica. Throws `StorageCorrupt`. */
@@ -277,18 +276,18 @@ export class EventualShard implements ShardHandle, EventualReplica {
    * version here.
    */
   mutate(mutation: Mutation): Promise<MutationResult> {
+    const bytes = sizeOf(mutation);
     try {
       if (this.#isClosed) throw oaasError('Unavailable', 'the shard is closed', { retryAfterMs: 200 });
       if (!this.isPrimary) throw oaasError('NoLeader', 'this replica takes no writes', { details: { leader: 0 } });
-      if (this.#problem !== undefined) throw oaasError('StorageCorrupt', this.#problem);
       checkMutation(mutation, this.#options.limits);
       if (this.#waiting >= maxWaiting) throw tooMuch('writes');
-      const isTooMuch = this.#mutationBytes + sizeOf(mutation) > maxMutationBytes;
-      if (isTooMuch && this.#waiting > 0) throw tooMuch('bytes of writes');
+      const isTooMuch = this.#waiting > 0 && this.#mutationBytes + bytes > maxMutationBytes;
+      if (isTooMuch) throw tooMuch('bytes of writes');
     } catch (error) {
       return Promise.reject(toOaasError(error));
     }
-    return this.#enqueueMutation(mutation);
+    return this.#enqueueMutation(mutation, bytes);
   }
 
   expire(limit: number): void {
@@ -302,7 +301,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
     const done = (): void => {
       this.#isExpiring = false;
     };
-    this.#enqueueMutation({ type: 'expire', entries }).then(done, done);
+    this.#enqueueMutation({ type: 'expire', entries }, 0).then(done, done);
   }
 
   status(): ShardStatus {
@@ -318,10 +317,9 @@ export class EventualShard implements ShardHandle, EventualReplica {
       };
     });
     return {
-      state: this.#isClosed ? 'closed' : this.#problem === undefined ? 'serving' : 'failed',
+      state: this.#isClosed ? 'closed' : 'serving',
       role: this.#isComplete && this.#role() === 'voter' ? 'replica' : 'learner',
       ...{ leader: 0, term: 0, commit: 0, applied: 0, lastIndex: 0, replicas },
-      problem: this.#problem,
     };
   }
 
@@ -476,8 +474,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
     return this.#membership.replicas.find(({ member }) => member === this.#host.self)?.role;
   }
 
-  #enqueueMutation(mutation: Mutation): Promise<MutationResult> {
-    const bytes = sizeOf(mutation);
+  #enqueueMutation(mutation: Mutation, bytes: number): Promise<MutationResult> {
     this.#waiting += 1;
     this.#mutationBytes += bytes;
     return new Promise((resolve, reject) => {

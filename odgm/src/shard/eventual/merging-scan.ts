@@ -2,7 +2,7 @@ import { isOaasError } from '@oaas/commons/errors';
 import { decodeHeader, decodeLeaf, encodeRegister } from '../../merge/index.ts';
 import type { StorageReader } from '../../storage/index.ts';
 import { rootOf } from '../content-hash.ts';
-import { ContentScan } from '../content-scan.ts';
+import { ContentScan, damagedKey } from '../content-scan.ts';
 import type { Value } from '../model.ts';
 import {
   after,
@@ -120,13 +120,12 @@ export class MergingScan {
 
   /** Behind a record whose checksum fails; nothing can be skipped when the storage itself gives up. */
   #skip(error: unknown): void {
-    const name = isOaasError(error, 'StorageCorrupt') ? error.details?.['key'] : undefined;
-    if (typeof name !== 'string') {
+    const key = damagedKey(error);
+    if (key === undefined) {
       this.#problem = error instanceof Error ? error.message : String(error);
       this.#isDone = true;
       return;
     }
-    const key = Buffer.from(name, 'hex');
     this.#next = after(key);
     this.#readBytes += key.length;
     this.#note(key);
