@@ -75,6 +75,9 @@ export interface ShardHandle {
   readonly staleMs: number | undefined;
   /** Begins to take away at most `limit` entries whose time has come, where this replica is the one to do so. Cheap when there are none. */
   expire(limit: number): void;
-  /** Takes no more mutations and waits for those under way. Idempotent. */
+  /**
+   * Takes no more mutations. Those under way are answered: where consensus decides them with `Unavailable`, since the
+   * other replicas may go on with them; elsewhere as they end, and this waits for it. Idempotent.
+   */
   close(): Promise<void>;
 }

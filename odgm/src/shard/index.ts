@@ -12,7 +12,6 @@ export type {
 } from './model.ts';
 export type { ListQuery, ShardReader } from './reader.ts';
 export type { Consistency, ReplicaStatus, ShardHandle, ShardStatus } from './handle.ts';
-export { Shard } from './shard.ts';
 export { openRaftShard, RaftShard, type RaftShardOptions, type ReplicaMark, type ScanSource } from './raft-shard.ts';
 export { contentBuckets, type ContentSum, rootOf } from './content-hash.ts';
 export { type BadValue, ContentScan } from './content-scan.ts';

@@ -1,9 +1,8 @@
 import { isOaasError } from '@oaas/commons/errors';
-import { simulatedTime } from '@oaas/commons/testkit';
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
-import { createMemoryEngine } from '../storage/memory.ts';
-import { defaultLimits, type Mutation, Shard } from './index.ts';
+import { afterEach, expect, it } from 'vitest';
+import { type ShardStore, startShardStore } from '../../testkit/shards.ts';
+import { type Mutation, type ShardHandle } from './index.ts';
 
 /** The dumbest object store that keeps the rules: plain maps, one mutation after the other. */
 class Model {
@@ -60,20 +59,17 @@ function mutationOf({ kind, id, put, remove, expected }: Step): Mutation {
   };
 }
 
+let store: ShardStore | undefined;
+afterEach(() => store?.stop());
+
+// One whose replicas merge is held against a model of its own: see eventual/transaction.test.ts.
 it('a shard answers and ends as the model does, however mutations fall into groups', async () => {
+  const opened = (store = await startShardStore('raft'));
+  let partition = 0;
   await fc.assert(
     fc.asyncProperty(fc.array(fc.array(step, { maxLength: 6 }), { maxLength: 6 }), async (groups) => {
-      const storage = createMemoryEngine();
-      const open = (): Shard =>
-        new Shard({
-          collection: 'c',
-          partition: 0,
-          location: { shard: 1, generation: 0 },
-          storage,
-          limits: defaultLimits,
-          clock: simulatedTime().clock,
-        });
-      const shard = open();
+      partition += 1;
+      const shard = await opened.open(partition);
       const model = new Model();
       for (const group of groups) {
         const expected = group.map((one) => model.apply(one));
@@ -87,13 +83,17 @@ it('a shard answers and ends as the model does, however mutations fall into grou
         );
         expect(outcomes).toEqual(expected);
       }
-      for (const current of [shard, open()]) expectSame(current, model);
+      expectSame(shard, model);
+      await shard.close();
+      const reopened = await opened.open(partition);
+      expectSame(reopened, model);
+      await reopened.close();
     }),
     { numRuns: 300 },
   );
 });
 
-function expectSame(shard: Shard, model: Model): void {
+function expectSame(shard: ShardHandle, model: Model): void {
   const listed = shard.reader.listObjects({ prefix: '', limit: 0 }).items;
   expect(listed.map(({ id }) => id)).toEqual([...model.objects.keys()].sort());
   let entries = 0;

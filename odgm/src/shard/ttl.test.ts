@@ -1,7 +1,8 @@
 import { eventually, simulatedTime } from '@oaas/commons/testkit';
-import { describe, expect, it } from 'vitest';
-import { createMemoryEngine } from '../storage/memory.ts';
-import { defaultLimits, type Mutation, Shard, type Value } from './index.ts';
+import { afterEach, describe, expect, it } from 'vitest';
+import { shardTypes, type ShardStore, startShardStore } from '../../testkit/shards.ts';
+import { type Mutation, type ShardHandle, type Value } from './index.ts';
+import { recordRange } from './records.ts';
 
 const put = (objectId: string, entries: Record<string, number | undefined>, replace = false): Mutation => ({
   type: 'change',
@@ -16,125 +17,124 @@ const put = (objectId: string, entries: Record<string, number | undefined>, repl
   replace,
 });
 
-function setup() {
-  const time = simulatedTime(1000);
-  const storage = createMemoryEngine();
-  const open = () =>
-    new Shard({
-      collection: 'c',
-      partition: 0,
-      location: { shard: 1, generation: 0 },
-      storage,
-      limits: defaultLimits,
-      clock: time.clock,
-    });
-  return { time, storage, open, shard: open() };
-}
+let store: ShardStore | undefined;
+afterEach(() => store?.stop());
 
-const keysOf = (shard: Shard, id: string) => [...(shard.reader.object(id)?.entries.keys() ?? [])];
+const keysOf = (shard: ShardHandle, id: string) => [...(shard.reader.object(id)?.entries.keys() ?? [])];
 
-describe('an entry with a time to live', () => {
-  it('is not seen from its time on, by any read, before it is taken away', async () => {
-    const { time, shard } = setup();
-    await shard.mutate(put('o', { a: 1010, b: undefined }));
-    expect(keysOf(shard, 'o')).toEqual(['a', 'b']);
-    await time.advance(9);
-    expect(shard.reader.value('o', 'a')).toBeDefined();
-    await time.advance(1);
-    expect(shard.reader.value('o', 'a')).toBeUndefined();
-    expect(keysOf(shard, 'o')).toEqual(['b']);
-    expect(shard.reader.listValues('o', { prefix: '', limit: 0 }).items.map(({ key }) => key)).toEqual(['b']);
-    expect(shard.counters.entries).toBe(2);
-  });
+describe.each(shardTypes)('in a %s shard,', (type) => {
+  async function setup() {
+    const time = simulatedTime(1000);
+    const opened = (store = await startShardStore(type, { clock: time.clock }));
+    /** Objects, entries, times and the counters, as they are stored. */
+    const records = () => [...opened.engine.range(recordRange({ shard: 1, generation: 1 }))].length;
+    return { time, records, open: () => opened.open(), shard: await opened.open() };
+  }
 
-  it('is taken away with its bytes, which changes the object once', async () => {
-    const { time, shard } = setup();
-    await shard.mutate(put('o', { aa: 1010, bbb: 1010, c: undefined }));
-    await time.advance(10);
-    shard.expire(10);
-    await eventually(() => {
-      expect(shard.counters).toEqual({ objects: 1, entries: 1, bytes: 'o'.length + 'cc'.length });
-    });
-    expect(shard.reader.meta('o')).toMatchObject({ version: 2, entryCount: 1 });
-    expect(shard.reader.earliestExpiry()).toBe(2 ** 48 - 1);
-  });
-
-  it('lives on when it is written again, with another time or none', async () => {
-    const { time, storage, shard } = setup();
-    await shard.mutate(put('o', { a: 1010, b: 1010, c: 1010 }));
-    const due = [
-      { objectId: 'o', key: 'a', expiresAt: 1010 },
-      { objectId: 'o', key: 'b', expiresAt: 1010 },
-    ];
-    await shard.mutate(put('o', { a: 5000, b: undefined }));
-    expect(shard.reader.earliestExpiry()).toBe(1010);
-    await time.advance(10);
-    await shard.mutate({ type: 'expire', entries: due });
-    expect(keysOf(shard, 'o')).toEqual(['a', 'b']);
-    shard.expire(10);
-    await eventually(() => {
+  describe('an entry with a time to live', () => {
+    it('is not seen from its time on, by any read, before it is taken away', async () => {
+      const { time, shard } = await setup();
+      await shard.mutate(put('o', { a: 1010, b: undefined }));
+      expect(keysOf(shard, 'o')).toEqual(['a', 'b']);
+      await time.advance(9);
+      expect(shard.reader.value('o', 'a')).toBeDefined();
+      await time.advance(1);
+      expect(shard.reader.value('o', 'a')).toBeUndefined();
+      expect(keysOf(shard, 'o')).toEqual(['b']);
+      expect(shard.reader.listValues('o', { prefix: '', limit: 0 }).items.map(({ key }) => key)).toEqual(['b']);
       expect(shard.counters.entries).toBe(2);
     });
-    expect(shard.reader.earliestExpiry()).toBe(5000);
-    // The object, the counters, one time: nothing is left of what went.
-    expect(storage.usage().entries).toBe(3);
-  });
 
-  it('leaves no time behind when its object is deleted or replaced, also within one group', async () => {
-    const { storage, shard } = setup();
-    await shard.mutate(put('o', { a: 1010 }));
-    await Promise.all([
-      shard.mutate({ type: 'delete', objectId: 'o' }),
-      shard.mutate(put('o', { a: 1020 }, true)),
-      shard.mutate(put('o', { b: undefined }, true)),
-    ]);
-    expect(shard.reader.earliestExpiry()).toBe(2 ** 48 - 1);
-    expect(storage.usage().entries).toBe(2);
-  });
-
-  it('leaves nothing behind in an object that was large and is small, or gone', async () => {
-    const { time, storage, shard } = setup();
-    const large = put('o', { a: 1010, b: 1020 });
-    if (large.type !== 'change') throw new Error('no change');
-    const filler: Value = { data: Buffer.alloc(5000), type: 'bytes', expiresAt: 1030 };
-    const put5000 = { ...large, put: new Map([...large.put, ['filler', filler]]) };
-    await shard.mutate(put5000);
-    expect(storage.usage().entries).toBe(2 + 3 + 3);
-    await time.advance(10);
-    shard.expire(10);
-    await eventually(() => {
-      expect(storage.usage().entries).toBe(2 + 2 + 2);
+    it('is taken away with its bytes, which changes the object at most once', async () => {
+      const { time, shard } = await setup();
+      await shard.mutate(put('o', { aa: 1010, bbb: 1010, c: undefined }));
+      await time.advance(10);
+      shard.expire(10);
+      await eventually(() => {
+        expect(shard.counters).toEqual({ objects: 1, entries: 1, bytes: 'o'.length + 'cc'.length });
+      });
+      // Replicas that merge take it away each by itself, all alike, which is no batch.
+      expect(shard.reader.meta('o')).toMatchObject({ version: type === 'raft' ? 2 : 1, entryCount: 1 });
+      expect(shard.reader.earliestExpiry()).toBe(2 ** 48 - 1);
     });
-    await shard.mutate(put('o', { b: 1040 }, true));
-    expect(storage.usage().entries).toBe(2 + 1);
-    expect(shard.reader.earliestExpiry()).toBe(1040);
-    await Promise.all([shard.mutate(put5000), shard.mutate({ type: 'delete', objectId: 'o' })]);
-    expect(storage.usage().entries).toBe(1);
-  });
 
-  it('expires also after a restart', async () => {
-    const { time, shard, open } = setup();
-    await shard.mutate(put('o', { a: 1010 }));
-    await shard.close();
-    const reopened = open();
-    await time.advance(10);
-    reopened.expire(10);
-    await eventually(() => {
-      expect(reopened.counters.entries).toBe(0);
+    it('lives on when it is written again, with another time or none', async () => {
+      const { time, records, shard } = await setup();
+      await shard.mutate(put('o', { a: 1010, b: 1010, c: 1010 }));
+      const due = [
+        { objectId: 'o', key: 'a', expiresAt: 1010 },
+        { objectId: 'o', key: 'b', expiresAt: 1010 },
+      ];
+      await shard.mutate(put('o', { a: 5000, b: undefined }));
+      expect(shard.reader.earliestExpiry()).toBe(1010);
+      await time.advance(10);
+      await shard.mutate({ type: 'expire', entries: due });
+      expect(keysOf(shard, 'o')).toEqual(['a', 'b']);
+      shard.expire(10);
+      await eventually(() => {
+        expect(shard.counters.entries).toBe(2);
+      });
+      expect(shard.reader.earliestExpiry()).toBe(5000);
+      // The object, the counters, one time: nothing is left of what went.
+      expect(records()).toBe(3);
     });
-  });
 
-  it('waits for its turn when there are many', async () => {
-    const { time, shard } = setup();
-    await shard.mutate(put('o', { a: 1001, b: 1002, c: 1003 }));
-    await time.advance(100);
-    shard.expire(2);
-    await eventually(() => {
-      expect(shard.counters.entries).toBe(1);
+    it('leaves no time behind when its object is deleted or replaced, also within one group', async () => {
+      const { records, shard } = await setup();
+      await shard.mutate(put('o', { a: 1010 }));
+      await Promise.all([
+        shard.mutate({ type: 'delete', objectId: 'o' }),
+        shard.mutate(put('o', { a: 1020 }, true)),
+        shard.mutate(put('o', { b: undefined }, true)),
+      ]);
+      expect(shard.reader.earliestExpiry()).toBe(2 ** 48 - 1);
+      expect(records()).toBe(2);
     });
-    await eventually(() => {
+
+    it('leaves nothing behind in an object that was large and is small, or gone', async () => {
+      const { time, records, shard } = await setup();
+      const large = put('o', { a: 1010, b: 1020 });
+      if (large.type !== 'change') throw new Error('no change');
+      const filler: Value = { data: Buffer.alloc(5000), type: 'bytes', expiresAt: 1030 };
+      const put5000 = { ...large, put: new Map([...large.put, ['filler', filler]]) };
+      await shard.mutate(put5000);
+      expect(records()).toBe(2 + 3 + 3);
+      await time.advance(10);
+      shard.expire(10);
+      await eventually(() => {
+        expect(records()).toBe(2 + 2 + 2);
+      });
+      await shard.mutate(put('o', { b: 1040 }, true));
+      expect(records()).toBe(2 + 1);
+      expect(shard.reader.earliestExpiry()).toBe(1040);
+      await Promise.all([shard.mutate(put5000), shard.mutate({ type: 'delete', objectId: 'o' })]);
+      expect(records()).toBe(1);
+    });
+
+    it('expires also after a restart', async () => {
+      const { time, shard, open } = await setup();
+      await shard.mutate(put('o', { a: 1010 }));
+      await shard.close();
+      const reopened = await open();
+      await time.advance(10);
+      reopened.expire(10);
+      await eventually(() => {
+        expect(reopened.counters.entries).toBe(0);
+      });
+    });
+
+    it('waits for its turn when there are many', async () => {
+      const { time, shard } = await setup();
+      await shard.mutate(put('o', { a: 1001, b: 1002, c: 1003 }));
+      await time.advance(100);
       shard.expire(2);
-      expect(shard.counters.entries).toBe(0);
+      await eventually(() => {
+        expect(shard.counters.entries).toBe(1);
+      });
+      await eventually(() => {
+        shard.expire(2);
+        expect(shard.counters.entries).toBe(0);
+      });
     });
   });
 });
