@@ -15,6 +15,7 @@ import {
   gridAdminService,
   logAuditSink,
   Tasks,
+  VersionHolders,
 } from './admin/index.ts';
 import type { OdgmConfig } from './config.ts';
 import { type ConfigSource, ConfigWatch } from './config-watch.ts';
@@ -83,6 +84,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     createEdgeChannel(address, { clock, timers, random, connectionsPerAddress, reconnectMaxMs: 1000 });
   const dataClients = new ClientPool(dataServiceDefinition, channelsOf(config.maxSessions));
   const peerClients = new ClientPool(peer.GridPeerDefinition, channelsOf(1));
+  const adminClients = new ClientPool(admin.GridAdminDefinition, channelsOf(1));
   const functions = createFunctions(channelsOf(config.maxSessions));
 
   const peers = createPeers({
@@ -191,6 +193,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
   const access = new AdminAccess({ token: config.adminToken, jwtSecret: config.adminJwtSecret, clock });
   const tasks = new Tasks({ node, clock, timers });
   const collections = new Collections({ node, clock, timers });
+  const versions = new VersionHolders(node, ({ address }) => adminClients.client(address));
   const clientOf = ({ address }: Member) => dataClients.client(address);
   grpc.add(dataServiceDefinition, dataService({ node, clientOf, metrics: nodeMetrics, clock, tracing }));
   grpc.add(
@@ -198,7 +201,10 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     functionService({ node, invoker, clock, newCorrelationId: () => newCorrelationId(random), tracing }),
   );
   grpc.add(peer.GridPeerDefinition, peerService(node));
-  grpc.add(admin.GridAdminDefinition, gridAdminService({ node, tasks, collections, metrics, audit, clock, access }));
+  grpc.add(
+    admin.GridAdminDefinition,
+    gridAdminService({ node, tasks, collections, versions, metrics, audit, clock, access }),
+  );
 
   const { configSource } = dependencies;
   const configWatch =
@@ -229,6 +235,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     node,
     tasks,
     collections,
+    versions,
     metrics,
     ops: createOpsHandler({ health, metrics, status, logger }),
     access,
@@ -252,6 +259,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
         functions.close();
         dataClients.close();
         peerClients.close();
+        adminClients.close();
       },
     })
     .add({

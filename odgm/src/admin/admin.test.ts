@@ -10,6 +10,7 @@ import { Audit, logAuditSink } from './audit.ts';
 import { Collections } from './collections.ts';
 import { createAdminHttp } from './http.ts';
 import { Tasks } from './tasks.ts';
+import { VersionHolders } from './version-holders.ts';
 
 let directory: TempDir;
 let node: RunningNode;
@@ -185,6 +186,7 @@ describe('a call that changes something', () => {
       access: new AdminAccess({ token: 'a-token-of-some-length', clock: systemClock }),
       tasks: new Tasks({ node: grid, clock: systemClock, timers: systemTimers }),
       collections: new Collections({ node: grid, clock: systemClock, timers: systemTimers }),
+      versions: new VersionHolders(grid, () => expect.fail('there is no other member')),
       ops: () => Promise.resolve(false),
       logger: createLogger({ service: 'test', level: 'silent' }),
     });

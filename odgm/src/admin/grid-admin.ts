@@ -8,15 +8,17 @@ import type { Audit } from './audit.ts';
 import type { Collections } from './collections.ts';
 import type { AdminAccess, Permission } from './access.ts';
 import { diagnose, flatDiagnostics, inputOf } from './diagnostics/index.ts';
-import { gridVersions } from './grid-versions.ts';
+import { actorHeader, gridVersions } from './grid-versions.ts';
 import { metricsJson } from './json.ts';
 import type { Tasks } from './tasks.ts';
+import type { VersionHolders } from './version-holders.ts';
 import { clusterStatus, collectionView, memberList, shardDistribution } from './view.ts';
 
 export interface GridAdminOptions {
   readonly node: GridNode;
   readonly tasks: Tasks;
   readonly collections: Collections;
+  readonly versions: VersionHolders;
   readonly metrics: Metrics;
   readonly audit: Audit;
   readonly clock: Clock;
@@ -26,7 +28,7 @@ export interface GridAdminOptions {
 
 /** The part of `oaas.admin.v1.GridAdmin` that this build has; the other methods answer UNIMPLEMENTED. */
 export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typeof admin.GridAdminDefinition> {
-  const { node, tasks, collections, metrics, audit, clock, access } = options;
+  const { node, tasks, collections, versions, metrics, audit, clock, access } = options;
   /** Reading; without a collection, all of the grid. */
   const allow = (context: CallContext, collection?: string, permission: Permission = 'Read'): Promise<void> => {
     const of = collection === '' ? undefined : collection;
@@ -60,7 +62,7 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
     });
   };
   return {
-    ...gridVersions({ node, allow, changing }),
+    ...gridVersions({ holders: versions, clock, allow, changing }),
     getClusterStatus: (_request, context) => asked(context, () => clusterStatus(node)),
     listMembers: (_request, context) => asked(context, () => ({ members: memberList(node) })),
     listCollections: (_request, context) =>
@@ -136,5 +138,5 @@ function collectionAsk(request: admin.CreateCollectionRequest): { readonly [fiel
 
 /** Who asks, as far as the proxy in front says. */
 function actorOf(context: CallContext): string {
-  return context.metadata.get('x-oaas-actor') ?? subjectOf(context)?.name ?? 'admin';
+  return context.metadata.get(actorHeader) ?? subjectOf(context)?.name ?? 'admin';
 }

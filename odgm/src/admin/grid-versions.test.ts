@@ -1,7 +1,7 @@
 import { createGridAdminClient, type GridAdminClient } from '@oaas/commons/client';
-import { tempDir, type TempDir } from '@oaas/commons/testkit';
+import { eventually, tempDir, type TempDir } from '@oaas/commons/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type RunningNode, startNode } from '../../testkit/index.ts';
+import { type RunningGrid, type RunningNode, startGrid, startNode } from '../../testkit/index.ts';
 
 let directory: TempDir;
 let node: RunningNode;
@@ -100,5 +100,75 @@ describe('versions over gRPC', () => {
     expect((await client.listVersions(of)).branches.map(({ name }) => name)).toEqual(['other']);
     const response = await fetch(`${node.admin}/admin/collections/m/versions?partition=x`);
     expect([response.status, await response.text()]).toEqual([400, expect.stringContaining('partition') as string]);
+  });
+});
+
+describe('versions of a partition with two replicas on three nodes', () => {
+  let grid: RunningGrid;
+  let files: TempDir;
+  const m = { collection: 'm' };
+  const adminOf = (at: RunningNode) => createGridAdminClient(at.channel);
+  const ask = async (at: RunningNode, path: string, method = 'GET', body?: object) => {
+    const init = {
+      method,
+      ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    };
+    const response = await fetch(`${at.admin}/admin/collections/m/${path}`, init);
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+  };
+
+  beforeAll(async () => {
+    files = await tempDir();
+    const collections = [{ name: 'm', shardType: 'mst', partitionCount: 1, replicaCount: 2 }];
+    grid = await startGrid({ dataDir: files.path, ids: ['n1', 'n2', 'n3'], collections });
+  });
+  afterAll(async () => {
+    await grid.stop();
+    await files.remove();
+  });
+
+  it('are the same whichever node is asked, over both interfaces, and say who keeps them', async () => {
+    const { nodes } = grid;
+    const { state } = nodes[0]!.program.node.meta!;
+    const replicas = [...state.shards.values()].find(({ collection }) => collection === 'm')!.replicas;
+    const [holder, second] = replicas.map(({ member }) => state.members.get(member)!.id);
+    const without = nodes.find(({ id }) => id !== holder && id !== second)!;
+    const object = { entries: { k: { data: Buffer.from('main') } } };
+    await nodes.find(({ id }) => id === holder)!.data.set({ clsId: 'm', objectId: 'o', object });
+
+    expect(await adminOf(without).createBranch({ of: m, branch: 'try' })).toMatchObject({ node: holder });
+    for (const [i, node] of nodes.entries()) {
+      const label = `by-${node.id}`;
+      const recorded = await ask(node, `versions/record?label=${label}`, 'POST');
+      // The same content is the same version: it keeps the label that it was given last.
+      expect(recorded).toMatchObject({ status: 200, body: { label, node: holder } });
+      expect(await ask(node, `versions/objects/o?at=${label}`)).toMatchObject({ body: { version: 1 } });
+      const put = { k: { data: Buffer.from(`branch ${String(i)}`).toString('base64') } };
+      expect(await ask(node, 'branches/try/objects/o', 'POST', { put })).toMatchObject({ body: { version: i + 2 } });
+      expect(await adminOf(node).listVersions(m)).toMatchObject({ node: holder, branches: [{ name: 'try' }] });
+      const { differences } = await adminOf(node).diffVersions({ of: m, from: 'now', to: 'try' });
+      expect(differences.find(({ key }) => key === 'k')?.after?.data.toString()).toBe(`branch ${String(i)}`);
+    }
+    const own = await ask(without, `versions?node=${second}`);
+    expect(own).toMatchObject({ status: 200, body: { node: second, branches: [] } });
+    const none = await ask(nodes[0]!, `versions?node=${without.id}`);
+    expect([none.status, none.body['remedy']]).toEqual([404, expect.stringContaining(`${holder}, ${second}`)]);
+    await expect(adminOf(without).listVersions(m, { metadata: { 'x-oaas-hop': '1' } })).rejects.toMatchObject({
+      code: 'NoLeader',
+    });
+    expect(await ask(without, 'branches/try/merge', 'POST')).toMatchObject({ body: { is_done: true, objects: ['o'] } });
+    expect(await ask(without, 'versions/objects/o')).toMatchObject({ body: { version: 2 } });
+
+    // Without the one that keeps them the other replica answers, with its own; who is meant by name is waited for.
+    await nodes.find(({ id }) => id === holder)!.stop();
+    await eventually(async () => {
+      expect(await ask(without, 'versions')).toMatchObject({ body: { node: second, branches: [] } });
+    });
+    const away = await ask(without, `versions?node=${holder}`);
+    expect([away.status, away.body['detail']]).toEqual([503, expect.stringContaining('can be reached')]);
+    await nodes.find(({ id }) => id === second)!.stop();
+    await eventually(async () => {
+      expect((await ask(without, 'versions')).status).toBe(503);
+    });
   });
 });

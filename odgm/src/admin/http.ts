@@ -12,6 +12,7 @@ import { GridSettings } from './settings.ts';
 import { diagnose, inputOf } from './diagnostics/index.ts';
 import { collectionJson, metricsJson, snakeCase } from './json.ts';
 import type { Tasks } from './tasks.ts';
+import type { VersionHolders } from './version-holders.ts';
 import { addVersionRoutes } from './versions.ts';
 import { clusterStatus, collectionView, memberList, shardDistribution } from './view.ts';
 
@@ -26,6 +27,7 @@ export interface AdminHttpOptions {
   readonly node: GridNode;
   readonly tasks: Tasks;
   readonly collections: Collections;
+  readonly versions: VersionHolders;
   readonly metrics: Metrics;
   /** Answers /health, /ready, /metrics and /status. */
   readonly ops: OpsHandler;
@@ -44,7 +46,7 @@ const bodyBytesMax = 16 * 1024;
  * Browsers of other origins get nothing: there are no CORS headers.
  */
 export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
-  const { node, tasks, collections, audit, access, clock, logger } = options;
+  const { node, tasks, collections, versions, audit, access, clock, logger } = options;
   const actorOf = async ({ headers }: FastifyRequest): Promise<string> =>
     (await access.subjectOf(headers.authorization)) ?? said(headers);
   const app = fastify({ logger: false, bodyLimit: bodyBytesMax, requestTimeout: 10_000, keepAliveTimeout: 5000 });
@@ -135,7 +137,7 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
       await (flagOf('dry_run', dryRun) ? collections.lookAt(params.name) : collections.delete(params.name)),
     );
   });
-  addVersionRoutes(app, node);
+  addVersionRoutes(app, versions, actorOf);
   app.get('/admin/shards/distribution', ({ query }) => {
     const { collection } = parametersOf(query, ['collection']);
     return asked(() => snakeCase(shardDistribution(node, collection === undefined ? undefined : named(collection))));

@@ -7,3 +7,4 @@ export { createAdminHttp } from './http.ts';
 export { settingsSchema } from './settings.ts';
 export { shardDistribution } from './view.ts';
 export { Tasks } from './tasks.ts';
+export { VersionHolders } from './version-holders.ts';

@@ -9,6 +9,7 @@ import { Audit } from './audit.ts';
 import { Collections } from './collections.ts';
 import { createAdminHttp } from './http.ts';
 import { Tasks } from './tasks.ts';
+import { VersionHolders } from './version-holders.ts';
 
 let directory: TempDir;
 let node: RunningNode;
@@ -98,6 +99,7 @@ describe('the events of a task', () => {
       access: new AdminAccess({ token: undefined, clock: systemClock }),
       tasks: new Tasks({ node: grid, clock: systemClock, timers: systemTimers }),
       collections: new Collections({ node: grid, clock: systemClock, timers: systemTimers }),
+      versions: new VersionHolders(grid, () => expect.fail('there is no other member')),
       ops: () => Promise.resolve(false),
       logger: createLogger({ service: 'test', level: 'silent' }),
     });

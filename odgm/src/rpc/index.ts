@@ -2,4 +2,5 @@
 export { dataService } from './data-service.ts';
 export { functionService } from './function-service.ts';
 export { createPeers, peerService } from './peer-service.ts';
+export { hopHeader, isPassedOn, onward } from './router.ts';
 export { GridTracing } from './tracing.ts';

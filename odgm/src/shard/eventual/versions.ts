@@ -82,6 +82,8 @@ export interface BranchMerge {
 const maxDifferences = 1000;
 /** Times that a merge begins anew because objects changed meanwhile. */
 const maxTries = 5;
+const elsewhere =
+  'List the versions of this replica; other replicas, which are asked by their node, may have other ones.';
 
 /**
  * Versions of one replica of a shard of type mst. A version is a root: replicas with the same content have the same
@@ -140,7 +142,7 @@ export class ShardVersions {
     const at = /^\d{4}-/.test(name) ? history.at(Date.parse(name)) : undefined;
     if (at !== undefined) return at.root;
     throw oaasError('NotFound', `there is no version or branch "${name.slice(0, 160)}" here`, {
-      remedy: 'List the versions of this replica; others may have other ones.',
+      remedy: elsewhere,
     });
   }
 
@@ -329,7 +331,8 @@ export class ShardVersions {
 
   #branch(name: string): Branch {
     const branch = this.#options.history.branch(name);
-    if (branch === undefined) throw oaasError('NotFound', `there is no branch ${name.slice(0, 160)} here`);
+    if (branch === undefined)
+      throw oaasError('NotFound', `there is no branch ${name.slice(0, 160)} here`, { remedy: elsewhere });
     return branch;
   }
 

@@ -386,6 +386,11 @@ export interface VersionsRequest {
   deploymentId: string;
   collection: string;
   partition: number;
+  /**
+   * Member whose replica is meant. Empty: the one that has been a replica of the partition for the longest time among
+   * those that are complete and can be reached.
+   */
+  node: string;
 }
 
 export interface Version {
@@ -396,6 +401,8 @@ export interface Version {
   label: string;
   /** RFC 3339. */
   at: string;
+  /** Member whose replica keeps it. */
+  node: string;
 }
 
 export interface Branch {
@@ -403,6 +410,8 @@ export interface Branch {
   /** Where it left the main line, or was last merged with it. */
   base: string;
   root: string;
+  /** Member whose replica keeps it. */
+  node: string;
 }
 
 export interface ListVersionsResponse {
@@ -4818,7 +4827,7 @@ export const MetricsSnapshot_ValuesEntry: MessageFns<MetricsSnapshot_ValuesEntry
 };
 
 function createBaseVersionsRequest(): VersionsRequest {
-  return { deploymentId: "", collection: "", partition: 0 };
+  return { deploymentId: "", collection: "", partition: 0, node: "" };
 }
 
 export const VersionsRequest: MessageFns<VersionsRequest> = {
@@ -4831,6 +4840,9 @@ export const VersionsRequest: MessageFns<VersionsRequest> = {
     }
     if (message.partition !== 0) {
       writer.uint32(24).uint32(message.partition);
+    }
+    if (message.node !== "") {
+      writer.uint32(34).string(message.node);
     }
     return writer;
   },
@@ -4872,6 +4884,14 @@ export const VersionsRequest: MessageFns<VersionsRequest> = {
             message.partition = reader.uint32();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4892,12 +4912,13 @@ export const VersionsRequest: MessageFns<VersionsRequest> = {
     message.deploymentId = object.deploymentId ?? "";
     message.collection = object.collection ?? "";
     message.partition = object.partition ?? 0;
+    message.node = object.node ?? "";
     return message;
   },
 };
 
 function createBaseVersion(): Version {
-  return { sequence: 0, root: "", label: "", at: "" };
+  return { sequence: 0, root: "", label: "", at: "", node: "" };
 }
 
 export const Version: MessageFns<Version> = {
@@ -4913,6 +4934,9 @@ export const Version: MessageFns<Version> = {
     }
     if (message.at !== "") {
       writer.uint32(34).string(message.at);
+    }
+    if (message.node !== "") {
+      writer.uint32(42).string(message.node);
     }
     return writer;
   },
@@ -4962,6 +4986,14 @@ export const Version: MessageFns<Version> = {
             message.at = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4983,12 +5015,13 @@ export const Version: MessageFns<Version> = {
     message.root = object.root ?? "";
     message.label = object.label ?? "";
     message.at = object.at ?? "";
+    message.node = object.node ?? "";
     return message;
   },
 };
 
 function createBaseBranch(): Branch {
-  return { name: "", base: "", root: "" };
+  return { name: "", base: "", root: "", node: "" };
 }
 
 export const Branch: MessageFns<Branch> = {
@@ -5001,6 +5034,9 @@ export const Branch: MessageFns<Branch> = {
     }
     if (message.root !== "") {
       writer.uint32(26).string(message.root);
+    }
+    if (message.node !== "") {
+      writer.uint32(34).string(message.node);
     }
     return writer;
   },
@@ -5042,6 +5078,14 @@ export const Branch: MessageFns<Branch> = {
             message.root = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5062,6 +5106,7 @@ export const Branch: MessageFns<Branch> = {
     message.name = object.name ?? "";
     message.base = object.base ?? "";
     message.root = object.root ?? "";
+    message.node = object.node ?? "";
     return message;
   },
 };
@@ -6834,8 +6879,9 @@ export const GridAdminDefinition = {
       options: {},
     },
     /**
-     * Versions and branches of one partition of a collection of type mst. A node answers for its own replica: roots are the
-     * same on all replicas with the same content, which of them are kept is not.
+     * Versions and branches of one partition of a collection of type mst. Roots are the same on all replicas with the same
+     * content; which of them are kept, labels and branches belong to one replica. Any node takes a call and passes it on to
+     * that one: see VersionsRequest.node.
      */
     listVersions: {
       name: "ListVersions",
