@@ -186,4 +186,37 @@ describe('replicas', () => {
     expect(found).toEqual([0, 0]);
     expect(shards[0]!.status().replicas[0]).toMatchObject({ lag: 0, state: 'synced' });
   });
+
+  it('hand over no more than a bound; what is dropped is found by a comparison, and hand-over goes on after it', async () => {
+    const { grid, shards, all } = await bench(2);
+    expect(await grid.converge()).toBe(true);
+    grid.network.partition([['n1'], ['n2']]);
+    await grid.world.run(2000);
+    const names = Array.from({ length: 1000 }, (_, i) => `k${String(i)}`);
+    const object = (id: string) => put(id, Object.fromEntries(names.map((name) => [name, id])));
+    await all(Array.from({ length: 16 }, (_, i) => object(`o${String(i)}`)));
+    expect(shards[0]!.status().replicas[0]).toMatchObject({ lag: 16 * 1001 });
+    await all([object('p'), object('q')]);
+    // Nothing is remembered any more: the whole bound counts.
+    expect(shards[0]!.status().replicas[0]).toMatchObject({ lag: 16_384 });
+    await all([put('late', { k: '1' })]);
+    expect(shards[0]!.status().replicas[0]).toMatchObject({ lag: 16_384 });
+    const before = grid.members.map(({ host }) => host!.counters.differences);
+    expect(before).toEqual([0, 0]);
+    grid.network.heal();
+    expect(await grid.converge()).toBe(true);
+    expect(shards[1]!.counters).toEqual(shards[0]!.counters);
+    expect(shards[1]!.counters).toMatchObject({ objects: 19, entries: 18_001 });
+    expect(Math.max(...grid.members.map(({ host }) => host!.counters.differences))).toBeGreaterThanOrEqual(18_001);
+    for (const [i, shard] of shards.entries()) expect(damageOf(grid.member(i + 1).disk, shard)).toEqual([]);
+
+    grid.network.partition([['n1'], ['n2']]);
+    await grid.world.run(2000);
+    await all([put('again', { k: '1' })]);
+    expect(shards[0]!.status().replicas[0]).toMatchObject({ lag: 2 });
+    const found = grid.members.map(({ host }) => host!.counters.differences);
+    grid.network.heal();
+    expect(await grid.world.until(() => shards[1]!.reader.value('again', 'k') !== undefined, 5000)).toBe(true);
+    expect(grid.members.map(({ host }) => host!.counters.differences)).toEqual(found);
+  });
 });
