@@ -1,7 +1,7 @@
 import { oaasError } from '@oaas/commons/errors';
 import type { CallOptions, RequestOf, ResponseOf } from '@oaas/commons/grpc';
 import { toRfc3339 } from '@oaas/commons/time';
-import { admin } from '@oaas/proto';
+import type { admin } from '@oaas/proto';
 import type { GridNode } from '../node/index.ts';
 import { EventualShard, type ShardVersions, type Value } from '../shard/index.ts';
 

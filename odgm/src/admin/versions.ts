@@ -1,6 +1,6 @@
 import { oaasError } from '@oaas/commons/errors';
 import type { CallOptions } from '@oaas/commons/grpc';
-import { admin } from '@oaas/proto';
+import type { admin } from '@oaas/proto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { hopHeader } from '../rpc/index.ts';
