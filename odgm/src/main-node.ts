@@ -179,6 +179,8 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     health,
     metrics,
     reflection: config.reflectionEnabled,
+    // Shards encode what they store, and calls that are passed on end soon.
+    requestBytes: 'borrowed',
     otherProtocols: [
       {
         preface: meshPreface,

@@ -1,9 +1,12 @@
 import type { ChunkPool } from '@oaas/commons/http2';
 import { crc32Of } from './crc.ts';
-import { coveredHeaderBytes, type FrameKind, headerBytes, writeU32 } from './frames.ts';
+import { coveredHeaderBytes, type FrameKind, frameKinds, headerBytes, writeU32 } from './frames.ts';
 import type { MeshPayload } from './port.ts';
 
-/** Payloads up to this size are copied beside one another; larger ones are written from where they are. */
+/**
+ * Payloads up to this size are copied beside one another; larger ones are written from where they are. Messages are copied
+ * whatever their size, into chunks that are used again: a buffer for each would cost more than the copy.
+ */
 const copyMax = 4096;
 
 /** What one write hands to the socket. */
@@ -33,7 +36,7 @@ export class FrameQueue {
 
   /** @param length bytes of the payload. */
   push(kind: FrameKind, channel: number, id: number, payload: MeshPayload, length: number): void {
-    const copies = length <= copyMax;
+    const copies = length <= copyMax || kind === frameKinds.message;
     const chunk = this.room(copies ? headerBytes + length : headerBytes);
     const at = this.to;
     writeU32(chunk, at, coveredHeaderBytes + length);

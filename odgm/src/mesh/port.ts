@@ -156,8 +156,9 @@ export type StreamHandler = (
 export interface Mesh {
   readonly self: MeshIdentity;
   /**
-   * Queues a message and never waits. False when there is no link or the bound of queued bytes is reached: the message
-   * is dropped. Throws `PayloadTooLarge` over the bound of one frame, and `Internal` for this member's own number.
+   * Queues a copy of a message and never waits: the payload may be written again after the call. False when there is no
+   * link or the bound of queued bytes is reached: the message is dropped. Throws `PayloadTooLarge` over the bound of one
+   * frame, and `Internal` for this member's own number.
    */
   send(to: number, channel: Channel, payload: MeshPayload): boolean;
   /**

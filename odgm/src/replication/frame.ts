@@ -29,7 +29,7 @@ export interface Addressed {
   readonly message: Message;
 }
 
-/** Collects messages to one member. What it gives out is never written again. */
+/** Collects messages to one member, in a buffer that it uses again. */
 export class FrameWriter {
   #writer = new Writer(arenaBytes);
   #start = 0;
@@ -77,12 +77,14 @@ export class FrameWriter {
     if (entries.length > 0) this.#addEntries(entries);
   }
 
-  /** Everything collected, as one payload; the next one begins. */
+  /** Everything collected, as one payload; the next one begins. The parts are good until the next {@link add}. */
   take(): Uint8Array[] {
     this.#cut();
     const parts = this.#parts;
     this.#parts = [];
     this.#bytes = 0;
+    this.#writer.at = 0;
+    this.#start = 0;
     return parts;
   }
 

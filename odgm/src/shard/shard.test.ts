@@ -43,6 +43,14 @@ describe.each(shardTypes)('a %s shard:', (type) => {
   const openShard = async (options: ShardStoreOptions = {}): Promise<ShardHandle> =>
     (await openStore(type, options)).open();
 
+  it('keeps nothing of the bytes that it was given: they lie in what was read from a connection', async () => {
+    const shard = await openShard();
+    const data = Buffer.from('as it was written');
+    await shard.mutate(change('o', {}, { put: new Map([['a', { data, type: 'bytes' } as const]]) }));
+    data.fill(0);
+    expect(contentOf(shard, 'o')).toEqual({ a: 'as it was written' });
+  });
+
   describe('versions', () => {
     it('grow by one for a batch of any size', async () => {
       const shard = await openShard();

@@ -241,3 +241,18 @@ function varint(value: number): Buffer {
   for (; rest > 127; rest >>>= 7) written.push((rest & 127) | 128);
   return Buffer.from([...written, rest]);
 }
+
+it.each([
+  ['copies what it reads, so that what is kept of it keeps nothing else', false],
+  ['that borrows leaves what it reads where it is', true],
+])('a codec %s', (_, borrows) => {
+  const message = data.SetObjectRequest.fromPartial({
+    clsId: 'c',
+    object: { entries: { a: { data: Buffer.from('a') } } },
+  });
+  const chunk = Buffer.from(data.SetObjectRequest.encode(message).finish());
+  const type = methods.set.requestType as MessageType;
+  const read = new Codec(borrows).decode(type, chunk, 0, chunk.length) as data.SetObjectRequest;
+  chunk.fill(0);
+  expect(read.object?.entries['a']?.data).toEqual(borrows ? Buffer.from([0]) : Buffer.from('a'));
+});

@@ -23,6 +23,12 @@ export class Codec {
   private reader = new BinaryReader(new Uint8Array(0));
   private chunk: Uint8Array | undefined = undefined;
   private readonly takesReader = new WeakMap<MessageType, boolean>();
+  private readonly borrows: boolean;
+
+  /** @param borrows contents that are read are never copied: see `requestBytes` of the server. */
+  constructor(borrows = false) {
+    this.borrows = borrows;
+  }
 
   /** Encodes a whole message. Up to `payloadCopyMax` bytes are only valid until the next call. */
   encode(type: MessageType, message: unknown): Uint8Array {
@@ -44,7 +50,7 @@ export class Codec {
     const { fast } = type;
     if (fast !== undefined) {
       const { scanner } = this;
-      scanner.start(bytes, start, isOwn);
+      scanner.start(bytes, start, isOwn || this.borrows);
       const message = fast.read(scanner, end);
       if (!scanner.hasGivenUp) return message;
     }

@@ -44,6 +44,11 @@ export interface EdgeServerOptions extends GrpcServerOptions {
    */
   readonly pollMs?: number | undefined;
   /**
+   * The contents of requests: `copied` ones may be kept; `borrowed` ones lie in what was read from the connection, up to
+   * 64 KiB of which stay in memory for as long as one of them is kept. Neither is written again. Default `copied`.
+   */
+  readonly requestBytes?: 'copied' | 'borrowed' | undefined;
+  /**
    * Other protocols on the same port. With any, a connection says first what it speaks: it has `handshakeMs` for that.
    * They count among `connectionsMax`. Default: none.
    */
@@ -77,7 +82,7 @@ export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
     pool: new ChunkPool(),
     flushes: new FlushQueue(poll),
     poll,
-    codec: new Codec(),
+    codec: new Codec(options.requestBytes === 'borrowed'),
     bounds: {
       ...(options.maxConcurrentStreams === undefined ? {} : { streamsMax: options.maxConcurrentStreams }),
       ...options.bounds,

@@ -14,7 +14,7 @@ export class Scanner {
   private isOwn = false;
   private readonly texts = new Array<string>(keptTexts).fill('');
 
-  /** `isOwn`: the bytes belong to the message alone, and do not change. */
+  /** `isOwn`: the bytes do not change, and belong to the message alone, or nobody keeps any of them for long. */
   start(bytes: Uint8Array, pos: number, isOwn: boolean): void {
     this.pos = pos;
     this.hasGivenUp = false;
@@ -103,7 +103,7 @@ export class Scanner {
     return text;
   }
 
-  /** A copy, unless the bytes are the message's own: what is stored must not keep a whole piece of the connection alive. */
+  /** A copy, unless the bytes are as good as the message's own: what is kept must not keep a whole piece of the connection. */
   content(end: number): Buffer {
     const to = this.endOf(end);
     if (this.hasGivenUp) return this.bytes;
