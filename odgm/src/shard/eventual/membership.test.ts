@@ -182,6 +182,32 @@ describe('a replica that is made anew', () => {
     expect([...contentOf(replaced.shard!.reader).keys()]).toEqual([...names('a', 5), 'more']);
   });
 
+  it('is not complete by the end of an exchange that another one began with the one before it', async () => {
+    const grid = await started({ replicas: 2 });
+    const [asking, replaced] = [grid.member(1), grid.member(2)];
+    await write(grid, asking, names('a', 5));
+    await grid.converge();
+    grid.network.isolate('n2');
+    await grid.world.run(1500);
+    await write(grid, asking, ['more']);
+    // Hints go with the process.
+    asking.node.crash();
+    asking.node.restart();
+    await grid.world.run(20);
+    const delay = { minMs: 200, meanMs: 200, maxMs: 200 };
+    grid.network.setFaultsOf('n1', 'n2', { ...grid.network.faultsOf('n1', 'n2'), delay });
+    const merged = vi.spyOn(replaced.shard!, 'merge');
+    grid.network.heal();
+    expect(await grid.world.until(() => merged.mock.calls.length > 0, 5000)).toBe(true);
+    await grid.record([voter(1), learner(2, 2)], 2, [replaced]);
+    expect(replaced.shard).toMatchObject({ epoch: 2, isComplete: false });
+    await grid.world.run(1000);
+    expect(replaced.shard!.isComplete).toBe(false);
+    await grid.record([voter(1), learner(2, 2)], 2);
+    expect(await grid.world.until(() => replaced.shard!.isComplete, 20_000)).toBe(true);
+    expect([...contentOf(replaced.shard!.reader).keys()]).toEqual([...names('a', 5), 'more']);
+  });
+
   it('has nothing in common with another one because of what the one before it had', async () => {
     const grid = await started({ replicas: 2, graceMs: 20 });
     await write(grid, grid.member(1), names('a', 5));
@@ -267,6 +293,39 @@ describe('a former replica', () => {
     const refused = former.host!.handOver(shard, 2, 7).catch((error: unknown) => error);
     await grid.world.run(100);
     expect(await refused).toMatchObject({ code: 'FailedPrecondition' });
+  });
+});
+
+describe('a former replica that has not heard of its end', () => {
+  it('brings nothing to one that has not heard what is taken for known everywhere by now', async () => {
+    const grid = await started();
+    const [first, second, former] = [1, 2, 3].map((number) => grid.member(number)) as [
+      EventualMember,
+      EventualMember,
+      EventualMember,
+    ];
+    await write(grid, first, ['kept', 'gone']);
+    expect(await grid.converge()).toBe(true);
+    grid.network.isolate('n3');
+    // Until nobody takes the links for being up: what is written goes as soon as one is.
+    await grid.world.run(1500);
+    await write(grid, former, ['alone']);
+    const writtenAt = grid.world.startMs + grid.world.now;
+    await grid.record([voter(1), voter(2)], 2, [first, second]);
+    await remove(grid, first, ['gone']);
+    const isCut = ({ shard }: EventualMember): boolean => shard!.cut.ms > writtenAt;
+    expect(await grid.world.until(() => isCut(first) || isCut(second), 20_000)).toBe(true);
+    // One of them has made the cut, and what the other one gets now it will not take any more.
+    expect(isCut(first) && isCut(second)).toBe(false);
+    const [ahead, behind] = isCut(first) ? ['n1', 'n2'] : ['n2', 'n1'];
+    grid.network.partition([[ahead], [behind, 'n3']]);
+    const sent = vi.spyOn(former.host!, 'send');
+    expect(await grid.world.until(() => sent.mock.results.some(({ value }) => value === true), 5000)).toBe(true);
+    await grid.world.run(100);
+    await grid.record([voter(1), voter(2)], 2, [former]);
+    grid.network.heal();
+    expect(await grid.converge()).toBe(true);
+    for (const { shard } of [first, second]) expect([...contentOf(shard!.reader).keys()]).toEqual(['kept']);
   });
 });
 
