@@ -1,6 +1,7 @@
 import { plays } from './worlds.ts';
 import { playWith } from './mutate.ts';
-import { mutations } from './mutations.ts';
+import { brokenBy } from './guarantees.ts';
+import { mutations, type SimulatedMutation } from './mutations.ts';
 import { type Options, readOptions, usage } from './options.ts';
 import { type Play, PlayFailure, type World } from './run.ts';
 
@@ -82,7 +83,7 @@ async function playSeeds(values: Options): Promise<boolean> {
   return true;
 }
 
-/** Each re-introduced bug must be found within its number of seeds. */
+/** Each re-introduced bug must be found within its number of seeds, by what it breaks. */
 async function playMutations(values: Options): Promise<boolean> {
   const chosen = mutations.filter(({ name }) => name.includes(values.only ?? ''));
   let missed = 0;
@@ -90,7 +91,7 @@ async function playMutations(values: Options): Promise<boolean> {
     const began = performance.now();
     const mutated = await playWith(mutation, i, mutation.world);
     const count = values.seeds ?? mutation.seeds;
-    const found = await firstFailure(mutated, values, count);
+    const { found, others } = await searchFor(mutation, mutated, values, count);
     if (found === undefined) missed += 1;
     const seconds = `${((performance.now() - began) / 1000).toFixed(0)} s`;
     console.log(
@@ -98,25 +99,32 @@ async function playMutations(values: Options): Promise<boolean> {
         ? `MISSED: ${mutation.name}: ${String(count)} seeds, ${seconds}`
         : `caught: ${mutation.name}: ${seconds}, ${found}`,
     );
+    if (others.length > 0) console.log(`  ${String(others.length)} failed otherwise, first ${others[0] ?? ''}`);
   }
   console.log(`${String(chosen.length - missed)} of ${String(chosen.length)} mutations caught`);
   return missed === 0;
 }
 
-async function firstFailure(
+/** The first seed that shows what the mutation breaks, and those before it that failed with anything else. */
+async function searchFor(
+  { breaks }: SimulatedMutation,
   mutated: Play,
   { seed: first, nodes }: Options,
   count: number,
-): Promise<string | undefined> {
+): Promise<{ readonly found: string | undefined; readonly others: readonly string[] }> {
+  const others: string[] = [];
   for (let seed = first; seed < first + count; seed += 1) {
     try {
       await mutated({ seed, nodes });
     } catch (error) {
-      const [line] = String(error instanceof Error ? error.message : error).split('\n');
-      return `seed ${String(seed)} (${String(seed - first + 1)}.), ${line ?? ''}`;
+      const [line = ''] = String(error instanceof Error ? error.message : error).split('\n');
+      const broken = brokenBy(error);
+      const told = `seed ${String(seed)} (${String(seed - first + 1)}.), ${broken ?? 'no guarantee'}: ${line}`;
+      if (broken !== undefined && breaks.includes(broken)) return { found: told, others };
+      others.push(told);
     }
   }
-  return undefined;
+  return { found: undefined, others };
 }
 
 process.exitCode = (await (options.mutations ? playMutations(options) : playSeeds(options))) ? 0 : 1;

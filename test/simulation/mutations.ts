@@ -1,3 +1,4 @@
+import type { Guarantee } from './guarantees.ts';
 import type { Mutation } from './patch.ts';
 import type { World } from './run.ts';
 
@@ -5,9 +6,23 @@ import type { World } from './run.ts';
 export interface SimulatedMutation extends Mutation {
   /** Fresh seeds within which it must be found. */
   readonly seeds: number;
+  /** What it breaks: a run that fails with anything else has not found it. */
+  readonly breaks: readonly Guarantee[];
   /** What finds it. Default: groups. */
   readonly world?: World;
 }
+
+/** What follows when what was committed is not: which of these is seen first depends on who looks next. */
+const commits: readonly Guarantee[] = [
+  'leader completeness',
+  'state-machine safety',
+  'equal states',
+  'linearizability',
+  'an assertion of the core',
+];
+
+/** The same for replicas that merge, when one passes for having what it has not. */
+const merges: readonly Guarantee[] = ['nothing acknowledged is lost', 'what is deleted stays away', 'convergence'];
 
 const raft = 'odgm/src/raft/raft.ts';
 const log = 'odgm/src/raft/log.ts';
@@ -31,6 +46,7 @@ export const mutations: readonly SimulatedMutation[] = [
       case MessageType.MsgVoteResp:
       case MessageType.MsgPreVoteResp:
         this.messages.push(message);`,
+    breaks: ['election safety'],
     seeds: 200,
   },
   {
@@ -38,6 +54,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: writes,
     find: `(state.term !== this.#storedTerm || state.vote !== this.#storedVote)`,
     replace: `state.term !== this.#storedTerm && state.vote === -1`,
+    breaks: ['election safety'],
     seeds: 60,
   },
   {
@@ -45,6 +62,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: raft,
     find: `      (this.vote === noNode && this.lead === noNode) ||`,
     replace: `      this.lead === noNode ||`,
+    breaks: ['election safety'],
     seeds: 60,
   },
   {
@@ -52,6 +70,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: log,
     find: `return term > lastTerm || (term === lastTerm && index >= this.lastIndex());`,
     replace: `return term >= lastTerm || index >= this.lastIndex();`,
+    breaks: commits,
     seeds: 60,
   },
   {
@@ -59,6 +78,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: tracker,
     find: `this.#incoming = this.members.filter(({ id }) => config.voters.includes(id));`,
     replace: `this.#incoming = this.members;`,
+    breaks: commits,
     seeds: 60,
   },
   {
@@ -66,6 +86,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: 'odgm/src/raft/quorum/majority.ts',
     find: `return reached[count - majorityOf(count)] as number;`,
     replace: `return reached[Math.min(count - 1, count - majorityOf(count) + 1)] as number;`,
+    breaks: commits,
     seeds: 60,
   },
   {
@@ -73,6 +94,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: tracker,
     find: `return this.#outgoing.length === 0 ? incoming : Math.min(incoming, this.#reached(this.#outgoing));`,
     replace: `return incoming;`,
+    breaks: commits,
     seeds: 600,
   },
   {
@@ -80,6 +102,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: raft,
     find: `    } else if (message.term < this.term && message.term !== 0) {`,
     replace: `    } else if (message.term < this.term && message.term !== 0 && message.type !== MessageType.MsgApp) {`,
+    breaks: commits,
     seeds: 300,
   },
   {
@@ -87,6 +110,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: log,
     find: `if (!this.matchTerm(prevIndex, prevTerm)) return undefined;`,
     replace: `if (prevIndex > this.lastIndex() || prevTerm < 0) return undefined;`,
+    breaks: ['log matching', ...commits],
     seeds: 60,
   },
   {
@@ -94,6 +118,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: raft,
     find: `const commit = Math.min(progress.match, this.log.committed);`,
     replace: `const commit = this.log.committed;`,
+    breaks: commits,
     seeds: 60,
   },
   {
@@ -101,6 +126,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: log,
     find: `    this.commitTo(Math.min(leaderCommit, lastNew));`,
     replace: `    this.commitTo(lastNew);`,
+    breaks: commits,
     seeds: 60,
   },
   {
@@ -116,6 +142,7 @@ export const mutations: readonly SimulatedMutation[] = [
       case MessageType.MsgVoteResp:
       case MessageType.MsgPreVoteResp:
         this.messagesAfterAppend.push(message);`,
+    breaks: commits,
     seeds: 60,
   },
   {
@@ -123,6 +150,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: 'odgm/src/storage/journal/journal.ts',
     find: `await segment.file.writeDurably(`,
     replace: `await (segment.file as unknown as { write: typeof segment.file.writeDurably }).write(`,
+    breaks: ['undamaged storage', 'election safety', ...commits],
     seeds: 60,
   },
   {
@@ -130,6 +158,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: raft,
     find: `if (this.#config.readOnlyOption === 'leaseBased' || this.tracker.isOnlyVoter(this.id)) {`,
     replace: `if (this.role === 'leader') {`,
+    breaks: ['linearizability'],
     seeds: 300,
   },
   {
@@ -139,6 +168,7 @@ export const mutations: readonly SimulatedMutation[] = [
       this.#startRead(request);`,
     replace: `    if (request.term >= 0) {
       this.#startRead(request);`,
+    breaks: ['linearizability'],
     seeds: 200,
   },
   {
@@ -146,6 +176,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: 'odgm/src/replication/reads.ts',
     find: `if (applied >= state.index) round.resolve();`,
     replace: `if (applied >= 0) round.resolve();`,
+    breaks: ['linearizability'],
     seeds: 60,
   },
   {
@@ -153,6 +184,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: 'odgm/src/replication/lease.ts',
     find: `const lengthMs = (electionTicks - 2) * tickMs * (1 - drift);`,
     replace: `const lengthMs = 3 * electionTicks * tickMs * (1 - drift);`,
+    breaks: ['linearizability'],
     seeds: 1000,
   },
   {
@@ -162,6 +194,7 @@ export const mutations: readonly SimulatedMutation[] = [
     this.term = term;
     this.generation = received.generation;`,
     replace: `    this.generation = received.generation;`,
+    breaks: ['equal states', 'state-machine safety', 'an assertion of the core', 'undamaged storage'],
     seeds: 60,
   },
   {
@@ -175,6 +208,7 @@ export const mutations: readonly SimulatedMutation[] = [
     } catch {
       staging.isComplete = true;
     } finally {`,
+    breaks: ['equal states', 'undamaged storage'],
     seeds: 100,
   },
   {
@@ -183,6 +217,7 @@ export const mutations: readonly SimulatedMutation[] = [
     find: `staging.last = Uint8Array.from(records.at(-1)?.key ?? noBytes);`,
     replace: `staging.last = Uint8Array.from([...(records.at(-1)?.key ?? noBytes), 255]);
         if (records.length > 1) await engine.write([{ type: 'delete', key: Buffer.concat([prefix, records[0]?.key ?? noBytes]) }]);`,
+    breaks: ['equal states', 'undamaged storage'],
     seeds: 300,
   },
   {
@@ -190,6 +225,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: raft,
     find: `    if (this.#pendingConfIndex > this.log.applied) return 'another change may not be applied yet';`,
     replace: ``,
+    breaks: ['election safety', 'log matching', ...commits],
     seeds: 300,
   },
   {
@@ -199,6 +235,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: 'odgm/src/replication/proposer.ts',
     find: `    for (const proposal of this.pending.takeAll()) this.lost(proposal, 'unknown');`,
     replace: `    for (const proposal of this.pending.takeAll()) this.lost(proposal, 'notApplied');`,
+    breaks: ['linearizability'],
     seeds: 200,
   },
   {
@@ -206,6 +243,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: 'odgm/src/shard/apply.ts',
     find: `if (mutation.expectedVersion !== undefined && mutation.expectedVersion !== current) {`,
     replace: `if (mutation.expectedVersion !== undefined && mutation.expectedVersion > current) {`,
+    breaks: ['linearizability'],
     seeds: 60,
   },
   {
@@ -213,6 +251,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: log,
     find: `if (index <= this.committed || !this.matchTerm(index, term)) return false;`,
     replace: `if (index <= this.committed || term === 0) return false;`,
+    breaks: commits,
     seeds: 300,
   },
   {
@@ -220,6 +259,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: membership,
     find: `const isOfEarlier = toEpoch < epoch || this.isEmpty;`,
     replace: `const isOfEarlier = epoch === 0;`,
+    breaks: commits,
     seeds: 300,
   },
   {
@@ -228,6 +268,7 @@ export const mutations: readonly SimulatedMutation[] = [
     find: `      this.#assertWanted(staging);
       await this.#write(`,
     replace: `      await this.#write(`,
+    breaks: ['equal states', 'nothing is left behind', 'undamaged storage'],
     seeds: 100,
   },
   {
@@ -235,6 +276,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: 'odgm/src/replication/host.ts',
     find: `if (engine.groups().includes(group)) await engine.dropGroup(group);`,
     replace: `await Promise.resolve();`,
+    breaks: ['log matching', 'undamaged storage', ...commits],
     seeds: 300,
   },
   {
@@ -246,6 +288,7 @@ export const mutations: readonly SimulatedMutation[] = [
     replace: `    const record = this.#record(group);
     await this.#appends.idle();
     if (record?.state !== 'present') return;`,
+    breaks: ['nothing is left behind', 'equal states'],
     seeds: 300,
   },
   {
@@ -254,6 +297,7 @@ export const mutations: readonly SimulatedMutation[] = [
     find: `    if (wanted !== undefined) return epoch < wanted;
     return shard < state.next.shard && this.#options.isCurrent();`,
     replace: `    return epoch !== wanted && shard < state.next.shard;`,
+    breaks: ['replicas that are wanted stay'],
     ...{ seeds: 100, world: 'nodes' as const },
   },
   {
@@ -261,6 +305,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: 'odgm/src/tasks/steps-raft.ts',
     find: `{ promote: [to], demote: [leaving], joint: true }`,
     replace: `{ demote: [leaving], joint: true }`,
+    breaks: ['as many voters as wanted'],
     ...{ seeds: 60, world: 'nodes' as const },
   },
   {
@@ -270,6 +315,7 @@ export const mutations: readonly SimulatedMutation[] = [
   }`,
     replace: `      : renew(input, member);
   }`,
+    breaks: ['replicas that are wanted stay', 'election safety', ...commits],
     ...{ seeds: 60, world: 'nodes' as const },
   },
   {
@@ -279,6 +325,7 @@ export const mutations: readonly SimulatedMutation[] = [
     // A voter that was made anew has nothing of what it had when it got its vote. That there is a later term counts.
     if (isResponse(type) && fromEpoch !== this.#votingEpochOf(from) && message.term <= term) return false;`,
     replace: `    if (toEpoch < epoch && isResponse(type)) return false;`,
+    breaks: ['election safety', ...commits],
     ...{ seeds: 300, world: 'nodes' as const },
   },
   {
@@ -286,6 +333,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: reaping,
     find: `const isEverywhere = others.every(({ pushed }) => compareStamps(pushed, candidate.at) >= 0);`,
     replace: `const isEverywhere = true;`,
+    breaks: ['what is deleted stays away', 'convergence'],
     ...{ seeds: 3000, world: 'storms' as const },
   },
   {
@@ -293,6 +341,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: reaping,
     find: `const known = others.reduce((earliest, { pulled }) => earlierStamp(earliest, pulled), now);`,
     replace: `const known = now;`,
+    breaks: ['what is deleted stays away', 'convergence'],
     ...{ seeds: 200, world: 'storms' as const },
   },
   {
@@ -300,6 +349,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: 'odgm/src/shard/eventual/tree-index.ts',
     find: `for (const treeKey of decodeDirty(value)) this.#set`,
     replace: `for (const treeKey of decodeDirty(value).slice(1)) this.#set`,
+    breaks: ['convergence', 'tombstones are reaped', 'undamaged storage'],
     ...{ seeds: 100, world: 'storms' as const },
   },
   {
@@ -307,6 +357,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: eventualShard,
     find: `last: readClock(engine.get(clockKey(location)))`,
     replace: `last: zeroStamp`,
+    breaks: merges,
     ...{ seeds: 100, world: 'storms' as const },
   },
   {
@@ -315,6 +366,7 @@ export const mutations: readonly SimulatedMutation[] = [
     find: `return Uint8Array.of((await replica.merge(bodyOf(reader), isFormer)) ? 1 : 0);`,
     replace: `void replica.merge(bodyOf(reader), isFormer).catch(() => undefined);
         return Uint8Array.of(1);`,
+    breaks: merges,
     ...{ seeds: 200, world: 'storms' as const },
   },
   {
@@ -322,6 +374,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: exchange,
     find: `if (answer[0] !== 1) throw tooEarly();`,
     replace: ``,
+    breaks: merges,
     ...{ seeds: 200, world: 'storms' as const },
   },
   {
@@ -329,6 +382,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: exchange,
     find: `if (!(await replica.merge(states))) throw tooEarly();`,
     replace: `await replica.merge(states);`,
+    breaks: merges,
     ...{ seeds: 400, world: 'storms' as const },
   },
   {
@@ -338,6 +392,7 @@ export const mutations: readonly SimulatedMutation[] = [
     }`,
     replace: `      void give(replica, port, keysOf(step.differences, 'give')).catch(() => undefined);
     }`,
+    breaks: merges,
     ...{ seeds: 200, world: 'storms' as const },
   },
   {
@@ -346,6 +401,7 @@ export const mutations: readonly SimulatedMutation[] = [
     find: `    operations.push(this.#clockOperation());
     await`,
     replace: `    await`,
+    breaks: merges,
     ...{ seeds: 200, world: 'storms' as const },
   },
   {
@@ -353,6 +409,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: eventualShard,
     find: `if (!others.some((other) => other.member === member)) this.#peers.delete(member);`,
     replace: ``,
+    breaks: ['tombstones are reaped'],
     ...{ seeds: 100, world: 'storms' as const },
   },
   {
@@ -360,6 +417,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: 'odgm/src/shard/eventual/transaction.ts',
     find: `entries.set(key, replace ? undefined : tombstone(stamp))`,
     replace: `entries.set(key, undefined)`,
+    breaks: ['what is deleted stays away', 'convergence'],
     ...{ seeds: 100, world: 'storms' as const },
   },
   {
@@ -367,6 +425,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: eventualShard,
     find: `return !this.#isClosed && this.#isComplete && this.#role() === 'voter';`,
     replace: `return !this.#isClosed && this.#isComplete;`,
+    breaks: ['nothing acknowledged is lost', 'what is deleted stays away'],
     ...{ seeds: 200, world: 'storms' as const },
   },
   {
@@ -374,6 +433,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: eventualShard,
     find: `return (this.#peers.get(member)?.syncedMembership ?? -1) >= this.#membership.epoch;`,
     replace: `return (this.#peers.get(member)?.syncedMembership ?? -1) >= 0;`,
+    breaks: ['nothing acknowledged is lost', 'what is deleted stays away'],
     ...{ seeds: 200, world: 'storms' as const },
   },
   {
@@ -381,6 +441,7 @@ export const mutations: readonly SimulatedMutation[] = [
     file: eventualShard,
     find: `if (!this.#isComplete || this.#heardMembership > this.#membership.epoch) return;`,
     replace: `if (!this.#isComplete) return;`,
+    breaks: ['what is deleted stays away', 'convergence'],
     ...{ seeds: 3000, world: 'storms' as const },
   },
 ];

@@ -12,7 +12,7 @@ Plays clusters in virtual time: seeds from N (default 1) upwards, until M minute
 A failure prints its seed and ends the run with 1. With --trace all that happens is printed.
 
 With --mutations known bugs are put back, one after the other (all, or those with NAME in their name), and each must be
-found within its number of seeds, or K.`;
+found within its number of seeds, or K: by a run that finds one of the guarantees broken which the bug breaks.`;
 
 export interface Options {
   readonly help: boolean;
