@@ -116,6 +116,23 @@ describe('repair', () => {
     run({ type: 'joinMember', clusterId: 'c', member: member('b', 'empty') });
     expect(wishes()).toMatchObject([{ kind: 'repair', member: 2 }]);
   });
+
+  it('does not wait for a clock to reach what a leader with one far ahead wrote, and then pauses by its own', () => {
+    run({ type: 'joinMember', clusterId: 'c', member: member('b', 'empty') });
+    const failOne = (): void => {
+      const id = create('repair', 2);
+      run({ type: 'claimTask', task: id, member: 1, term: 1 });
+      run({ type: 'finishTask', task: id, term: 1, state: 'failed', message: '', findings: [] });
+    };
+    failOne();
+    expect(wishes()).toEqual([]);
+    now -= 500_000;
+    expect(wishes()).toMatchObject([{ kind: 'repair', member: 2 }]);
+    failOne();
+    expect(wishes()).toEqual([]);
+    now += 30_000;
+    expect(wishes()).toMatchObject([{ kind: 'repair', member: 2 }]);
+  });
 });
 
 describe('a drain', () => {

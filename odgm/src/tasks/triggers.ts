@@ -126,7 +126,10 @@ function existsOrPauses(state: MetaState, wish: Wish, now: number, since: number
     // What came while it was drained, as by a move that was under way, is moved next, though the task failed over it.
     const isDrained = task.kind === 'drain' && task.state !== 'cancelled' && task.movesDone === task.movesTotal;
     if (isDrained && task.movesTotal > 0) continue;
-    if (now - (task.finishedAt ?? 0) < pauseMs && since <= task.createdAt) return true;
+    // What lies ahead of now was stamped by another leader, whose clock is ahead: it says nothing about before and after.
+    const ago = now - (task.finishedAt ?? 0);
+    const isNews = since > task.createdAt && since <= now;
+    if (ago >= 0 && ago < pauseMs && !isNews) return true;
   }
   return false;
 }
