@@ -329,6 +329,14 @@ export const mutations: readonly SimulatedMutation[] = [
     ...{ seeds: 300, world: 'nodes' as const },
   },
   {
+    name: 'a commit needs all voters',
+    file: 'odgm/src/raft/quorum/majority.ts',
+    find: `return reached[count - majorityOf(count)] as number;`,
+    replace: `return reached[0] as number;`,
+    breaks: ['progress'],
+    ...{ seeds: 60, world: 'nodes' as const },
+  },
+  {
     name: 'a tombstone is reaped before all replicas have it',
     file: reaping,
     find: `const isEverywhere = others.every(({ pushed }) => compareStamps(pushed, candidate.at) >= 0);`,

@@ -68,4 +68,8 @@ export const knownSeeds: readonly KnownSeed[] = [
     ...{ seed: 1_795_325_498, nodes: 5, world: 'storms' as const },
     why: 'the check took for lost what only a replaced replica had of an object, of which the others had the rest',
   },
+  {
+    ...{ seed: 219, nodes: 5, world: 'nodes' as const },
+    why: 'a repair that was cancelled was not begun again until a leader whose clock was far behind had caught up with its end',
+  },
 ];

@@ -23,6 +23,8 @@ export interface GridPlan extends Pick<Plan, 'tuning' | 'engine' | 'clients' | '
   readonly autoRebalance: 'off' | 'on';
   /** The operator puts and deletes further collections. */
   readonly changesCollections: boolean;
+  /** Mean between two disks that are lost; Infinity: none is. */
+  readonly wipeMs: number;
 }
 
 export function chooseGridPlan(random: Random, nodes: number): GridPlan {
@@ -55,6 +57,7 @@ export function chooseGridPlan(random: Random, nodes: number): GridPlan {
     nodeDownMs: oneOf(1000, 4000, 60_000),
     autoRebalance: oneOf('off', 'on'),
     changesCollections: isOn(0.5),
+    wipeMs: isOn(0.5) ? between(500, 5000) : Number.POSITIVE_INFINITY,
   };
 }
 

@@ -1,5 +1,5 @@
 import { isFinished, metaShard } from '@oaas/odgm/meta';
-import { FaultDriver } from '@oaas/odgm/testkit/sim';
+import { FaultDriver, type SimNode } from '@oaas/odgm/testkit/sim';
 import { Clients } from '../clients.ts';
 import { Observer } from '../observer.ts';
 import { type Played, PlayFailure, type PlayOptions } from '../run.ts';
@@ -8,21 +8,32 @@ import { shardsOf, SimGrid, usedCollection } from './grid.ts';
 import { Guard } from './guard.ts';
 import { Killer } from './killer.ts';
 import { GridOperator } from './operator.ts';
+import { hasQuorums, isReady } from './quorums.ts';
+import { Wiper } from './wiper.ts';
 
 /** Beside what all runs tell: `memberChanges` are acts of the operator, `ambushes` the times that several nodes were killed at once. */
 export interface GridPlayed extends Played {
   /** Replicas that nodes removed for good. */
   readonly removals: number;
+  /** Disks that were lost. */
+  readonly wipes: number;
+  /** Nodes that were not healed before progress was demanded. */
+  readonly leftOut: number;
 }
 
 /** The grid must be formed within this, without faults. */
 const formMs = 60_000;
-/** A healed grid must answer every key within this. */
+/** When the faults are to end, nodes that are not ready within this are healed in any case. */
+const gatherMs = 3000;
+/** A healed quorum must answer every key within this. */
 const progressMs = 60_000;
 /** And be at rest, with every task at its end, within this. */
 const restMs = 600_000;
 
-/** Plays one seed with whole nodes: they form a grid, then faults, then a healed grid that must go on and come to rest. */
+/**
+ * Plays one seed with whole nodes: they form a grid, then faults, then a healed quorum of each group that must go on, and
+ * a healed grid that must come to rest.
+ */
 export async function play(options: PlayOptions): Promise<GridPlayed> {
   const grid = new SimGrid(options.seed, options.nodes ?? 5, options.onTrace);
   try {
@@ -39,12 +50,14 @@ async function playOn(grid: SimGrid): Promise<GridPlayed> {
   const clients = new Clients(new GridAsker(grid));
   const operator = new GridOperator(grid);
   const killer = new Killer(grid, guard);
+  const wiper = new Wiper(grid);
   if (!plan.startsFaulty && !(await world.until(() => isReady(grid), formMs))) {
     throw new Error(`no grid within ${formMs} ms`);
   }
   const actions = [
     { everyMs: plan.killAllMs, run: () => killer.kill(nodes) },
     { everyMs: plan.operatorMs, run: operator.act.bind(operator) },
+    { everyMs: plan.wipeMs, run: wiper.wipe.bind(wiper) },
   ];
   const driver = new FaultDriver({ world, network, nodes, disks, swarm: plan.swarm, actions });
   clients.start();
@@ -53,13 +66,15 @@ async function playOn(grid: SimGrid): Promise<GridPlayed> {
   await world.run(plan.faultyMs);
   killer.isActive = false;
   await clients.stop();
-  driver.healCore(nodes);
+  const core = await chooseCore(grid, driver);
+  driver.healCore(core);
   await clients.demandProgress(progressMs).catch((error: unknown) => {
     throw new Error(`${error instanceof Error ? error.message : String(error)}: ${unrest(grid) ?? ''}`, {
       cause: error,
     });
   });
   const doubtful = clients.judge();
+  driver.healCore(nodes);
   await demandRest(grid, operator);
   return {
     hash: world.trace.hash(),
@@ -71,11 +86,22 @@ async function playOn(grid: SimGrid): Promise<GridPlayed> {
     compared: observer.compared,
     doubtful,
     removals: guard.removals,
+    wipes: wiper.wipes,
+    leftOut: nodes.length - core.length,
   };
 }
 
-function isReady({ running, nodes }: SimGrid): boolean {
-  return running.size === nodes.length && [...running.values()].every(({ node }) => node.isReady);
+/** All nodes, or all but some that no group's quorum needs. */
+async function chooseCore(grid: SimGrid, driver: FaultDriver): Promise<readonly SimNode[]> {
+  const { nodes, world, running } = grid;
+  const core = driver.chooseCore(nodes.length - 1 - Math.floor(world.random.next() * 2));
+  for (const node of nodes) {
+    if (node.isPaused) node.resume();
+    if (!node.isUp) node.restart();
+  }
+  if (!(await world.until(() => isReady(grid), gatherMs))) return nodes;
+  const members = new Set(core.map(({ id }) => running.get(id)?.node.number ?? 0));
+  return hasQuorums(grid, (member) => members.has(member)) ? core : nodes;
 }
 
 /** Every task is at its end, and every replica that is wanted is there, serves, and has what the others have. */

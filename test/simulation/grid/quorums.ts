@@ -1,0 +1,28 @@
+import { metaShard } from '@oaas/odgm/meta';
+import type { SimGrid } from './grid.ts';
+
+/** Whether a majority of each group's voters are among the members for which `isIn` holds, whoever of them is asked. */
+export function hasQuorums(grid: SimGrid, isIn: (member: number) => boolean): boolean {
+  const isEnough = (voters: readonly number[]): boolean =>
+    voters.length === 0 || voters.filter(isIn).length * 2 > voters.length;
+  for (const { group } of grid.replicas(undefined)) {
+    const { voters, votersOutgoing } = group.confState;
+    if (!isEnough(voters) || !isEnough(votersOutgoing)) return false;
+    // A change that is not applied yet may make another quorum of it.
+    const open = group.view.entriesFrom(group.applied + 1);
+    if (open === 'compacted' || open.some(({ type }) => type !== 0)) return false;
+  }
+  // Of a new shard no replica need be there yet.
+  for (const { node } of grid.running.values()) {
+    for (const { id, replicas } of node.meta?.state.shards.values() ?? []) {
+      const voters = replicas.filter(({ role }) => role === 'voter').map(({ member }) => member);
+      if (id !== metaShard && !isEnough(voters)) return false;
+    }
+  }
+  return true;
+}
+
+/** All nodes run, so that all that is known of quorums is known here. */
+export function isReady({ running, nodes }: SimGrid): boolean {
+  return running.size === nodes.length && [...running.values()].every(({ node }) => node.isReady);
+}
