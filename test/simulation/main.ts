@@ -87,9 +87,9 @@ async function playSeeds(values: Options): Promise<boolean> {
 async function playMutations(values: Options): Promise<boolean> {
   const chosen = mutations.filter(({ name }) => name.includes(values.only ?? ''));
   let missed = 0;
-  for (const [i, mutation] of chosen.entries()) {
+  for (const mutation of chosen) {
     const began = performance.now();
-    const mutated = await playWith(mutation, i, mutation.world);
+    const mutated = await playWith(mutation, mutation.world);
     const count = values.seeds ?? mutation.seeds;
     const { found, others } = await searchFor(mutation, mutated, values, count);
     if (found === undefined) missed += 1;

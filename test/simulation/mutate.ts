@@ -11,8 +11,9 @@ const cache = join(root, 'node_modules/.cache/simulation');
 const programs: Readonly<Record<World, string>> = { groups: 'play.ts', nodes: 'grid/play.ts', storms: 'storm.ts' };
 
 /** The simulation with one place of the source changed; the source itself is left alone. */
-export async function playWith(mutation: Mutation, number: number, world: World = 'groups'): Promise<Play> {
-  const outfile = join(cache, `${String(process.pid)}-${String(number)}.mjs`);
+export async function playWith(mutation: Mutation, world: World = 'groups'): Promise<Play> {
+  // A module that was imported once is given again for the same name.
+  const outfile = join(cache, `${String(process.pid)}-${mutation.name.replaceAll(' ', '-')}.mjs`);
   const patch = patchOf(mutation);
   await build({
     entryPoints: [join(root, 'test/simulation', programs[world])],

@@ -83,7 +83,7 @@ describe('a bug that is put back', () => {
     async (name, seeds) => {
       const mutation = mutations.find((one) => one.name === name);
       if (mutation === undefined) throw new Error('no such mutation');
-      const mutated = await playWith(mutation, 0, mutation.world);
+      const mutated = await playWith(mutation, mutation.world);
       let failure: unknown;
       for (let seed = 1; seed <= seeds && failure === undefined; seed += 1) {
         failure = await mutated({ seed }).then(
