@@ -20,7 +20,7 @@ import {
 import type { OdgmConfig } from './config.ts';
 import { type ConfigSource, ConfigWatch } from './config-watch.ts';
 import { ClientPool, createFunctions, Invoker } from './invocation/index.ts';
-import { type ClusterAccess, discoveredSeeds, nodesOfName, nodesOfPods } from './discovery/index.ts';
+import { type ClusterAccess, discoveredSeeds, nodesOfName, PodWatch } from './discovery/index.ts';
 import { changedSettings, defaultSettings, invalidSettings, type Settings } from './meta/index.ts';
 import {
   createNodeMetrics,
@@ -41,6 +41,9 @@ import { sampleOnScrape } from './sampling.ts';
 import { createPeers, dataService, functionService, GridTracing, peerService } from './rpc/index.ts';
 import { openDurableEngine } from './storage/durable.ts';
 import { createMemoryEngine } from './storage/memory.ts';
+
+/** The DNS is asked again when what it said is older than this. */
+const dnsFreshMs = 1000;
 
 export interface NodeDependencies {
   readonly clock: Clock;
@@ -68,7 +71,7 @@ export interface NodeProgram {
 /** Puts one node together: configuration in, everything that starts and stops out. Throws `ConfigInvalid`. */
 export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependencies): NodeProgram {
   const { clock, timers, random, logger, version } = dependencies;
-  const { seeds, self } = seedsOf(config, dependencies);
+  const { seeds, self, podWatch } = seedsOf(config, dependencies);
   const metrics = createMetrics({ service: 'odgm', processMetrics: true });
   const nodeMetrics = createNodeMetrics(metrics);
   const health = new HealthRegistry({ timers });
@@ -291,6 +294,11 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
       stop: () => grpc.drain(config.drainTimeout),
     })
     .add({
+      name: 'discovery of pods',
+      start: () => podWatch?.start(),
+      stop: () => podWatch?.stop(),
+    })
+    .add({
       name: 'node',
       timeoutMs: config.joinTimeout + 60_000,
       start: async (signal) => {
@@ -318,8 +326,8 @@ function settingsOf({ settings }: OdgmConfig): Partial<Settings> {
 /** Where the other nodes are, by list, DNS or pods, and this one among them. Throws `ConfigInvalid`. */
 function seedsOf(
   config: OdgmConfig,
-  { hostName, clock, clusterAccess }: NodeDependencies,
-): { readonly seeds: Seeds; readonly self: Member } {
+  { hostName, clock, timers, random, logger, clusterAccess: access }: NodeDependencies,
+): { readonly seeds: Seeds; readonly self: Member; readonly podWatch?: PodWatch } {
   const given = config.nodeAddr === undefined ? undefined : hostAndPort(config.nodeAddr);
   const own = { id: config.nodeId ?? hostName, address: given ?? `${hostName}:${String(config.httpPort)}` };
   const { discovery, discoveryName, expectedMembers, clusterId, httpPort } = config;
@@ -330,17 +338,22 @@ function seedsOf(
   const zone = config.zone === undefined ? {} : { zone: config.zone };
   const host = own.address.slice(0, own.address.lastIndexOf(':'));
   const self = { ...own, admin: `${host}:${String(config.adminPort)}`, ...zone };
-  const found = (find: () => Promise<readonly Seed[]>): Seeds =>
-    discoveredSeeds({ find, expected: expectedMembers, clock });
+  const found = (find: () => Promise<readonly Seed[]>, freshMs: number): Seeds =>
+    discoveredSeeds({ find, expected: expectedMembers, freshMs, clock });
   if (discovery === 'dns') {
     if (discoveryName === undefined) {
       throw oaasError('ConfigInvalid', 'discovery by DNS needs a name', {
         remedy: 'Set ODGM_DISCOVERY_NAME to the name of the headless Service of the grid.',
       });
     }
-    return { seeds: found(() => nodesOfName(discoveryName, httpPort)), self };
+    return { seeds: found(() => nodesOfName(discoveryName, httpPort), dnsFreshMs), self };
   }
-  return { seeds: found(async () => nodesOfPods(await clusterAccess(), clusterId, httpPort)), self };
+  const onError = (error: Error): void => {
+    logger.warn({ err: error }, 'the pods of the grid cannot be watched now');
+  };
+  const podWatch = new PodWatch({ access, clusterId, defaultPort: httpPort, timers, random, onError });
+  // What is watched is never old.
+  return { seeds: found(() => podWatch.nodes(), 0), self, podWatch };
 }
 
 function configOf({ status }: ConfigWatch) {

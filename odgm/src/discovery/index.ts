@@ -1,3 +1,4 @@
+export { accessOfPod, type ClusterAccess } from './access.ts';
 export { nodesOfName } from './dns.ts';
-export { accessOfPod, type ClusterAccess, nodesOfPods } from './pods.ts';
+export { PodWatch } from './pods.ts';
 export { discoveredSeeds } from './seeds.ts';

@@ -1,28 +1,37 @@
-import { readFile } from 'node:fs/promises';
-import { request } from 'node:https';
-import { oaasError } from '@oaas/commons/errors';
+import { type OaasError, oaasError, toOaasError } from '@oaas/commons/errors';
+import { backoffDelay, type BackoffOptions, type Random, sleep, type Timers } from '@oaas/commons/time';
 import { z } from 'zod';
+import type { ClusterAccess } from './access.ts';
+import { follow, get } from './api-server.ts';
 import type { Found } from './dns.ts';
 
-/** How to reach the API server, as a pod finds it in its own file system. */
-export interface ClusterAccess {
-  /** Of the API server, such as `https://10.0.0.1:443`. */
-  readonly url: string;
-  readonly namespace: string;
-  /** Read each time: the token is renewed by the kubelet. */
-  readonly token: () => Promise<string>;
-  /** PEM; undefined: the authorities of the system. */
-  readonly ca: string | undefined;
+export interface PodWatchOptions {
+  /** Asked until it can be told: rejects outside of a cluster. */
+  readonly access: () => Promise<ClusterAccess>;
+  readonly clusterId: string;
+  /** Of a pod that does not name the port of its gRPC services. */
+  readonly defaultPort: number;
+  readonly timers: Timers;
+  readonly random: Random;
+  /** Told of the first failure of a row; the watch goes on by itself. */
+  readonly onError: (error: OaasError) => void;
 }
 
-const timeoutMs = 5000;
-/** A longer answer is refused: a grid has at most some hundreds of pods. */
-const answerBytesMax = 16 * 1024 * 1024;
 /** Name of the port of the gRPC services in the pod's specification. */
 const portName = 'grpc';
+/** After failures in a row: half a second doubling to ten, half of it random. */
+const backoff: BackoffOptions = { baseMs: 500, maxMs: 10_000, factor: 2, jitter: 0.5 };
+/** The server ends a watch after this time, and a new one goes on from there. */
+const watchSeconds = 300;
+/** Between watches, so that a server that ends each at once is not flooded. */
+const rewatchMs = 100;
 
 const podSchema = z.object({
-  metadata: z.object({ name: z.string(), deletionTimestamp: z.string().optional() }),
+  metadata: z.object({
+    name: z.string(),
+    resourceVersion: z.string().optional(),
+    deletionTimestamp: z.string().optional(),
+  }),
   spec: z
     .object({
       containers: z.array(
@@ -34,83 +43,125 @@ const podSchema = z.object({
     .optional(),
   status: z.object({ podIP: z.string().optional(), phase: z.string().optional() }).optional(),
 });
-const listSchema = z.object({ items: z.array(podSchema) });
-
-const accountDir = '/var/run/secrets/kubernetes.io/serviceaccount';
-
-/** The access that Kubernetes gives to every pod. Throws `ConfigInvalid` outside of one. */
-export async function accessOfPod(env: Readonly<Record<string, string | undefined>>): Promise<ClusterAccess> {
-  const host = env['KUBERNETES_SERVICE_HOST'];
-  const port = env['KUBERNETES_SERVICE_PORT'] ?? '443';
-  if (host === undefined) {
-    throw oaasError('ConfigInvalid', 'pods can be discovered only from within a pod', {
-      remedy: 'Use ODGM_DISCOVERY=list with ODGM_MEMBERS, or dns with ODGM_DISCOVERY_NAME.',
-    });
-  }
-  try {
-    return {
-      url: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
-      namespace: (await readFile(`${accountDir}/namespace`, 'utf8')).trim(),
-      ca: await readFile(`${accountDir}/ca.crt`, 'utf8'),
-      token: async () => (await readFile(`${accountDir}/token`, 'utf8')).trim(),
-    };
-  } catch (thrown) {
-    throw oaasError('ConfigInvalid', 'the service account of the pod cannot be read', {
-      remedy: 'Give the pod a service account that may list pods, and leave its token mounted.',
-      cause: thrown,
-    });
-  }
-}
+type Pod = z.infer<typeof podSchema>;
+const listSchema = z.object({ metadata: z.object({ resourceVersion: z.string() }), items: z.array(podSchema) });
+const eventSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.enum(['ADDED', 'MODIFIED', 'DELETED']), object: podSchema }),
+  z.object({ type: z.literal('BOOKMARK'), object: z.object({ metadata: z.object({ resourceVersion: z.string() }) }) }),
+  z.object({
+    type: z.literal('ERROR'),
+    object: z.object({ code: z.number().default(0), message: z.string().default('') }),
+  }),
+]);
 
 /**
- * Pods with the label `odgm-cluster=<clusterId>` that have an address and are not ending. Their names are the ids of
- * the nodes. Rejects with `Unavailable`, and with `PermissionDenied` when the service account may not list pods.
+ * Pods with the label `odgm-cluster=<clusterId>` that have an address and are not ending, as nodes: their names are the
+ * ids. They are listed once and then watched; whatever goes wrong with the watch (also that its version is too old, 410)
+ * leads to a new list, after a bounded wait that grows. What is known stays known while the API server does not answer.
  */
-export async function nodesOfPods(access: ClusterAccess, clusterId: string, defaultPort: number): Promise<Found[]> {
-  const selector = encodeURIComponent(`odgm-cluster=${clusterId}`);
-  const text = await get(access, `/api/v1/namespaces/${access.namespace}/pods?labelSelector=${selector}`);
-  const { items } = listSchema.parse(JSON.parse(text));
-  return items.flatMap(({ metadata, spec, status }) => {
+export class PodWatch {
+  readonly #options: PodWatchOptions;
+  readonly #stop = new AbortController();
+  readonly #found = new Map<string, Found>();
+  #running: Promise<void> | undefined;
+  #isListed = false;
+  #problem: OaasError | undefined;
+  #tellTried: () => void = () => undefined;
+  readonly #whenTried = new Promise<void>((resolve) => {
+    this.#tellTried = resolve;
+  });
+
+  constructor(options: PodWatchOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#running ??= this.#run(this.#stop.signal);
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#tellTried();
+    await this.#running;
+  }
+
+  /**
+   * What is known now, in one order; after {@link start} the first answer is waited for. Rejects as long as there was
+   * none: with `Unavailable`, and with `PermissionDenied` when the service account may not list pods.
+   */
+  async nodes(): Promise<Found[]> {
+    await this.#whenTried;
+    if (!this.#isListed) throw this.#problem ?? oaasError('Unavailable', 'pods are not watched any more');
+    return [...this.#found.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    const { timers, random, onError } = this.#options;
+    let version: string | undefined;
+    let failures = 0;
+    const isStopped = (): boolean => signal.aborted;
+    while (!isStopped()) {
+      let pauseMs = rewatchMs;
+      try {
+        version ??= await this.#list(signal);
+        for await (version of this.#watch(version, signal)) failures = 0;
+        failures = 0;
+      } catch (thrown) {
+        if (isStopped()) return;
+        version = undefined;
+        const error = toOaasError(thrown);
+        this.#problem = error;
+        if (failures === 0) onError(error);
+        pauseMs = backoffDelay(failures, backoff, random);
+        failures += 1;
+      }
+      this.#tellTried();
+      await sleep(timers, pauseMs, signal).catch(() => undefined);
+    }
+  }
+
+  /** The version of the list. */
+  async #list(signal: AbortSignal): Promise<string> {
+    const access = await this.#options.access();
+    const { items, metadata } = listSchema.parse(JSON.parse(await get(access, this.#path(access), signal)));
+    this.#found.clear();
+    for (const pod of items) this.#note(pod);
+    this.#isListed = true;
+    this.#tellTried();
+    return metadata.resourceVersion;
+  }
+
+  /** Notes what changes, until the server ends the watch. The versions of the changes. */
+  async *#watch(version: string, signal: AbortSignal): AsyncGenerator<string> {
+    const access = await this.#options.access();
+    const since = `&watch=true&allowWatchBookmarks=true&resourceVersion=${encodeURIComponent(version)}`;
+    const path = `${this.#path(access)}${since}&timeoutSeconds=${String(watchSeconds)}`;
+    for await (const line of follow(access, path, (watchSeconds + 30) * 1000, signal)) {
+      const { type, object } = eventSchema.parse(JSON.parse(line));
+      if (type === 'ERROR') {
+        const { code, message } = object;
+        throw oaasError('Unavailable', 'the watch of pods ended', { details: { status: code, reason: message } });
+      }
+      if (type === 'DELETED') this.#found.delete(object.metadata.name);
+      else if (type !== 'BOOKMARK') this.#note(object);
+      yield object.metadata.resourceVersion ?? version;
+    }
+  }
+
+  #path({ namespace }: ClusterAccess): string {
+    const selector = encodeURIComponent(`odgm-cluster=${this.#options.clusterId}`);
+    return `/api/v1/namespaces/${namespace}/pods?labelSelector=${selector}`;
+  }
+
+  #note({ metadata: { name, deletionTimestamp }, spec, status }: Pod): void {
     const ip = status?.podIP;
     const hasEnded = status?.phase === 'Succeeded' || status?.phase === 'Failed';
-    if (ip === undefined || hasEnded || metadata.deletionTimestamp !== undefined) return [];
+    if (ip === undefined || hasEnded || deletionTimestamp !== undefined) {
+      this.#found.delete(name);
+      return;
+    }
     const ports = spec?.containers.flatMap((container) => container.ports) ?? [];
-    const port = ports.find(({ name }) => name === portName)?.containerPort ?? defaultPort;
-    return [{ id: metadata.name, address: `${ip.includes(':') ? `[${ip}]` : ip}:${String(port)}` }];
-  });
-}
-
-async function get({ url, token, ca }: ClusterAccess, path: string): Promise<string> {
-  const authorization = `Bearer ${await token()}`;
-  return new Promise((resolve, reject) => {
-    const fail = (cause: Error): void => {
-      reject(oaasError('Unavailable', 'the API server does not answer', { cause, retryAfterMs: 1000 }));
-    };
-    const headers = { authorization, accept: 'application/json' };
-    const call = request(`${url}${path}`, { ca, headers, timeout: timeoutMs }, (response) => {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      response.on('data', (chunk: Buffer) => {
-        size += chunk.length;
-        if (size > answerBytesMax) call.destroy(new Error('the answer is too long'));
-        else chunks.push(chunk);
-      });
-      response.on('error', fail);
-      response.on('end', () => {
-        const status = response.statusCode ?? 0;
-        if (status === 200) resolve(Buffer.concat(chunks).toString());
-        else if (status === 401 || status === 403) reject(forbidden(status));
-        else fail(new Error(`status ${String(status)}`));
-      });
-    });
-    call.on('timeout', () => call.destroy(new Error('no answer in time')));
-    call.on('error', fail);
-    call.end();
-  });
-}
-
-function forbidden(status: number): Error {
-  return oaasError('PermissionDenied', `the API server refuses a list of pods (${String(status)})`, {
-    remedy: 'Bind a Role with the verb list on pods to the service account of the grid.',
-  });
+    const port = ports.find((one) => one.name === portName)?.containerPort ?? this.#options.defaultPort;
+    this.#found.set(name, { id: name, address: `${ip.includes(':') ? `[${ip}]` : ip}:${String(port)}` });
+  }
 }

@@ -1,9 +1,6 @@
 import type { Clock } from '@oaas/commons/time';
 import type { Found } from './dns.ts';
 
-/** What is known is asked for again when it is older than this. */
-const freshMs = 1000;
-
 /**
  * Nodes that are found rather than listed. Nobody knows how many there will be, so that a cluster is formed only when as
  * many as `expected` were found and none of them is a member: with fewer, two parts that do not see each other could both
@@ -12,9 +9,11 @@ const freshMs = 1000;
 export function discoveredSeeds(options: {
   readonly find: () => Promise<readonly Found[]>;
   readonly expected: number;
+  /** What was found is asked for again when it is older than this. */
+  readonly freshMs: number;
   readonly clock: Clock;
 }): { readonly find: () => Promise<readonly Found[]>; readonly quorum: number; readonly expected: number } {
-  const { find, expected, clock } = options;
+  const { find, expected, freshMs, clock } = options;
   let known: readonly Found[] = [];
   let askedAt = -Infinity;
   return {
