@@ -21,6 +21,7 @@ export class PeerState {
   refusal: Refusal | undefined = undefined;
   problem: string | undefined = 'not connected yet';
   since: number;
+  lostAt: number | undefined = undefined;
   dropped = 0;
   roundTripMs: number | undefined = undefined;
   /** Of links that are gone. */
@@ -38,6 +39,7 @@ export class PeerState {
     this.refusal = undefined;
     this.problem = undefined;
     this.since = now;
+    this.lostAt = undefined;
     this.retry?.cancel();
     this.retry = undefined;
     this.attempt?.controller.abort();
@@ -48,6 +50,7 @@ export class PeerState {
     this.link = undefined;
     this.problem = reason;
     this.since = now;
+    this.lostAt = now;
     this.roundTripMs = link.roundTripMs;
     this.sentBefore += link.wire.sentBytes;
     this.receivedBefore += link.wire.receivedBytes;
@@ -74,6 +77,7 @@ export class PeerState {
       ...this.peer,
       state: link !== undefined ? 'up' : this.refusal !== undefined ? 'refused' : 'down',
       since: this.since,
+      lostAt: this.lostAt,
       incarnation: this.incarnation,
       roundTripMs: link?.roundTripMs ?? this.roundTripMs,
       queuedBytes: link?.wire.queuedBytes ?? 0,

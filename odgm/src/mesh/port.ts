@@ -73,6 +73,8 @@ export interface PeerStatus extends MeshPeer {
   readonly state: 'up' | 'down' | 'refused';
   /** Monotonic time of the last change of `state`, in milliseconds. */
   readonly since: number;
+  /** Monotonic time at which the last link was lost; undefined while there is one, and before the first. */
+  readonly lostAt: number | undefined;
   /** Of the current or last link. */
   readonly incarnation: number | undefined;
   /** Last round trip of a ping, in milliseconds; undefined before the first. */

@@ -334,6 +334,7 @@ export class GridNode {
   /** What this node knows of itself. */
   report(): peer.NodeReport {
     const { clock, clusterId, version, memoryBytes } = this.#options;
+    const peers = this.#parts?.mesh.peers() ?? [];
     return {
       clusterId,
       nodeId: this.self.id,
@@ -345,7 +346,10 @@ export class GridNode {
       collections: this.collections().map((collection) => this.#collectionReport(collection)),
       member: this.number,
       meta: this.#parts === undefined ? undefined : groupReport(this.#parts.meta.group.status(), this.elections),
-      links: (this.#parts?.mesh.peers() ?? []).filter(({ state }) => state === 'up').map(({ number }) => number),
+      links: peers.filter(({ state }) => state === 'up').map(({ number }) => number),
+      lostLinks: peers.flatMap(({ number: member, lostAt }) =>
+        lostAt === undefined ? [] : [{ member, agoMs: Math.round(clock.monotonic() - lostAt) }],
+      ),
       resources: this.#stop.signal.aborted ? undefined : this.#resources(),
       storageProblems: [...this.#quarantine.storageProblems],
       clockMs: Math.max(0, Math.round(clock.now())),

@@ -49,6 +49,7 @@ interface SimPeer {
   refusal: Refusal | undefined;
   problem: string | undefined;
   since: number;
+  lostAt: number | undefined;
   dropped: number;
 }
 
@@ -158,7 +159,7 @@ export class SimMesh implements Mesh {
       }
       const state: SimPeer = {
         ...{ peer, end: undefined, retry: undefined, failures: 0, incarnation: undefined, refusal: undefined },
-        ...{ problem: 'not connected yet', since: this.process.clock.monotonic(), dropped: 0 },
+        ...{ problem: 'not connected yet', since: this.process.clock.monotonic(), lostAt: undefined, dropped: 0 },
       };
       this.states.set(peer.number, state);
       this.dialLater(state);
@@ -166,8 +167,8 @@ export class SimMesh implements Mesh {
   }
 
   peers(): readonly PeerStatus[] {
-    return Array.from(this.states.values(), ({ peer, end, incarnation, refusal, problem, since, dropped }) => ({
-      ...{ ...peer, incarnation, problem, since, dropped, roundTripMs: undefined },
+    return Array.from(this.states.values(), ({ peer, end, incarnation, refusal, problem, since, lostAt, dropped }) => ({
+      ...{ ...peer, incarnation, problem, since, lostAt, dropped, roundTripMs: undefined },
       state: end !== undefined ? 'up' : refusal !== undefined ? 'refused' : 'down',
       queuedBytes: end?.queuedBytes ?? 0,
       sentBytes: end?.sentBytes ?? 0,
@@ -199,6 +200,7 @@ export class SimMesh implements Mesh {
     state.end = undefined;
     state.problem = reason;
     state.since = this.process.clock.monotonic();
+    state.lostAt = state.since;
     state.failures += 1;
     this.network.note(`${this.self.id} link to ${end.peer.id} down: ${reason}`);
     this.linkListeners.emit({ state: 'down', peer: end.peer, reason });
@@ -299,6 +301,7 @@ export class SimMesh implements Mesh {
     state.problem = undefined;
     state.failures = 0;
     state.since = this.process.clock.monotonic();
+    state.lostAt = undefined;
     end.up();
     this.refusals.forget(end.peer);
     this.network.note(`${this.self.id} link to ${end.peer.id} up`);

@@ -120,13 +120,32 @@ export function networkPartitions(input: DiagnosticsInput): Finding[] {
       }
     }
   }
+  for (const silent of input.members) if (!isAnswering(silent)) findings.push(silence(silent, views, input.now));
   const names = views.map(({ record }) => record.id);
-  const silent = input.members.length - views.length;
-  const note = silent === 0 ? '' : `; ${String(silent)} members do not answer and are not looked at`;
-  return orWell(
-    findings,
-    info('network.ok', 'all members that answer have links to each other', `${some(names, 10)}${note}`),
-  );
+  return orWell(findings, info('network.ok', 'all members have links to each other', some(names, 10)));
+}
+
+/** A member that does not answer here: some have a link to it, or nobody, and then when anybody had one last. */
+function silence({ record, lastSeen, problem }: MemberView, views: readonly MemberView[], now: number): Finding {
+  const { id, number, drains } = record;
+  const heardBy = views.filter(({ report }) => report?.links.includes(number) === true);
+  if (heardBy.length > 0) {
+    const others = views.filter((view) => !heardBy.includes(view)).map((view) => view.record.id);
+    const why = problem === undefined ? '' : `; ${problem}`;
+    const evidence = `heard by ${some(heardBy.map((view) => view.record.id))}, not by ${some(others) || 'nobody'}${why}`;
+    const remedy = 'Look at addresses, firewalls and policies between it and those that have no link to it.';
+    return warning('network.cut-off', `${id} does not answer here, though others hear it`, evidence, remedy);
+  }
+  const last = views
+    .flatMap(({ record: by, report }) =>
+      (report?.lostLinks ?? []).flatMap(({ member, agoMs }) => (member === number ? [{ by: by.id, agoMs }] : [])),
+    )
+    .sort((a, b) => a.agoMs - b.agoMs)[0];
+  const here = lastSeen === undefined ? 'never heard from' : `last heard from ${seconds(now - lastSeen)} ago`;
+  const evidence = last === undefined ? here : `last heard by ${last.by}, ${seconds(last.agoMs)} ago`;
+  const remedy = 'See whether it runs. If it does, look at the network between it and the others.';
+  const message = `nobody who answers hears ${id}: down or cut off, which cannot be told`;
+  return (drains === true ? info : warning)('network.silent', message, evidence, remedy);
 }
 
 /** Sets of members that reach each other, if only through others. */

@@ -81,6 +81,7 @@ function report(number: number, rest: Partial<peer.NodeReport> = {}): peer.NodeR
       ...{ unflushedBytes: 0, diskFreeBytes: 800, diskTotalBytes: 1000, functionCalls: 0, storageRefusal: '' },
     },
     storageProblems: [],
+    lostLinks: [],
     clockMs: 0,
     ...rest,
   };
@@ -179,13 +180,32 @@ describe('the cluster', () => {
     ]);
   });
 
-  it('does not judge links of members that do not answer', () => {
-    const members = [view(1, {}, { links: [2] }), view(2, {}, { links: [1] }), view(3, { state: 'down' })];
-    const [finding] = diagnose(input({ members })).cluster.networkPartitions;
-    expect(finding).toMatchObject({
-      code: 'network.ok',
-      evidence: 'a, b; 1 members do not answer and are not looked at',
-    });
+  it('names a member that does not answer, with who last heard it: whether it is down or cut off cannot be told', () => {
+    const lost = (agoMs: number) => ({ lostLinks: [{ member: 3, agoMs }] });
+    const silent = view(3, { state: 'down', lastSeen: now - 90_000 });
+    const found = (a: Partial<peer.NodeReport> = {}, b: Partial<peer.NodeReport> = {}) => {
+      const members = [view(1, {}, { links: [2], ...a }), view(2, {}, { links: [1], ...b }), silent];
+      return diagnose(input({ members })).cluster.networkPartitions;
+    };
+    const message = 'nobody who answers hears c: down or cut off, which cannot be told';
+    expect(found(lost(60_000), lost(20_000))).toMatchObject([
+      { severity: 'warning', code: 'network.silent', message, evidence: 'last heard by b, 20 s ago' },
+    ]);
+    // Members of a build that does not tell.
+    expect(found()).toMatchObject([{ code: 'network.silent', evidence: 'last heard from 90 s ago' }]);
+    silent.record.drains = true;
+    expect(found()).toMatchObject([{ severity: 'info', code: 'network.silent' }]);
+  });
+
+  it('names a member that is cut off from some, and heard by others', () => {
+    const cut = view(3, { state: 'suspect', problem: 'no answer' });
+    const members = [view(1, {}, { links: [2] }), view(2, {}, { links: [1, 3] }), cut];
+    expect(diagnose(input({ members })).cluster.networkPartitions).toMatchObject([
+      {
+        ...{ severity: 'warning', code: 'network.cut-off', message: 'c does not answer here, though others hear it' },
+        evidence: 'heard by b, not by a; no answer',
+      },
+    ]);
   });
 
   it('names groups whose leaders do not stay', () => {
@@ -245,7 +265,14 @@ describe('the shards', () => {
       ...{ wish: { kind: 'rebalance', collection: '' }, moves: [], bytesTotal: 0, before: 0.5, after: 0.5 },
       ...{ topologyEpoch: 1, reason: 'capacity', blocked },
     };
-    const wish = { kind: 'rebalance', collection: '', mode: 'suggest', why: 'the balance is 0.50' } as const;
+    const wish = {
+      kind: 'rebalance',
+      collection: '',
+      mode: 'suggest',
+      actor: 'system',
+      options: {},
+      why: 'the balance is 0.50',
+    } as const;
     const { distributionBalance } = diagnose(input({ rebalance, suggestions: [wish] })).shards;
     expect(codes(distributionBalance)).toEqual(['balance.suggested', 'balance.blocked']);
     expect(distributionBalance[1]).toMatchObject({

@@ -86,6 +86,14 @@ export interface NodeReport {
   storageProblems: StorageProblem[];
   /** Its wall clock as it answered, in milliseconds since the epoch; 0 when not told. */
   clockMs: number;
+  /** Members that the node had a link to and has none now. */
+  lostLinks: LostLink[];
+}
+
+export interface LostLink {
+  member: number;
+  /** Milliseconds since the link was lost. */
+  agoMs: number;
 }
 
 /** What the node uses. Counters are since its start. */
@@ -754,6 +762,7 @@ function createBaseNodeReport(): NodeReport {
     resources: undefined,
     storageProblems: [],
     clockMs: 0,
+    lostLinks: [],
   };
 }
 
@@ -804,6 +813,9 @@ export const NodeReport: MessageFns<NodeReport> = {
     }
     if (message.clockMs !== 0) {
       writer.uint32(112).uint64(message.clockMs);
+    }
+    for (const v of message.lostLinks) {
+      LostLink.encode(v!, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -943,6 +955,14 @@ export const NodeReport: MessageFns<NodeReport> = {
             message.clockMs = longToNumber(reader.uint64());
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.lostLinks.push(LostLink.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -978,6 +998,74 @@ export const NodeReport: MessageFns<NodeReport> = {
       : undefined;
     message.storageProblems = object.storageProblems?.map((e) => StorageProblem.fromPartial(e)) || [];
     message.clockMs = object.clockMs ?? 0;
+    message.lostLinks = object.lostLinks?.map((e) => LostLink.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseLostLink(): LostLink {
+  return { member: 0, agoMs: 0 };
+}
+
+export const LostLink: MessageFns<LostLink> = {
+  encode(message: LostLink, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.member !== 0) {
+      writer.uint32(8).uint64(message.member);
+    }
+    if (message.agoMs !== 0) {
+      writer.uint32(16).uint64(message.agoMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LostLink {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLostLink();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.member = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.agoMs = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LostLink>): LostLink {
+    return LostLink.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LostLink>): LostLink {
+    const message = createBaseLostLink();
+    message.member = object.member ?? 0;
+    message.agoMs = object.agoMs ?? 0;
     return message;
   },
 };
