@@ -56,14 +56,22 @@ describe('the settings of the grid', () => {
     const node = await single();
     const before = await settings(node);
     const throttle = before['throttle'] as Record<string, unknown>;
-    const changed = await settings(node, { throttle: { moves_per_node: 5 }, meta_replicas: 5 });
-    expect(changed).toEqual({ ...before, meta_replicas: 5, throttle: { ...throttle, moves_per_node: 5 } });
+    const changed = await settings(node, { throttle: { moves_per_node: 5 }, meta_replicas: 5, check_every_ms: 0 });
+    expect(before).toMatchObject({ check_every_ms: 86_400_000 });
+    expect(changed).toEqual({
+      ...before,
+      meta_replicas: 5,
+      check_every_ms: 0,
+      throttle: { ...throttle, moves_per_node: 5 },
+    });
     for (const bad of [
       {},
       { auto_rebalance: 'always' },
       { autoRebalanc: 'on' },
       { node_down_ms: 10 },
       { meta_replicas: 2 },
+      { check_every_ms: 59_999 },
+      { check_every_ms: 10 ** 12 },
       { meta_replicas: 3, rebalance_below: 0.99 },
       { throttle: { moves_per_node: -1 } },
       { throttle: { bytes: 1 } },

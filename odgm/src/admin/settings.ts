@@ -23,6 +23,11 @@ export const settingsSchema = z.strictObject({
   nodeDownMs: z.int().min(1000).optional().describe('A node that is down for longer is repaired away. Default: 60000.'),
   rebalanceBelow: z.number().min(0).max(1).optional().describe('Balance below which to rebalance. Default: 0.85.'),
   rebalanceUntil: z.number().min(0).max(1).optional().describe('Balance that is enough. Default: 0.95.'),
+  checkEveryMs: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('All shards are checked when they were not for so long; 0: never. Default: 86400000, a day.'),
   metaReplicas: z.int().min(1).max(7).optional().describe('Voters of the meta group: 1, 3, 5 or 7. Default: 3.'),
   throttle: throttle.optional().describe('Bounds of tasks that people or balance asked for.'),
   repairThrottle: throttle.optional().describe('Bounds of repair.'),

@@ -1,5 +1,14 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { apply, commandVersion, decodeCommand, decodeState, encodeState } from './index.ts';
+import {
+  apply,
+  commandVersion,
+  decodeCommand,
+  decodeState,
+  encodeCommand,
+  encodeState,
+  schedulesChecks,
+  type Settings,
+} from './index.ts';
 import { member, MetaUnderTest } from './testing.ts';
 
 let meta: MetaUnderTest;
@@ -24,6 +33,12 @@ describe('a command of a newer version', () => {
       code: 'UnsupportedCommand',
     });
     expect(encodeState(meta.state)).toEqual(before);
+  });
+
+  it('is one that sets how often the grid checks itself, which a former build would take whatever it says', () => {
+    const versionOf = (settings: Partial<Settings>) =>
+      decodeCommand(encodeCommand({ type: 'setSettings', settings, at: 1 })).version;
+    expect([versionOf({ nodeDownMs: 5000 }), versionOf({ checkEveryMs: 0 })]).toEqual([1, schedulesChecks]);
   });
 
   it('stops a build that cannot follow once all others know it', () => {

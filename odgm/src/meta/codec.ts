@@ -1,5 +1,5 @@
 import { oaasError } from '@oaas/commons/errors';
-import { type Command, type CommandType, commandVersion, type DecodedCommand } from './commands.ts';
+import { type Command, type CommandType, commandVersion, type DecodedCommand, schedulesChecks } from './commands.ts';
 import { defaultSettings } from './state.ts';
 import type { MetaState } from './types.ts';
 
@@ -39,7 +39,9 @@ export function encodeCommand(command: Command): Uint8Array {
 }
 
 function versionOf(command: Command): number {
-  return command.type === 'putCollection' && command.anew === true ? 2 : introducedIn[command.type];
+  if (command.type === 'putCollection' && command.anew === true) return 2;
+  if (command.type === 'setSettings' && command.settings.checkEveryMs !== undefined) return schedulesChecks;
+  return introducedIn[command.type];
 }
 
 /** Throws `DataLoss` for bytes that are no command at all; one of a newer version is no error here. */

@@ -13,13 +13,16 @@ import type {
 } from './types.ts';
 
 /** Version of the commands of this build. A new kind of command, or a new field that apply heeds, raises it. */
-export const commandVersion = 3;
+export const commandVersion = 4;
 
 /** From this agreed version on a drain is remembered while its member is down. */
 export const remembersDrains = 3;
 
 /** From this agreed version on a member is removed when it is down, with its vote in the meta group. */
 export const removesVoters = 3;
+
+/** From this agreed version on the settings say how often the grid checks itself. */
+export const schedulesChecks = 4;
 
 export interface JoiningMember {
   readonly id: string;

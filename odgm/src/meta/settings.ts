@@ -1,5 +1,7 @@
 import type { Settings, Throttle } from './types.ts';
 
+const checkEveryMsMax = 366 * 24 * 60 * 60_000;
+
 /** What is not named stays as it is. */
 export type SettingsChange = {
   readonly [K in Exclude<keyof Settings, 'throttle' | 'repairThrottle'>]?: Settings[K] | undefined;
@@ -25,13 +27,15 @@ function named<T extends object>(given: T): { [K in keyof T]?: Exclude<T[K], und
 
 /** Why the settings make no sense; undefined when they do. */
 export function invalidSettings(settings: Settings): string | undefined {
-  const { throttle, repairThrottle, nodeDownMs, rebalanceBelow, rebalanceUntil, metaReplicas } = settings;
+  const { throttle, repairThrottle, nodeDownMs, rebalanceBelow, rebalanceUntil, checkEveryMs, metaReplicas } = settings;
   const problem = invalidThrottle(throttle) ?? invalidThrottle(repairThrottle);
   if (problem !== undefined) return problem;
   if (!(nodeDownMs >= 1000)) return 'nodeDownMs is at least 1000';
   if (!(rebalanceBelow >= 0 && rebalanceBelow < rebalanceUntil && rebalanceUntil <= 1)) {
     return '0 <= rebalanceBelow < rebalanceUntil <= 1';
   }
+  const isTime = Number.isSafeInteger(checkEveryMs) && checkEveryMs >= 60_000 && checkEveryMs <= checkEveryMsMax;
+  if (checkEveryMs !== 0 && !isTime) return 'checkEveryMs is 0, or a minute to a year';
   return [1, 3, 5, 7].includes(metaReplicas) ? undefined : 'metaReplicas is 1, 3, 5 or 7';
 }
 

@@ -23,6 +23,7 @@ export const defaultSettings: Settings = {
   autoRebalance: 'suggest',
   rebalanceBelow: 0.85,
   rebalanceUntil: 0.95,
+  checkEveryMs: 24 * 60 * 60_000,
   metaReplicas: 3,
 };
 

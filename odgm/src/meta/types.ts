@@ -185,6 +185,8 @@ export interface Settings {
   rebalanceBelow: number;
   /** Score above which the wish is dropped again. Default 0.95. */
   rebalanceUntil: number;
+  /** All shards are checked, the fast way, when they were not for so long. 0: never by itself. Default a day; else at least a minute. */
+  checkEveryMs: number;
   /** Wanted voters of the meta group. Default 3; with 5 or more members 5 is a choice. */
   metaReplicas: number;
 }

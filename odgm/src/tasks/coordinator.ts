@@ -456,10 +456,10 @@ export class TaskCoordinator {
         kind: wish.kind,
         collection: wish.collection,
         member: wish.member,
-        actor: 'system',
+        actor: wish.actor,
         moves: plan.moves,
         topologyEpoch: plan.topologyEpoch,
-        options: {},
+        options: wish.options,
         start: true,
         message: wish.why,
       });

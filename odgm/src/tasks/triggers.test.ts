@@ -235,3 +235,100 @@ describe('a rebalance', () => {
     expect(wishes(0.1)).toEqual([]);
   });
 });
+
+describe('a check', () => {
+  const day = 24 * 60 * 60_000;
+  const due = {
+    kind: 'consistency-check',
+    collection: '',
+    actor: 'schedule',
+    mode: 'start',
+    options: { mode: 'fast' },
+  };
+
+  function checked(verdict: 'consistent' | 'indeterminate', wish: Wish, silent?: number): void {
+    const { kind, collection, actor, options } = wish;
+    const plan = { member: undefined, moves: [], topologyEpoch: state.cluster?.epoch ?? 0, message: '', start: true };
+    const task = run({ type: 'createTask', kind, collection, actor, options, ...plan });
+    run({ type: 'claimTask', task, member: 1, term: 1 });
+    expect(wishes()).toEqual([]);
+    const root = (member: number): string => (member === silent ? '' : 'ab');
+    const none = { index: 1, objects: 0, entries: 0, bytes: 0, ms: 0 };
+    for (const shard of [1, 2]) {
+      const replicas = [1, 2, 3].map((member) => ({ member, root: root(member), ...none }));
+      const about = { shard, collection: 'c', partition: shard - 1, at: now, task, mode: 'fast', verdict } as const;
+      run({ type: 'recordCheck', check: { ...about, replicas, minority: [], differing: [], reason: '' } });
+    }
+    run({ type: 'finishTask', task, term: 1, state: 'succeeded', message: '', findings: [] });
+  }
+
+  function wished(): Wish {
+    const [wish, ...more] = wishes();
+    if (wish === undefined || more.length > 0) throw new Error('not one wish');
+    return wish;
+  }
+
+  it('of all shards is wished for when there was none for a day, and nothing else runs', () => {
+    now += day - 1;
+    expect(wishes()).toEqual([]);
+    now += 1;
+    expect(wishes()).toMatchObject([due]);
+    const other = create('rebalance');
+    expect(wishes()).toEqual([]);
+    run({ type: 'claimTask', task: other, member: 1, term: 1 });
+    run({ type: 'finishTask', task: other, term: 1, state: 'succeeded', message: '', findings: [] });
+    checked('consistent', wished());
+    now += day - 1;
+    expect(wishes()).toEqual([]);
+    now += 1;
+    expect(wishes()).toMatchObject([due]);
+  });
+
+  it('is wished for as often as the settings say, and never with 0', () => {
+    run({ type: 'setSettings', settings: { checkEveryMs: 60_000 } });
+    now += 60_000;
+    expect(wishes()).toMatchObject([due]);
+    run({ type: 'setSettings', settings: { checkEveryMs: 0 } });
+    now += 10 * day;
+    expect(wishes()).toEqual([]);
+  });
+
+  it('is not wished for where nothing is to be checked', () => {
+    run({ type: 'deleteCollection', name: 'c' });
+    now += day;
+    expect(wishes()).toEqual([]);
+  });
+
+  it('that knew too little is done again, once, when the silent member is back', () => {
+    now += day;
+    run({ type: 'setMemberState', member: 3, state: 'down' });
+    run({ type: 'setSettings', settings: { nodeDownMs: 10 * day } });
+    checked('indeterminate', wished(), 3);
+    now += 60_000;
+    expect(wishes()).toEqual([]);
+    run({ type: 'setMemberState', member: 3, state: 'up' });
+    const again = wished();
+    expect(again).toMatchObject({ ...due, collection: 'c', options: { again: 'true' } });
+    now += 1000;
+    checked('indeterminate', again, 3);
+    now += 60_000;
+    expect(wishes()).toEqual([]);
+    run({ type: 'setMemberState', member: 3, state: 'down' });
+    now += 60_000;
+    run({ type: 'setMemberState', member: 3, state: 'up' });
+    checked('consistent', wished());
+    now += 60_000;
+    expect(wishes()).toEqual([]);
+  });
+
+  it('that nobody answered is done again once when the members were there all the time, and not at once', () => {
+    now += day;
+    checked('indeterminate', wished(), 2);
+    now += 29_999;
+    expect(wishes()).toEqual([]);
+    now += 1;
+    checked('indeterminate', wished(), 2);
+    now += 60_000;
+    expect(wishes()).toEqual([]);
+  });
+});

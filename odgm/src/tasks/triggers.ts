@@ -1,12 +1,23 @@
-import { hasLostMajority, isFinished, type MetaState, type TaskKind, type TaskRecord } from '../meta/index.ts';
+import {
+  type CheckRecord,
+  hasLostMajority,
+  isFinished,
+  type MetaState,
+  type ShardRecord,
+  type TaskKind,
+  type TaskRecord,
+} from '../meta/index.ts';
 import { metaShard } from '../meta/index.ts';
 
 /** A task that the state of the cluster asks for. Its moves come from a plan. */
 export interface Wish {
-  readonly kind: Exclude<TaskKind, 'consistency-check'>;
+  readonly kind: TaskKind;
   /** Empty: all collections. */
   readonly collection: string;
   readonly member?: number | undefined;
+  /** Who is named as the one that asked for it. */
+  readonly actor: 'system' | 'schedule';
+  readonly options: Readonly<Record<string, string>>;
   /** `suggest`: tell people, and wait for one to start it. */
   readonly mode: 'start' | 'suggest';
   /** One sentence. */
@@ -24,7 +35,8 @@ const pauseMs = 30_000;
 /**
  * Which tasks should exist now and do not: repair of members that are down for longer than the bound (at once when
  * they came back with an empty disk) and of replicas that have an alarm, drains, shards with another number of replicas than wanted, and a rebalance when
- * the score fell below the threshold or a member that holds nothing joined.
+ * the score fell below the threshold or a member that holds nothing joined. And, while nothing else runs, a check of all
+ * shards when there was none for long, or of those of which too little was known.
  */
 export function decideTriggers(
   state: MetaState,
@@ -33,8 +45,8 @@ export function decideTriggers(
   now: number,
 ): { readonly wishes: readonly Wish[]; readonly memory: TriggerMemory } {
   const wishes: Wish[] = [];
-  const wish = (given: Wish, since = 0): void => {
-    if (!existsOrPauses(state, given, now, since)) wishes.push(given);
+  const wish = (given: Omit<Wish, 'actor' | 'options'>, since = 0): void => {
+    if (!existsOrPauses(state, given, now, since)) wishes.push({ ...given, actor: 'system', options: {} });
   };
   const held = replicasByMember(state);
   let isWhole = true;
@@ -78,7 +90,57 @@ export function decideTriggers(
     const mode = autoRebalance === 'on' ? 'start' : 'suggest';
     wish({ kind: 'rebalance', collection: '', mode, why: `the balance is ${score.toFixed(2)}` });
   }
+  const isBusy = [...state.tasks.values()].some(({ state: at }) => at === 'running' || at === 'cancelling');
+  const check = isBusy ? undefined : dueCheck(state, now);
+  if (check !== undefined) wishes.push(check);
   return { wishes, memory: { wantsBalance } };
+}
+
+/** Of a task that checks again what an earlier one could not tell: that is done once. */
+const again = 'again';
+
+function dueCheck(state: MetaState, now: number): Wish | undefined {
+  const { checkEveryMs } = state.settings;
+  if (checkEveryMs === 0) return undefined;
+  const held = new Map([...state.shards].filter(([id, { replicas }]) => id !== metaShard && replicas.length > 0));
+  if (held.size === 0) return undefined;
+  const about = { kind: 'consistency-check', mode: 'start', actor: 'schedule' } as const;
+  let last = state.cluster?.createdAt ?? now;
+  for (const { kind, collection, createdAt } of state.tasks.values()) {
+    if (kind === 'consistency-check' && collection === '') last = Math.max(last, createdAt);
+  }
+  if (now - last >= checkEveryMs) {
+    const why = `no check of all shards began for ${String(Math.floor((now - last) / 60_000))} minutes`;
+    const wish: Wish = { ...about, collection: '', options: { mode: 'fast' }, why };
+    if (!existsOrPauses(state, wish, now, 0)) return wish;
+  }
+  const latest = new Map(state.checks.map((check) => [check.shard, check]));
+  for (const check of latest.values()) {
+    const shard = held.get(check.shard);
+    if (shard === undefined || check.verdict !== 'indeterminate' || now - check.at < pauseMs) continue;
+    const { collection, partition } = shard;
+    const wish: Wish = {
+      ...{ ...about, collection, options: { mode: 'fast', [again]: 'true' } },
+      why: `too little was known of ${collection}/${String(partition)} when it was checked`,
+    };
+    if (mayBeKnownNow(state, check, shard) && !existsOrPauses(state, wish, now, check.at)) return wish;
+  }
+  return undefined;
+}
+
+/** Those that were silent are up, and were not asked again yet, or not since they came back. */
+function mayBeKnownNow(state: MetaState, check: CheckRecord, { collection, replicas }: ShardRecord): boolean {
+  const answered = new Set(check.replicas.flatMap(({ member, root }) => (root === '' ? [] : [member])));
+  const silent = replicas.flatMap(({ member }) => (answered.has(member) ? [] : (state.members.get(member) ?? [])));
+  if (silent.some(({ state: at }) => at === 'down')) return false;
+  const backAt = Math.max(0, ...silent.map(({ stateSince }) => stateSince));
+  return ![...state.tasks.values()].some(
+    (task) =>
+      task.options[again] !== undefined &&
+      task.collection === collection &&
+      (task.id === check.task || task.createdAt > check.at) &&
+      task.createdAt >= backAt,
+  );
 }
 
 function wantsRebalance(
@@ -119,7 +181,12 @@ function isMoving(task: TaskRecord): boolean {
 }
 
 /** `since`: when what is wished for became necessary. A task that was planned before that is no reason to pause. */
-function existsOrPauses(state: MetaState, wish: Wish, now: number, since: number): boolean {
+function existsOrPauses(
+  state: MetaState,
+  wish: Pick<Wish, 'kind' | 'collection' | 'member'>,
+  now: number,
+  since: number,
+): boolean {
   for (const task of state.tasks.values()) {
     if (task.kind !== wish.kind || task.collection !== wish.collection || task.member !== wish.member) continue;
     if (!isFinished(task)) return true;

@@ -63,7 +63,7 @@ export class GridOperator {
   async #putSettings({ meta }: GridNode): Promise<void> {
     const { nodeDownMs, autoRebalance } = this.#grid.plan;
     if (meta === undefined) return;
-    await meta.propose({ type: 'setSettings', settings: { nodeDownMs, autoRebalance } });
+    await meta.propose({ type: 'setSettings', settings: { nodeDownMs, autoRebalance, checkEveryMs: 60_000 } });
     this.#hasSettings = true;
   }
 
