@@ -72,4 +72,8 @@ export const knownSeeds: readonly KnownSeed[] = [
     ...{ seed: 219, nodes: 5, world: 'nodes' as const },
     why: 'a repair that was cancelled was not begun again until a leader whose clock was far behind had caught up with its end',
   },
+  {
+    ...{ seed: 31_000_754, nodes: 5, world: 'groups' as const },
+    why: 'a snapshot whose sender was cut off held its place for a minute, and the next leader could not send its own',
+  },
 ];

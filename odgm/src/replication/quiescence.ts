@@ -76,6 +76,8 @@ export function quorumThatHasAll(
     if (member === self || !host.isUp(member)) continue;
     const progress = node.progress(member);
     if (progress?.match !== node.lastIndex || progress.state !== 'replicate') return undefined;
+    // Whoever rests hears nobody: it would say for as long that this one is silent, and a move would wait for it.
+    if (!progress.recentActive) return undefined;
     reachable.push(member);
   }
   const { voters } = confState;

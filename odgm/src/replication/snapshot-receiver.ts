@@ -8,6 +8,7 @@ import type { Install } from './applied-state.ts';
 import type { RaftGroup } from './group.ts';
 import { garbageKey, recordKey, statePrefix } from './keys.ts';
 import { type OfferAnswer, type SnapshotOffer, StateDecoder } from './snapshot-codec.ts';
+import { giveWayMs } from './types.ts';
 import { endWith, type RaftTracer } from './tracing.ts';
 
 /** A state that is being received, or waits to be installed. */
@@ -19,9 +20,10 @@ interface Staging {
   last: Uint8Array | undefined;
   isStreaming: boolean;
   isComplete: boolean;
+  /** Nobody has sent for a while: it goes when there is no room for another one. */
+  givesWay: boolean;
   /** The last write of it, until it has ended. */
   writing: Promise<void> | undefined;
-  /** Gives it up when nobody goes on sending. */
   timer: Timer | undefined;
 }
 
@@ -67,15 +69,18 @@ export class SnapshotReceiver {
   /** Answers an offer: from which key on the sender should send. */
   async offered(group: RaftGroup, from: number, offer: SnapshotOffer): Promise<OfferAnswer> {
     const known = this.#stagings.get(group.group);
-    if (known?.offer.transfer === offer.transfer && !known.isComplete) return { kind: 'go', after: known.last };
+    if (known?.offer.transfer === offer.transfer && !known.isComplete) {
+      if (!known.isStreaming) this.#watch(known);
+      return { kind: 'go', after: known.last };
+    }
     // An older leader may still be sending: what comes from a newer one counts.
     if (known !== undefined && (known.isComplete || known.offer.term > offer.term)) return { kind: 'busy' };
-    if (known === undefined && this.#stagings.size >= this.#options.maxSnapshots) return { kind: 'busy' };
+    if (known === undefined && !this.#makeRoom()) return { kind: 'busy' };
     const generation = this.#nextGeneration(group);
     if (known !== undefined) this.#discard(known);
     const staging: Staging = {
       ...{ offer, from, generation, last: undefined },
-      ...{ isStreaming: false, isComplete: false, writing: undefined, timer: undefined },
+      ...{ isStreaming: false, isComplete: false, givesWay: false, writing: undefined, timer: undefined },
     };
     this.#stagings.set(group.group, staging);
     this.#watch(staging);
@@ -91,6 +96,7 @@ export class SnapshotReceiver {
       throw oaasError('FailedPrecondition', 'this snapshot is not expected', { retryAfterMs: 200 });
     }
     staging.isStreaming = true;
+    staging.givesWay = false;
     staging.timer?.cancel();
     const span = this.#options.tracer?.begin('snapshot_receive', group.group, staging.offer.term);
     span?.note('member', staging.from);
@@ -184,11 +190,29 @@ export class SnapshotReceiver {
     }
   }
 
+  /** Whether there is room for one more, if need be by giving up one that waits for its sender: that one may never come. */
+  #makeRoom(): boolean {
+    if (this.#stagings.size < this.#options.maxSnapshots) return true;
+    for (const staging of this.#stagings.values()) {
+      if (!staging.givesWay) continue;
+      this.#discard(staging);
+      return true;
+    }
+    return false;
+  }
+
+  /** Gives it up when nobody goes on sending. */
   #watch(staging: Staging): void {
     staging.timer?.cancel();
+    staging.givesWay = false;
     if (this.#isClosed || staging.isComplete) return;
-    staging.timer = this.#options.timers.after(this.#options.resumeMs, () => {
-      if (this.#stagings.get(staging.offer.group) === staging && !staging.isStreaming) this.#discard(staging);
+    const { timers, resumeMs } = this.#options;
+    const firstMs = Math.min(resumeMs, giveWayMs);
+    staging.timer = timers.after(firstMs, () => {
+      staging.givesWay = true;
+      staging.timer = timers.after(resumeMs - firstMs, () => {
+        if (this.#stagings.get(staging.offer.group) === staging && !staging.isStreaming) this.#discard(staging);
+      });
     });
   }
 

@@ -8,7 +8,7 @@ import { decodeRecord } from './group-record.ts';
 import { recordKey, statePrefix } from './keys.ts';
 import { decodeAnswer, encodeOffer, encodeState, type SnapshotOffer } from './snapshot-codec.ts';
 import type { RaftTracer } from './tracing.ts';
-import type { HostChannels } from './types.ts';
+import { giveWayMs, type HostChannels } from './types.ts';
 
 export interface SenderOptions {
   readonly engine: Engine;
@@ -152,17 +152,21 @@ export class SnapshotSender {
   ): Promise<void> {
     const { clock, timers, resumeMs } = this.#options;
     let lastProgress = clock.monotonic();
+    const isTooLong = (): boolean => {
+      // Others wait, perhaps for receivers that would take theirs.
+      const bound = this.#waiting.length > 0 ? Math.min(resumeMs, giveWayMs) : resumeMs;
+      return clock.monotonic() - lastProgress > bound;
+    };
     for (;;) {
       const sentBefore = transfer.sentBytes;
       try {
         if (await this.#attempt(transfer, offer, snapshot, prefix)) return;
       } catch (error) {
         if (!isOaasError(error) || error.consequence === 'stop') throw error;
-        if (clock.monotonic() - lastProgress > resumeMs) throw error;
+        if (transfer.sentBytes === sentBefore && isTooLong()) throw error;
       }
       if (transfer.sentBytes > sentBefore) lastProgress = clock.monotonic();
-      if (clock.monotonic() - lastProgress > resumeMs)
-        throw oaasError('DeadlineExceeded', 'the receiver takes no snapshot');
+      if (isTooLong()) throw oaasError('DeadlineExceeded', 'the receiver takes no snapshot');
       await sleep(timers, retryMs, this.#closing.signal);
       if (!this.#isWanted(transfer)) throw noLongerWanted();
     }

@@ -164,6 +164,9 @@ export interface Tuning {
   readonly readTimeoutMs: number;
 }
 
+/** A snapshot that has not got on for this time, in milliseconds, is given up when another one waits for its place. */
+export const giveWayMs = 5000;
+
 export const defaultTuning: Tuning = {
   tickMs: 50,
   electionTicks: 9,
