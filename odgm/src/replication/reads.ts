@@ -16,6 +16,8 @@ class Round {
   context = 0;
   /** Applied index that it waits for, once that is known. */
   index = -1;
+  /** How many wait for it. */
+  reads = 0;
 
   constructor(since: number) {
     this.since = since;
@@ -28,6 +30,9 @@ class Round {
   }
 }
 
+/** Questions on their way at once: a second one, when as many wait for it as for the first. */
+const maxQuestions = 2;
+
 export interface ReadOptions {
   readonly ask: (context: Uint8Array) => void;
   readonly now: () => number;
@@ -37,13 +42,14 @@ export interface ReadOptions {
 }
 
 /**
- * Linearizable reads of one group: all that come while one question is on its way share the next one. A read is good
+ * Linearizable reads of one group: those that come while questions are on their way share the next one. A read is good
  * once the answered index is applied here (thesis, 6.4).
  */
 export class ReadRounds {
   readonly #options: ReadOptions;
   #next: Round | undefined;
-  #asked: Round | undefined;
+  /** Questions on their way, in order. */
+  #asked: Round[] = [];
   /** Answered, but the index is not applied yet. */
   #answered: Round[] = [];
   #contexts: number;
@@ -55,16 +61,17 @@ export class ReadRounds {
   }
 
   get isEmpty(): boolean {
-    return this.#next === undefined && this.#asked === undefined && this.#answered.length === 0;
+    return this.#next === undefined && this.#asked.length === 0 && this.#answered.length === 0;
   }
 
   get hasWaiting(): boolean {
-    return this.#next !== undefined && this.#asked === undefined;
+    return this.#mayAsk(this.#next);
   }
 
   /** Resolves when a read is good. The same promise for all reads that wait together. */
   wait(): Promise<void> {
     this.#next ??= new Round(this.#options.now());
+    this.#next.reads += 1;
     return this.#next.promise;
   }
 
@@ -78,27 +85,36 @@ export class ReadRounds {
     return round.promise;
   }
 
-  /** Asks for those that wait, unless a question is on its way. */
+  /** Asks for those that wait, unless enough is on its way. */
   begin(): void {
     const round = this.#next;
-    if (round === undefined || this.#asked !== undefined) return;
+    if (round === undefined || !this.#mayAsk(round)) return;
     this.#next = undefined;
-    this.#asked = round;
+    this.#asked.push(round);
     this.#ask(round);
+  }
+
+  #mayAsk(round: Round | undefined): boolean {
+    if (round === undefined) return false;
+    const [first] = this.#asked;
+    return first === undefined || (this.#asked.length < maxQuestions && round.reads >= first.reads);
   }
 
   /** The leader's answer. Gives the time at which it was asked for; undefined for one that is no longer waited for. */
   answer(state: ReadState, applied: number): number | undefined {
-    const round = this.#asked;
     const context = contextOf(state.context);
-    if (round === undefined || context < round.firstContext || context > round.context) return undefined;
-    this.#asked = undefined;
-    if (applied >= state.index) round.resolve();
-    else {
-      round.index = state.index;
-      this.#answered.push(round);
+    const at = this.#asked.findLastIndex((one) => context >= one.firstContext && context <= one.context);
+    const asked = this.#asked[at];
+    if (asked === undefined) return undefined;
+    // Reads of earlier questions began before this one was asked: it is an answer to them as well.
+    for (const round of this.#asked.splice(0, at + 1)) {
+      if (applied >= state.index) round.resolve();
+      else {
+        round.index = state.index;
+        this.#answered.push(round);
+      }
     }
-    return round.firstAskedAt;
+    return asked.firstAskedAt;
   }
 
   applied(index: number): void {
@@ -113,13 +129,12 @@ export class ReadRounds {
   /** Asks again, and refuses what waited for too long. */
   tick(leader: number): void {
     const now = this.#options.now();
-    const asked = this.#asked;
-    if (asked !== undefined) {
-      if (now - asked.since >= this.#options.timeoutMs) {
-        this.#asked = undefined;
-        asked.reject(timedOut(leader));
-      } else if (now - asked.askedAt >= this.#options.askAgainMs) this.#ask(asked);
-    }
+    this.#asked = this.#asked.filter((round) => {
+      if (now - round.since < this.#options.timeoutMs) return true;
+      round.reject(timedOut(leader));
+      return false;
+    });
+    for (const round of this.#asked) if (now - round.askedAt >= this.#options.askAgainMs) this.#ask(round);
     this.#answered = this.#answered.filter((round) => {
       if (now - round.since < this.#options.timeoutMs) return true;
       round.reject(timedOut(leader));
@@ -128,8 +143,8 @@ export class ReadRounds {
   }
 
   rejectAll(error: Error): void {
-    for (const round of [this.#asked, this.#next, ...this.#answered]) round?.reject(error);
-    this.#asked = undefined;
+    for (const round of [...this.#asked, this.#next, ...this.#answered]) round?.reject(error);
+    this.#asked = [];
     this.#next = undefined;
     this.#answered = [];
   }
