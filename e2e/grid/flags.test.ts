@@ -31,11 +31,11 @@ describe('the flags of a grid', () => {
     ]);
   });
 
-  it('ask for three nodes with one raft collection when nothing is said', () => {
+  it('ask for three nodes with one collection when nothing is said, and leave its type to the grid', () => {
     const { nodes, collections, restart } = parseFlags([]);
-    expect([nodes, collections.map(({ name, shardType }) => `${name}:${shardType}`), restart]).toEqual([
+    expect([nodes, collections, restart]).toEqual([
       3,
-      ['default:raft'],
+      [{ name: 'default', partitionCount: 4, replicaCount: 3, durability: 'persistent', options: {} }],
       'always',
     ]);
   });

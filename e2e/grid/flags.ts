@@ -4,7 +4,8 @@ import { oaasError } from '@oaas/commons/errors';
 /** A collection in the form of ODGM_COLLECTION. */
 export interface GridCollection {
   readonly name: string;
-  readonly shardType: string;
+  /** Absent: the grid chooses by the number of replicas. */
+  readonly shardType?: string | undefined;
   readonly partitionCount: number;
   readonly replicaCount: number;
   readonly durability: string;
@@ -39,7 +40,7 @@ export const usage = `npm run grid -- [flags]        a data grid of real process
   --port-base P             first port (default 7800): node i has P + 2i for gRPC and P + 2i + 1 for the admin API
   --collection SPEC         name=N[,type=raft|basic|mst][,partitions=P][,replicas=R][,durability=persistent|ephemeral]
                             [,<option>=<value> ...]; may be given more than once
-                            (default name=default,type=raft,partitions=4,replicas=3)
+                            (default name=default,partitions=4,replicas=3; type by replicas: one basic, more raft)
   --restart always|never    whether a node that ends is started again (default always)
   --zones A,B,...           zones of the nodes, in turn
   --env NAME=VALUE          a variable for every node; may be given more than once
@@ -114,7 +115,7 @@ function parseCollection(text: string): GridCollection {
   if (name === '') throw wrong(`--collection ${text} needs name=N.`);
   return {
     name,
-    shardType: oneOf('type', shardTypes, 'raft'),
+    ...(parts.has('type') ? { shardType: oneOf('type', shardTypes, '') } : {}),
     partitionCount: whole('partitions', take('partitions', '4'), 1, 65_536),
     replicaCount: whole('replicas', take('replicas', '3'), 1, 9),
     durability: oneOf('durability', durabilities, 'persistent'),

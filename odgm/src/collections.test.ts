@@ -336,4 +336,32 @@ describe('a collection', () => {
     const taken = await ask(node, 'PUT', 'collections/other', { class_ids: ['pkg.New'] });
     expect(taken).toMatchObject([409, { code: 'AlreadyExists' }]);
   });
+
+  it('without a type agrees when it has several replicas, and keeps the type that it has', async () => {
+    const typed = [
+      { name: 'one' },
+      { name: 'many', replicaCount: 3 },
+      { name: 'merging', replicaCount: 3, shardType: 'basic' },
+    ];
+    const options = { dataDir: directory.path, env: { ODGM_JOIN_TIMEOUT: '100ms' } };
+    const typesOf = ({ program }: RunningNode): object =>
+      Object.fromEntries([...program.node.meta!.state.collections].map(([name, { spec }]) => [name, spec.shardType]));
+    const first = await startNode({ ...options, collections: typed });
+    nodes = [first];
+    const grpc = createGridAdminClient(first.channel);
+    await ask(first, 'PUT', 'collections/put', { replica_count: 2 });
+    await ask(first, 'PUT', 'collections/put-one');
+    await grpc.createCollection({ name: 'grpc', replicaCount: 2 });
+    await grpc.createCollection({ name: 'grpc-one' });
+    const made = { one: 'basic', many: 'raft', put: 'raft', 'put-one': 'basic', grpc: 'raft', 'grpc-one': 'basic' };
+    expect(typesOf(first)).toEqual({ ...made, merging: 'basic' });
+    await stop(first);
+
+    const untyped = typed.map(({ name, replicaCount = 1 }) => ({ name, replicaCount: replicaCount === 1 ? 2 : 3 }));
+    const again = await startNode({ ...options, collections: untyped });
+    nodes = [again];
+    expect(typed.map(({ name }) => again.program.node.refusalOf(name))).toEqual([undefined, undefined, undefined]);
+    expect(typesOf(again)).toEqual({ ...made, merging: 'basic' });
+    expect(again.program.node.meta?.state.collections.get('one')?.spec.replicaCount).toBe(2);
+  });
 });

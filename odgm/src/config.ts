@@ -19,7 +19,12 @@ const collectionSchema = z.object({
   classIds: z.array(name).default([]).describe('Class ids (package.Class) that this collection answers to.'),
   partitionCount: z.number().int().min(1).max(65_536).default(1),
   replicaCount: z.number().int().min(1).max(9).default(1),
-  shardType: z.enum(['basic', 'raft', 'mst']).default('basic'),
+  shardType: z
+    .enum(['basic', 'raft', 'mst'])
+    .optional()
+    .describe(
+      'Default: of a collection that there is, as it is; of a new one, raft with several replicas, else basic.',
+    ),
   durability: z.enum(['persistent', 'ephemeral']).default('persistent'),
   options: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String)).default({}),
   invocations: z

@@ -2,7 +2,7 @@ import { oaasError } from '@oaas/commons/errors';
 import { type Clock, sleep, type Timers } from '@oaas/commons/time';
 import type { admin } from '@oaas/proto';
 import { z } from 'zod';
-import { type CollectionSpec, deletedOf, isFinished } from '../meta/index.ts';
+import { type CollectionAsk, type CollectionSpec, defaultShardType, deletedOf, isFinished } from '../meta/index.ts';
 import type { GridNode, HostedCollection } from '../node/index.ts';
 import { metaOf } from './meta-of.ts';
 import { isAnswering, type CollectionView, collectionView } from './view.ts';
@@ -27,11 +27,10 @@ const askSchema = z.strictObject({
   options: z.record(z.string(), z.string()).optional(),
 });
 
-const defaults: Omit<CollectionSpec, 'name'> = {
+const defaults: Omit<CollectionAsk, 'name'> = {
   classIds: [],
   partitionCount: 1,
   replicaCount: 1,
-  shardType: 'basic',
   durability: 'persistent',
   options: {},
   invocations: { fnRoutes: {}, disabledFn: [] },
@@ -51,7 +50,7 @@ export class Collections {
 
   /**
    * Makes a collection. What is not asked for is as it was when one of this name was deleted, else as the configuration
-   * of this node has it, else the default of configurations. Resolves when it is decided and the members that are up know
+   * of this node has it, else the default of configurations; {@link defaultShardType} for the type. Resolves when it is decided and the members that are up know
    * it, or have had 5 s for that: its shards are placed a moment later. Throws `AlreadyExists`, `InvalidArgument`.
    */
   async create(name: string, asked: unknown): Promise<CollectionView> {
@@ -72,14 +71,15 @@ export class Collections {
         remedy: 'Take another name, or delete that one first.',
       });
     }
-    const base = deletedOf(meta.state, name)?.spec ?? node.configured(name) ?? { name, ...defaults };
+    const base: CollectionAsk = deletedOf(meta.state, name)?.spec ?? node.configured(name) ?? { name, ...defaults };
     const { partition_count, replica_count, shard_type, durability, class_ids, options } = ask.data;
+    const replicaCount = replica_count ?? base.replicaCount;
     const spec: CollectionSpec = {
       name,
       classIds: class_ids ?? base.classIds,
       partitionCount: partition_count ?? base.partitionCount,
-      replicaCount: replica_count ?? base.replicaCount,
-      shardType: shard_type ?? base.shardType,
+      replicaCount,
+      shardType: shard_type ?? base.shardType ?? defaultShardType(replicaCount),
       durability: durability ?? base.durability,
       options: options ?? base.options,
       invocations: base.invocations,

@@ -8,7 +8,7 @@ export interface FunctionRoute {
 
 export type ShardType = 'basic' | 'raft' | 'mst';
 
-/** A collection as configuration or an admin asks for it. */
+/** A collection as the cluster has it. */
 export interface CollectionSpec {
   readonly name: string;
   readonly classIds: readonly string[];
@@ -22,6 +22,9 @@ export interface CollectionSpec {
     readonly disabledFn: readonly string[];
   };
 }
+
+/** A collection as configuration or an admin asks for it: without a type, it has the one that it had, or a default. */
+export type CollectionAsk = Omit<CollectionSpec, 'shardType'> & { readonly shardType?: ShardType | undefined };
 
 export type MemberState = 'up' | 'draining' | 'down';
 

@@ -1,5 +1,5 @@
 import { oaasError } from '@oaas/commons/errors';
-import type { CollectionSpec } from '../meta/index.ts';
+import type { CollectionAsk, CollectionSpec } from '../meta/index.ts';
 import { defaultLimits, type ShardLimits } from '../shard/index.ts';
 
 /** Bounds from the collection's options. Throws `ConfigInvalid` for a value that is no positive whole number. */
@@ -20,7 +20,7 @@ export function limitsOf(spec: CollectionSpec): ShardLimits {
 }
 
 /** Every name that a caller may use as class id -> the collection. Throws `ConfigInvalid` when two claim one name. */
-export function indexByClassId(specs: readonly CollectionSpec[]): Map<string, string> {
+export function indexByClassId(specs: readonly CollectionAsk[]): Map<string, string> {
   const index = new Map<string, string>();
   const claim = (id: string, collection: string): void => {
     const other = index.get(id);

@@ -1,5 +1,5 @@
 import { toOaasError } from '@oaas/commons/errors';
-import { type CollectionSpec, deletedOf, type MetaGroup } from '../meta/index.ts';
+import { canonical, type CollectionAsk, defaultShardType, deletedOf, type MetaGroup } from '../meta/index.ts';
 import { type RetryOptions, untilItWorks } from './retry.ts';
 
 /** Collections that the configuration of this node asks for, and what the cluster says of them. */
@@ -17,26 +17,34 @@ export class ConfiguredCollections {
   }
 
   /** See {@link GridNode.putCollections}. */
-  async put(meta: MetaGroup, specs: readonly CollectionSpec[], anew: readonly string[]): Promise<void> {
-    for (const spec of specs) {
-      const known = meta.state.collections.get(spec.name);
-      if (known !== undefined && JSON.stringify(known.spec) === JSON.stringify(spec)) {
-        this.#refused.delete(spec.name);
+  async put(meta: MetaGroup, asks: readonly CollectionAsk[], anew: readonly string[]): Promise<void> {
+    for (const ask of asks) {
+      const { name } = ask;
+      const known = meta.state.collections.get(name)?.spec;
+      if (
+        known !== undefined &&
+        canonical(known) === canonical({ ...ask, shardType: ask.shardType ?? known.shardType })
+      ) {
+        this.#refused.delete(name);
         continue;
       }
-      await untilItWorks(this.#options, `put collection ${spec.name}`, async () => {
+      await untilItWorks(this.#options, `put collection ${name}`, async () => {
+        // This member may not have heard yet that the collection exists, and what its type is.
+        if (ask.shardType === undefined) await meta.catchUp();
+        const kept = meta.state.collections.get(name)?.spec.shardType;
+        const spec = { ...ask, shardType: ask.shardType ?? kept ?? defaultShardType(ask.replicaCount) };
         try {
-          const isAnew = anew.includes(spec.name) && deletedOf(meta.state, spec.name) !== undefined;
+          const isAnew = anew.includes(name) && deletedOf(meta.state, name) !== undefined;
           await meta.propose({ type: 'putCollection', spec, ...(isAnew ? { anew: true } : {}) }, this.#options.signal);
-          this.#refused.delete(spec.name);
+          this.#refused.delete(name);
         } catch (thrown) {
           const error = toOaasError(thrown);
           if (error.code === 'Unavailable' || error.code === 'NoLeader' || error.code === 'Cancelled') throw error;
           this.#options.logger.error(
-            { err: error, collection: spec.name },
+            { err: error, collection: name },
             'the cluster refuses a collection of the configuration',
           );
-          this.#refused.set(spec.name, error.message);
+          this.#refused.set(name, error.message);
         }
       });
     }

@@ -3,7 +3,7 @@ import { sleep, toRfc3339 } from '@oaas/commons/time';
 import type { peer } from '@oaas/proto';
 import type { Mesh } from '../mesh/index.ts';
 import {
-  type CollectionSpec,
+  type CollectionAsk,
   type DeletedCollection,
   makeAnew,
   type MetaGroup,
@@ -29,7 +29,7 @@ import { type MemberView, Reports, type ReportPort } from './reports.ts';
 
 export interface NodeOptions extends PartsOptions, Omit<OwnMembershipOptions, 'signal'> {
   readonly version: string;
-  readonly collections: readonly CollectionSpec[];
+  readonly collections: readonly CollectionAsk[];
   /** Called at most once per durability. `onCorruption`: to be told of all that cannot be read, when it is read. */
   readonly openEngine: (
     durability: 'persistent' | 'ephemeral',
@@ -250,7 +250,7 @@ export class GridNode {
   }
 
   /** As the configuration of this node has it. */
-  configured(collection: string): CollectionSpec | undefined {
+  configured(collection: string): CollectionAsk | undefined {
     return this.#options.collections.find(({ name }) => name === collection);
   }
 
@@ -420,9 +420,9 @@ export class GridNode {
    * each of them; why it refused one, {@link refusalOf} says. Nothing else is changed or taken away. One that was deleted
    * is refused, unless it is among those to make `anew`.
    */
-  async putCollections(specs: readonly CollectionSpec[], anew: readonly string[] = []): Promise<void> {
+  async putCollections(asks: readonly CollectionAsk[], anew: readonly string[] = []): Promise<void> {
     const meta = this.#parts?.meta;
-    if (meta !== undefined) await this.#configured.put(meta, specs, anew);
+    if (meta !== undefined) await this.#configured.put(meta, asks, anew);
   }
 
   /** All shards of the collection are placed, those of this node are open, and all have a leader as far as is known. */

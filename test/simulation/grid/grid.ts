@@ -244,7 +244,11 @@ export class SimGrid {
   }
 }
 
-export function specOf(name: string, partitionCount: number, replicaCount: number): NodeOptions['collections'][number] {
+export function specOf(
+  name: string,
+  partitionCount: number,
+  replicaCount: number,
+): NodeOptions['collections'][number] & { readonly shardType: 'raft' } {
   return {
     ...{ name, classIds: [], partitionCount, replicaCount, shardType: 'raft', durability: 'persistent', options: {} },
     invocations: { fnRoutes: {}, disabledFn: [] },
