@@ -7,6 +7,7 @@ import type { Engine } from '../../storage/index.ts';
 import { Cleaner } from '../cleaner.ts';
 import { garbageKey } from '../keys.ts';
 import { Reader } from '../wire.ts';
+import { Agenda } from './agenda.ts';
 import { compare, exchange, type ExchangePort, handOver, stateBytes } from './exchange.ts';
 import {
   bodyOf,
@@ -96,6 +97,8 @@ export class EventualHost {
   readonly #options: EventualHostOptions;
   readonly #tuning: EventualTuning;
   readonly #hosted = new Map<number, Hosted>();
+  /** All that are hosted and not busy. */
+  readonly #agenda: Agenda<Hosted>;
   readonly #cleaners: ReadonlyMap<Engine, Cleaner>;
   readonly #timer: Timer;
   readonly #undo: () => void;
@@ -111,6 +114,7 @@ export class EventualHost {
     const { mesh, timers, logger, engines } = options;
     this.#options = options;
     this.#tuning = { ...defaultEventualTuning, ...options.tuning };
+    this.#agenda = new Agenda(this.#tuning.tickMs, ({ nextAt }) => nextAt);
     this.#cleaners = new Map(
       engines.map((engine) => [
         engine,
@@ -129,6 +133,8 @@ export class EventualHost {
       return answer;
     });
     this.#undo = mesh.onLink((event) => {
+      // What waited for an answer may ask another one.
+      this.#agenda.wake(event.peer.number);
       if (event.state !== 'up') return;
       for (const { replica } of this.#hosted.values()) {
         if (replica.epochOf(event.peer.number) === undefined) continue;
@@ -189,13 +195,18 @@ export class EventualHost {
   attach(replica: EventualReplica): void {
     const { clock, random } = this.#options;
     const nextAt = clock.monotonic() + random.next() * this.#tuning.tickMs;
-    this.#hosted.set(replica.shard, {
+    const hosted: Hosted = {
       ...{ replica, nextAt, turn: Math.floor(random.next() * 64), isBusy: false },
       intervalMs: this.#tuning.gossipMs,
-    });
+    };
+    this.detach(replica.shard);
+    this.#hosted.set(replica.shard, hosted);
+    this.#agenda.put(hosted);
   }
 
   detach(shard: number): void {
+    const hosted = this.#hosted.get(shard);
+    if (hosted !== undefined) this.#agenda.remove(hosted);
     this.#hosted.delete(shard);
   }
 
@@ -219,8 +230,11 @@ export class EventualHost {
     if (hosted === undefined) return;
     const now = this.#options.clock.monotonic();
     hosted.intervalMs = this.#tuning.gossipMs;
-    hosted.nextAt = Math.min(hosted.nextAt, member === undefined ? now + this.#tuning.gossipMs : now);
     if (member !== undefined) hosted.turn = Math.max(0, hosted.replica.members.indexOf(member));
+    const at = member === undefined ? now + this.#tuning.gossipMs : now;
+    if (member === undefined && at >= hosted.nextAt) return;
+    hosted.nextAt = Math.min(hosted.nextAt, at);
+    if (!hosted.isBusy) this.#agenda.put(hosted);
   }
 
   /** Sends states to the replica of a member. False when they cannot go now. */
@@ -268,6 +282,7 @@ export class EventualHost {
     this.#undo();
     for (const cleaner of this.#cleaners.values()) cleaner.close();
     this.#hosted.clear();
+    this.#agenda.clear();
   }
 
   // ---- comparing
@@ -275,10 +290,18 @@ export class EventualHost {
   #tick(): void {
     const now = this.#options.clock.monotonic();
     const due = new Map<number, Hosted[]>();
-    for (const hosted of this.#hosted.values()) {
-      if (hosted.isBusy || hosted.nextAt > now) continue;
+    for (const hosted of this.#agenda.takeDue(now)) {
       const member = this.#nextMember(hosted);
-      if (member === undefined || this.#asking.has(member)) continue;
+      if (member === undefined) {
+        // A link that comes up pokes it sooner.
+        hosted.nextAt = now + this.#tuning.gossipMs;
+        this.#agenda.put(hosted);
+        continue;
+      }
+      if (this.#asking.has(member)) {
+        this.#agenda.wait(hosted, member);
+        continue;
+      }
       const list = due.get(member);
       if (list === undefined) due.set(member, [hosted]);
       else list.push(hosted);
@@ -328,12 +351,14 @@ export class EventualHost {
       this.#failed(error, member);
     } finally {
       this.#asking.delete(member);
+      this.#agenda.wake(member);
       const busy = exchanges.length > 0 ? Promise.all(exchanges) : Promise.resolve();
       void busy.then(() => {
         const now = this.#options.clock.monotonic();
         for (const hosted of list) {
           hosted.isBusy = false;
           hosted.nextAt = Math.max(hosted.nextAt, now + this.#waitMs(hosted));
+          if (this.#hosted.get(hosted.replica.shard) === hosted) this.#agenda.put(hosted);
         }
       });
     }
