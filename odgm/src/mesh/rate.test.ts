@@ -1,4 +1,5 @@
 import { simulatedTime } from '@oaas/commons/testkit';
+import type { Timers } from '@oaas/commons/time';
 import { describe, expect, it } from 'vitest';
 import { ByteRate } from './rate.ts';
 
@@ -19,6 +20,23 @@ describe('a byte rate', () => {
     void flow();
     await time.advance(10_000);
     expect(passed).toBeGreaterThan(980_000);
+    expect(passed).toBeLessThan(1_012_000);
+  });
+
+  it('follows the time that has passed, also where timers are late', async () => {
+    const time = simulatedTime();
+    const late: Timers = { ...time.timers, after: (ms, run) => time.timers.after(ms + 60, run) };
+    const rate = new ByteRate({ clock: time.clock, timers: late, bytesPerSecond: 100_000 });
+    let passed = 0;
+    const flow = async (): Promise<void> => {
+      for (;;) {
+        await rate.take(1000, never);
+        passed += 1000;
+      }
+    };
+    void flow();
+    await time.advance(10_000);
+    expect(passed).toBeGreaterThan(950_000);
     expect(passed).toBeLessThan(1_012_000);
   });
 

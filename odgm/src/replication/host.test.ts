@@ -1,7 +1,9 @@
 import { eventually } from '@oaas/commons/testkit';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { introduce, leaderOf, startGroup, startHost, type TestHost } from '../../testkit/hosts.ts';
+import { MessageType } from '../raft/index.ts';
 import { createMemoryEngine } from '../storage/memory.ts';
+import { readFrame } from './frame.ts';
 
 let running: TestHost[] = [];
 afterEach(async () => {
@@ -156,6 +158,37 @@ describe('bounds', () => {
     const answers = await Promise.allSettled([1, 2, 3, 4].map((i) => leader.set(`k${String(i)}`, large)));
     expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'rejected']);
     await leader.set('a', large);
+  });
+});
+
+describe('many groups of the same members', () => {
+  it('send what they have in one pass in one frame to each of the others', async () => {
+    const hosts = await group(3);
+    const [host, ...rest] = hosts as [TestHost, TestHost, TestHost];
+    const ids = Array.from({ length: 20 }, (_, i) => i + 10);
+    await Promise.all(hosts.flatMap((one) => ids.map((id) => one.open(id, { voters: [1, 2, 3] }))));
+    for (const id of ids) host.group(id).campaign();
+    await eventually(() => ids.every((id) => hosts.some((one) => one.group(id).isLeader)));
+    const led = ids.filter((id) => host.group(id).isLeader);
+    expect(led.length).toBeGreaterThan(5);
+    await Promise.all(led.map((id) => host.set('a', '1', id)));
+
+    /** Groups with entries in each frame, by member. */
+    const frames = new Map(rest.map(({ number }) => [number, [] as number[][]]));
+    const { mesh } = host.member;
+    const send = mesh.send.bind(mesh);
+    vi.spyOn(mesh, 'send').mockImplementation((to, channel, payload) => {
+      const groups: number[] = [];
+      // What is sent may lie in a buffer that is used again.
+      const bytes = payload instanceof Uint8Array ? Uint8Array.from(payload) : Buffer.concat(payload);
+      readFrame(bytes, host.number, to, ({ group: id, message: { type, entries } }) => {
+        if (type === MessageType.MsgApp && entries.length > 0) groups.push(id);
+      });
+      if (groups.length > 0) frames.get(to)?.push(groups);
+      return send(to, channel, payload);
+    });
+    await Promise.all(led.map((id) => host.set('a', '2', id)));
+    for (const { number } of rest) expect(frames.get(number)).toEqual([led]);
   });
 });
 
