@@ -213,10 +213,14 @@ export const mutations: readonly SimulatedMutation[] = [
   },
   {
     name: 'a resumed snapshot leaves out one record',
-    file: receiver,
-    find: `staging.last = Uint8Array.from(records.at(-1)?.key ?? noBytes);`,
-    replace: `staging.last = Uint8Array.from([...(records.at(-1)?.key ?? noBytes), 255]);
-        if (records.length > 1) await engine.write([{ type: 'delete', key: Buffer.concat([prefix, records[0]?.key ?? noBytes]) }]);`,
+    file: 'odgm/src/replication/snapshot-codec.ts',
+    find: `  for (const { key, value } of reader.range({ start, end: prefixEnd(prefix) })) {`,
+    replace: `  let leavesOut = after !== undefined;
+  for (const { key, value } of reader.range({ start, end: prefixEnd(prefix) })) {
+    if (leavesOut) {
+      leavesOut = false;
+      continue;
+    }`,
     breaks: ['equal states', 'undamaged storage'],
     seeds: 300,
   },

@@ -60,7 +60,7 @@ export function choosePlan(random: Random, nodes: number): Plan {
       quietAfterTicks: oneOf(10, 40),
       keepEntries: oneOf(10, 50, 300, 10_000),
       keepBytes: oneOf(4096, 1024 * 1024),
-      snapshotChunkBytes: oneOf(64, 512, 65_536),
+      snapshotChunkBytes: oneOf(16, 64, 65_536),
       maxSnapshots: whole(1, 2),
       snapshotResumeMs: oneOf(500, 60_000),
       maxMessageBytes: oneOf(100, 2000, 1024 * 1024),

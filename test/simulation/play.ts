@@ -5,6 +5,7 @@ import { Asker } from './asker.ts';
 import { Clients } from './clients.ts';
 import { Cluster } from './cluster.ts';
 import { JointAmbush } from './joint-ambush.ts';
+import { LinkBreaker } from './link-breaker.ts';
 import { Observer } from './observer.ts';
 import { Operator } from './operator.ts';
 import { Renewer } from './renewer.ts';
@@ -33,6 +34,7 @@ async function playOn(cluster: Cluster): Promise<Played> {
   const ambush = new Ambush(cluster);
   const jointAmbush = new JointAmbush(cluster);
   const renewer = new Renewer(cluster, operator);
+  const linkBreaker = new LinkBreaker(cluster);
   let crashes = 0;
   let doubtful = 0;
   for (let epoch = 0; epoch < epochs; epoch += 1) {
@@ -46,8 +48,9 @@ async function playOn(cluster: Cluster): Promise<Played> {
     ambush.isActive = plan.ambushes;
     jointAmbush.isActive = true;
     renewer.isActive = true;
+    linkBreaker.isActive = true;
     await world.run(plan.faultyMs);
-    for (const one of [ambush, jointAmbush, renewer]) one.isActive = false;
+    for (const one of [ambush, jointAmbush, renewer, linkBreaker]) one.isActive = false;
     await clients.stop();
     crashes += driver.counts.crashes;
     driver.healCore(chooseCore(cluster, driver, operator));
@@ -63,7 +66,7 @@ async function playOn(cluster: Cluster): Promise<Played> {
     operations: clients.done,
     memberChanges: operator.changes,
     crashes,
-    ambushes: ambush.strikes + jointAmbush.strikes + renewer.strikes,
+    ambushes: ambush.strikes + jointAmbush.strikes + renewer.strikes + linkBreaker.strikes,
     compared: observer.compared,
     doubtful,
   };

@@ -125,6 +125,13 @@ export class SimNetwork {
     this.changed(`heal ${a ?? 'all'} ${b ?? ''}`);
   }
 
+  /** Breaks the link between two nodes, if there is one; they make another soon. */
+  reset(a: string, b: string): void {
+    this.counts.resets += 1;
+    this.note(`${a}>${b} reset`);
+    this.meshAt(a)?.reset(b);
+  }
+
   isBlocked(from: string, to: string): boolean {
     return this.blocked.has(`${from}>${to}`);
   }

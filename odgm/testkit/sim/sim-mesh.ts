@@ -207,6 +207,12 @@ export class SimMesh implements Mesh {
     this.dialLater(state);
   }
 
+  /** Breaks the link to the peer with this id. */
+  reset(id: string): void {
+    for (const { end } of this.states.values())
+      if (end?.peer.id === id) this.endClosed(end, 'the connection was reset');
+  }
+
   refresh(): void {
     for (const { end } of this.states.values()) end?.refresh();
   }
