@@ -218,10 +218,11 @@ export class Tasks {
   }
 
   async #planned(wish: TaskWish): Promise<PlannedTask> {
-    const { node, clock } = this.#options;
-    await metaOf(this.#options.node).catchUp();
+    const { node } = this.#options;
+    const meta = metaOf(node);
+    await meta.catchUp();
     await node.reports.refresh();
-    return planTask(metaOf(this.#options.node).state, node.reports.loads(), wish, clock.now());
+    return planTask(meta.state, node.reports.loads(), wish, meta.isGone);
   }
 
   /** What is not named stays as it is for the task, or for tasks of its kind. */

@@ -82,7 +82,7 @@ describe('collections', () => {
     }
     expect(meta.run({ type: 'putCollection', spec: spec('c') })).toMatchObject({ ok: true, changed: false });
     expect(meta.accept({ type: 'putCollection', spec: spec('c', { replicaCount: 1 }) }).shards).toEqual(shards);
-    const plan = planPlacement(placementSnapshot(meta.state, new Map(), { kind: 'replica-count' }, meta.now));
+    const plan = planPlacement(placementSnapshot(meta.state, new Map(), { kind: 'replica-count' }, meta.isGone));
     expect(plan.moves.filter(({ to }) => to === undefined)).toHaveLength(4);
   });
 
@@ -95,7 +95,7 @@ describe('collections', () => {
     meta.accept({ type: 'putCollection', spec: spec('many', { shardType: 'basic', replicaCount: 1 }) });
     expect(merges()).toEqual([false, false, true, true]);
     // What agrees by a log cannot be changed without a majority.
-    const { shards } = placementSnapshot(meta.state, new Map(), { kind: 'rebalance' }, meta.now);
+    const { shards } = placementSnapshot(meta.state, new Map(), { kind: 'rebalance' }, meta.isGone);
     expect(shards.map(({ needsQuorum }) => needsQuorum)).toEqual([true, true, false, false]);
   });
 

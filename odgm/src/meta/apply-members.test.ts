@@ -50,7 +50,7 @@ describe('members', () => {
     expect(meta.run({ type: 'joinMember', clusterId: 'blue', member: member('grid-1') })).toMatchObject({
       code: 'MemberReplaced',
     });
-    const plan = planPlacement(placementSnapshot(meta.state, new Map(), { kind: 'repair' }, meta.now));
+    const plan = planPlacement(placementSnapshot(meta.state, new Map(), { kind: 'repair' }, meta.isGone));
     expect(plan.moves.map(({ shard, from, to }) => [shard, from, to])).toEqual([
       [first, 2, 4],
       [second, 2, 4],
@@ -138,13 +138,11 @@ describe('members', () => {
   it('that are down only shortly are away for the planner', () => {
     meta.bootstrap();
     meta.accept({ type: 'setMemberState', member: 2, state: 'down' });
-    const stateAt = (at: number): string | undefined =>
-      placementSnapshot(meta.state, new Map(), { kind: 'repair' }, at).members.find(({ number }) => number === 2)
-        ?.state;
-    expect([stateAt(meta.now), stateAt(meta.now + 59_999), stateAt(meta.now + 60_000)]).toEqual([
-      'away',
-      'away',
-      'down',
-    ]);
+    const stateAfter = (ms: number): string | undefined => {
+      meta.now += ms;
+      const { members } = placementSnapshot(meta.state, new Map(), { kind: 'repair' }, meta.isGone);
+      return members.find(({ number }) => number === 2)?.state;
+    };
+    expect([stateAfter(0), stateAfter(59_999), stateAfter(1)]).toEqual(['away', 'away', 'down']);
   });
 });

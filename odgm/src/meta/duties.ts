@@ -169,10 +169,8 @@ export class MetaDuties {
   }
 
   #wantedVoters(voters: readonly number[]): number[] {
-    const { meta, mesh, clock } = this.#options;
-    const { members, settings, shards } = meta.state;
-    const isGone = ({ replacedBy, state, stateSince }: MemberRecord): boolean =>
-      replacedBy !== undefined || (state === 'down' && clock.now() - stateSince >= settings.nodeDownMs);
+    const { meta, mesh } = this.#options;
+    const { members, shards } = meta.state;
     const holders = new Set(
       [...shards.values()].flatMap(({ id, replicas }) =>
         id === metaShard ? [] : replicas.map(({ member }) => member),
@@ -184,7 +182,7 @@ export class MetaDuties {
       voters,
       members: [...members.values()].map((member) => ({
         number: member.number,
-        isGone: isGone(member),
+        isGone: meta.isGone(member),
         isLeaving: isLeaving(member),
         holdsReplicas: holders.has(member.number),
         isUp: member.state === 'up',
@@ -216,11 +214,11 @@ export class MetaDuties {
   }
 
   async #giveFirstPlaces(): Promise<void> {
-    const { meta, loads, clock, logger } = this.#options;
+    const { meta, loads, logger } = this.#options;
     const unplaced = [...meta.state.shards.values()].filter(({ replicas }) => replicas.length === 0);
     if (unplaced.length === 0 || !this.#isSettled()) return;
     const { targets, blocked } = planPlacement(
-      placementSnapshot(meta.state, loads(), { kind: 'initial' }, clock.now()),
+      placementSnapshot(meta.state, loads(), { kind: 'initial' }, meta.isGone),
     );
     if (blocked.length > 0) logger.warn({ shards: blocked.length, reason: blocked[0]?.reason }, 'shards have no place');
     for (let from = 0; from < targets.length; from += assignmentsMax) {

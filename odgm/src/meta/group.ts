@@ -2,6 +2,7 @@ import { oaasError, toOaasError } from '@oaas/commons/errors';
 import { type CancelSignal, type Clock, sleep, type Timers } from '@oaas/commons/time';
 import { channels, type Mesh } from '../mesh/index.ts';
 import type { RaftGroup } from '../replication/index.ts';
+import { Absences, type IsGone } from './absences.ts';
 import { encodeCommand } from './codec.ts';
 import type { Accepted, ApplyResult, Command } from './commands.ts';
 import type { MetaMachine } from './machine.ts';
@@ -28,10 +29,13 @@ const bytes = new TextDecoder();
 export class MetaGroup {
   readonly #options: MetaGroupOptions;
   readonly #listeners = new Set<() => void>();
+  readonly #absences: Absences;
   #isTelling = false;
 
   constructor(options: MetaGroupOptions) {
     this.#options = options;
+    this.#absences = new Absences(options.clock);
+    this.#absences.note(this.state.members.values());
     options.mesh.onRequest(channels.meta, async (payload) => {
       const result = await this.#proposeHere(payload);
       return text.encode(JSON.stringify(result));
@@ -60,6 +64,9 @@ export class MetaGroup {
     return this.#options.group;
   }
 
+  /** By what this member has seen itself: see {@link Absences}. */
+  readonly isGone: IsGone = (member) => this.#absences.isGone(member, this.state.settings.nodeDownMs);
+
   /** Called after changes, several of them at once, in a turn of its own. Returns what takes the listener away. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
@@ -72,6 +79,7 @@ export class MetaGroup {
     this.#isTelling = true;
     this.#options.timers.after(0, () => {
       this.#isTelling = false;
+      this.#absences.note(this.state.members.values());
       for (const listener of this.#listeners) listener();
     });
   }

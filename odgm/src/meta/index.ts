@@ -2,6 +2,7 @@
 export type * from './types.ts';
 export * from './commands.ts';
 export { createMetaState, defaultSettings, metaCollection, metaShard } from './state.ts';
+export { Absences, type IsGone } from './absences.ts';
 export { apply } from './apply.ts';
 export { deletedOf } from './apply-collections.ts';
 export { changedSettings, invalidSettings, type SettingsChange } from './settings.ts';

@@ -1,4 +1,5 @@
 import {
+  Absences,
   type Accepted,
   apply,
   type ApplyResult,
@@ -8,6 +9,7 @@ import {
   createMetaState,
   decodeCommand,
   encodeCommand,
+  type IsGone,
   type JoiningMember,
   type PlannedMove,
 } from './index.ts';
@@ -19,11 +21,16 @@ export type Unstamped = Command extends infer C ? (C extends Command ? Omit<C, '
 export class MetaUnderTest {
   state = createMetaState();
   now = 1000;
+  readonly #absences = new Absences({ monotonic: () => this.now });
+
+  readonly isGone: IsGone = (record) => this.#absences.isGone(record, this.state.settings.nodeDownMs);
 
   /** Through the codec, as it comes out of the log. */
   run(command: Unstamped): ApplyResult {
     this.now += 1;
-    return apply(this.state, decodeCommand(encodeCommand({ ...command, at: this.now })));
+    const result = apply(this.state, decodeCommand(encodeCommand({ ...command, at: this.now })));
+    this.#absences.note(this.state.members.values());
+    return result;
   }
 
   /** Throws when the command is refused. */

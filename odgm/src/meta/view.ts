@@ -1,5 +1,6 @@
 import { type ErrorCode, type OaasError, oaasError, toOaasError } from '@oaas/commons/errors';
 import type { PendingMove, PlacementMember, PlacementOptions, PlacementSnapshot } from '../placement/index.ts';
+import type { IsGone } from './absences.ts';
 import type { Refusal, RefusalCode } from './commands.ts';
 import { metaShard } from './state.ts';
 import type { MemberRecord, MetaState, ShardRecord } from './types.ts';
@@ -32,10 +33,9 @@ export function replicasOf(state: MetaState, shard: number): MemberRecord[] {
 }
 
 /** How the planner sees a member: one that is down for less than the bound is only away. */
-function placementState(state: MetaState, member: MemberRecord, now: number): PlacementMember['state'] {
+function placementState(member: MemberRecord, isGone: IsGone): PlacementMember['state'] {
   if (member.state !== 'down') return member.state;
-  const isGone = member.replacedBy !== undefined || now - member.stateSince >= state.settings.nodeDownMs;
-  return isGone ? 'down' : 'away';
+  return isGone(member) ? 'down' : 'away';
 }
 
 /**
@@ -58,14 +58,14 @@ export function placementSnapshot(
   state: MetaState,
   loads: ReadonlyMap<number, ShardLoad>,
   options: PlacementOptions,
-  now: number,
+  isGone: IsGone,
 ): PlacementSnapshot {
   return {
     members: [...state.members.values()].map((member) => ({
       number: member.number,
       id: member.id,
       zone: member.zone,
-      state: placementState(state, member, now),
+      state: placementState(member, isGone),
       capacityBytes: member.capacityBytes,
     })),
     // The meta group itself is kept by its leader, not by plans.

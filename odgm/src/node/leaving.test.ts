@@ -120,3 +120,25 @@ describe('members that are drained', () => {
     expect((await ask(through, 'DELETE', '/admin/members/nobody')).status).toBe(404);
   });
 });
+
+describe('a member that stays away', () => {
+  it('is replaced where it held something, after the bound and by itself', async () => {
+    const { leaving, staying } = parted();
+    const [away, through] = [leaving[1]!, staying[0]!];
+    const { meta } = through.program.node;
+    const kept = { partitionCount: 4, replicaCount: 3, shardType: 'raft', durability: 'persistent' } as const;
+    const rest = { classIds: [], options: {}, invocations: { fnRoutes: {}, disabledFn: [] } };
+    await meta?.propose({ type: 'putCollection', spec: { name: 'kept', ...kept, ...rest } });
+    await meta?.propose({ type: 'setSettings', settings: { nodeDownMs: 1000 } });
+    const holders = (): number[][] =>
+      [...(meta?.state.shards.values() ?? [])]
+        .filter(({ collection }) => collection === 'kept')
+        .map(({ replicas }) => replicas.map(({ member }) => member).sort());
+    const { number } = away.program.node;
+    await eventually(() => holders().length === 4 && holders().every(({ length }) => length === 3));
+    expect(holders().flat()).toContain(number);
+    await away.stop();
+    const others = grid.nodes.map(({ program }) => program.node.number).filter((one) => one !== number);
+    await eventually(() => holders().every((one) => one.join() === others.sort().join()), { timeoutMs: 30_000 });
+  }, 60_000);
+});

@@ -177,7 +177,7 @@ export class TaskCoordinator {
       await Promise.all(turn.begin.map((move) => this.#begin(by, move)));
       const record = meta.state.tasks.get(task);
       if (turn.finish !== undefined && record !== undefined) {
-        const finish = withOutstanding(turn.finish, record, meta.state, await loads(), clock.now());
+        const finish = withOutstanding(turn.finish, record, meta.state, await loads(), meta.isGone);
         this.#samples.delete(task);
         await meta.propose({ type: 'finishTask', ...finish, ...by });
       }
@@ -440,15 +440,21 @@ export class TaskCoordinator {
     this.#triggerAt = now;
     const { state } = meta;
     if (this.#balance?.epoch !== state.cluster?.epoch || now - (this.#balance?.at ?? 0) >= balanceMs) {
-      const { before, topologyEpoch } = planTask(state, await loads(), rebalanceOfAll, clock.now());
+      const { before, topologyEpoch } = planTask(state, await loads(), rebalanceOfAll, meta.isGone);
       this.#balance = { at: now, epoch: topologyEpoch, score: before };
     }
-    const { wishes, memory } = decideTriggers(state, this.#balance?.score ?? 1, this.#triggers, clock.now());
+    const { wishes, memory } = decideTriggers(
+      state,
+      this.#balance?.score ?? 1,
+      this.#triggers,
+      clock.now(),
+      meta.isGone,
+    );
     this.#triggers = memory;
     this.#suggestions = wishes.filter(({ mode }) => mode === 'suggest');
     for (const wish of wishes) {
       if (wish.mode !== 'start') continue;
-      const plan = planTask(state, await loads(), wish, clock.now());
+      const plan = planTask(state, await loads(), wish, meta.isGone);
       if (plan.moves.length === 0) continue;
       logger.info({ kind: wish.kind, moves: plan.moves.length, why: wish.why }, 'starting a task');
       await meta.propose({

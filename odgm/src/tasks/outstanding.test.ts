@@ -6,6 +6,7 @@ type Unstamped = Command extends infer C ? (C extends Command ? Omit<C, 'at'> : 
 
 let state: MetaState;
 const now = 1_000_000;
+const isGone = () => false;
 
 function run(command: Unstamped): number {
   const result = apply(state, { known: true, version: 1, command: { ...command, at: now } as Command });
@@ -17,13 +18,13 @@ const leaders = new Map<number, ShardLoad>([1, 2].map((shard) => [shard, { leade
 
 /** Starts what a plan says, and gives how it ends when no move of it is done. */
 function endOf(kind: TaskKind, member?: number) {
-  const { moves, topologyEpoch } = planTask(state, leaders, { kind, collection: '', member }, now);
+  const { moves, topologyEpoch } = planTask(state, leaders, { kind, collection: '', member }, isGone);
   const task = { kind, collection: '', member, actor: 'ann', options: {}, start: true, message: '' };
   const id = run({ type: 'createTask', ...task, moves: moves.slice(0, 0), topologyEpoch });
   const record = state.tasks.get(id);
   const finish = takeTurns([...state.tasks.values()], state.settings, now).get(id)?.finish;
   if (record === undefined || finish === undefined) throw new Error('it has not ended');
-  const concluded = withOutstanding(finish, record, state, leaders, now);
+  const concluded = withOutstanding(finish, record, state, leaders, isGone);
   run({ type: 'claimTask', task: id, member: 1, term: 1 });
   run({ type: 'finishTask', task: id, term: 1, ...concluded });
   return concluded;

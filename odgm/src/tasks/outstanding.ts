@@ -1,4 +1,11 @@
-import { type Finding, type MetaState, metaShard, type ShardLoad, type TaskRecord } from '../meta/index.ts';
+import {
+  type Finding,
+  type IsGone,
+  type MetaState,
+  metaShard,
+  type ShardLoad,
+  type TaskRecord,
+} from '../meta/index.ts';
 import type { Blocked } from '../placement/index.ts';
 import type { NameOf } from './check-findings.ts';
 import { planTask } from './planner.ts';
@@ -18,7 +25,7 @@ export function withOutstanding(
   task: TaskRecord,
   state: MetaState,
   loads: ReadonlyMap<number, ShardLoad>,
-  now: number,
+  isGone: IsGone,
 ): Finish {
   const { kind, collection, member } = task;
   if (kind === 'consistency-check' || finish.state === 'cancelled') return finish;
@@ -26,7 +33,7 @@ export function withOutstanding(
     (collection === '' || state.collections.has(collection)) && (member === undefined || state.members.has(member));
   if (!isThere) return finish;
   const nameOf: NameOf = (number) => state.members.get(number)?.id ?? String(number);
-  const { blocked: all, moves, reason } = planTask(state, loads, { kind, collection, member }, now);
+  const { blocked: all, moves, reason } = planTask(state, loads, { kind, collection, member }, isGone);
   const blocked = member === undefined ? all : all.filter(({ from }) => from === member);
   const left = kind === 'drain' && member !== undefined ? heldBy(state, member, collection) : 0;
   const isFailed = (kind !== 'rebalance' && blocked.length > 0) || left > 0;

@@ -1,6 +1,7 @@
 import { oaasError } from '@oaas/commons/errors';
 import {
   alarmOf,
+  type IsGone,
   type MetaState,
   metaShard,
   type PlannedMove,
@@ -50,7 +51,7 @@ export function planTask(
   state: MetaState,
   loads: ReadonlyMap<number, ShardLoad>,
   wish: TaskWish,
-  now: number,
+  isGone: IsGone,
 ): PlannedTask {
   const { cluster } = state;
   if (cluster === undefined) throw oaasError('FailedPrecondition', 'the cluster is not formed yet');
@@ -71,7 +72,7 @@ export function planTask(
       collections: collection === '' ? undefined : [collection],
       members: member === undefined ? undefined : [member],
     },
-    now,
+    isGone,
   );
   // A shard that was never placed has nobody to move it from: it gets all its first replicas at once, by no task.
   const plan = planPlacement({ ...snapshot, shards: snapshot.shards.filter(({ replicas }) => replicas.length > 0) });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  Absences,
   alarmOf,
   apply,
   type ApplyResult,
@@ -8,6 +9,7 @@ import {
   createMetaState,
   decodeState,
   encodeState,
+  type IsGone,
   isFinished,
   type MetaState,
   placementSnapshot,
@@ -138,6 +140,7 @@ class Simulation {
   readonly alive = new Set<number>();
   readonly random: () => number;
   now = 1000;
+  readonly absences = new Absences({ monotonic: () => this.now });
   term = 1;
   memories = new Map<string, MoveMemory>();
   wanted = 3;
@@ -171,8 +174,12 @@ class Simulation {
   }
 
   run(command: Unstamped): ApplyResult {
-    return apply(this.state, { known: true, version: 1, command: { ...command, at: this.now } as Command });
+    const result = apply(this.state, { known: true, version: 1, command: { ...command, at: this.now } as Command });
+    this.absences.note(this.state.members.values());
+    return result;
   }
+
+  readonly isGone: IsGone = (member) => this.absences.isGone(member, this.state.settings.nodeDownMs);
 
   accept(command: Unstamped): number {
     const result = this.run(command);
@@ -189,7 +196,7 @@ class Simulation {
         this.accept({ type: 'setAlarm', alarm });
       }
     }
-    const plan = planTask(this.state, new Map(), { kind: 'repair', collection: '' }, this.now);
+    const plan = planTask(this.state, new Map(), { kind: 'repair', collection: '' }, this.isGone);
     return this.accept({
       ...{ type: 'createTask', kind: 'repair', collection: '', actor: 'sim', options: {}, start: true, message: '' },
       moves: plan.moves.filter(({ kind }) => kind === 'replica'),
@@ -198,7 +205,7 @@ class Simulation {
   }
 
   plan(kind: 'rebalance' | 'drain' | 'repair' | 'replica-count'): Plan {
-    return planPlacement(placementSnapshot(this.state, this.loads(), { kind }, this.now));
+    return planPlacement(placementSnapshot(this.state, this.loads(), { kind }, this.isGone));
   }
 
   loads(): Map<number, ShardLoad> {
@@ -261,7 +268,7 @@ class Simulation {
       }
       const record = this.state.tasks.get(task);
       if (turn.finish === undefined || record === undefined) continue;
-      const finish = withOutstanding(turn.finish, record, this.state, this.loads(), this.now);
+      const finish = withOutstanding(turn.finish, record, this.state, this.loads(), this.isGone);
       this.accept({ type: 'finishTask', task, term, ...finish });
     }
   }

@@ -1,21 +1,27 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { apply, type Command, createMetaState, type MetaState } from '../meta/index.ts';
+import { Absences, apply, type Command, createMetaState, type IsGone, type MetaState } from '../meta/index.ts';
 import { decideTriggers, planTask, type TriggerMemory, type Wish } from './index.ts';
 
 type Unstamped = Command extends infer C ? (C extends Command ? Omit<C, 'at'> : never) : never;
 
 let state: MetaState;
 let now: number;
+/** By how much the clock of the leader that records something is ahead. */
+let ahead: number;
 let memory: TriggerMemory;
+let absences: Absences;
+
+const isGone: IsGone = (member) => absences.isGone(member, state.settings.nodeDownMs);
 
 function run(command: Unstamped): number {
-  const result = apply(state, { known: true, version: 1, command: { ...command, at: now } as Command });
+  const result = apply(state, { known: true, version: 1, command: { ...command, at: now + ahead } as Command });
   expect(result).toMatchObject({ ok: true });
+  absences.note(state.members.values());
   return result.ok ? (result.id ?? 0) : 0;
 }
 
 function wishes(score = 1): Wish[] {
-  const decided = decideTriggers(state, score, memory, now);
+  const decided = decideTriggers(state, score, memory, now, isGone);
   ({ memory } = decided);
   return [...decided.wishes];
 }
@@ -38,7 +44,9 @@ function create(kind: 'repair' | 'drain' | 'rebalance' | 'change-replicas', abou
 beforeEach(() => {
   state = createMetaState();
   now = 1_000_000;
+  ahead = 0;
   memory = { wantsBalance: false };
+  absences = new Absences({ monotonic: () => now });
   run({ type: 'bootstrap', clusterId: 'c', members: ['a', 'b', 'c'].map((id) => member(id)) });
   run({ type: 'putCollection', spec: spec(3) });
   run({ type: 'assignShards', assignments: [1, 2].map((shard) => ({ shard, replicas: [1, 2, 3] })) });
@@ -77,7 +85,7 @@ describe('repair', () => {
     ] as const)
       run({ type: 'setAlarm', alarm: { ...alarm, shard, member } });
     const plan = (member?: number) =>
-      planTask(state, new Map(), { kind: 'repair', collection: 'c', member }, now).moves.map(
+      planTask(state, new Map(), { kind: 'repair', collection: 'c', member }, isGone).moves.map(
         ({ shard, kind, from, to }) => `${String(shard)} ${kind} ${String(from ?? '')}>${String(to ?? '')}`,
       );
     expect(plan()).toEqual(['1 replica 2>2', '1 replica 3>3', '1 check >', '2 replica 2>2', '2 check >']);
@@ -91,7 +99,7 @@ describe('repair', () => {
 
   it('makes the replica of a partition anew that somebody names, without an alarm', () => {
     const wish = { kind: 'repair', collection: 'c', member: 3, partition: 1 } as const;
-    expect(planTask(state, new Map(), wish, now).moves).toMatchObject([
+    expect(planTask(state, new Map(), wish, isGone).moves).toMatchObject([
       { shard: 2, kind: 'replica', from: 3, to: 3, why: 'damaged' },
       { shard: 2, kind: 'check' },
     ]);
@@ -111,6 +119,19 @@ describe('repair', () => {
     now += 30_000;
     expect(wishes()).toMatchObject([{ kind: 'repair', member: 2 }]);
   });
+
+  it.each([3_600_000, -3_600_000])(
+    'is wished for after the bound when the clock of the leader that recorded it was off: by %i ms',
+    (off) => {
+      ahead = off;
+      run({ type: 'setMemberState', member: 2, state: 'down' });
+      ahead = 0;
+      now += 59_999;
+      expect(wishes()).toEqual([]);
+      now += 1;
+      expect(wishes()).toMatchObject([{ kind: 'repair', member: 2, mode: 'start' }]);
+    },
+  );
 
   it('is wished for at once when the member came back with an empty disk', () => {
     run({ type: 'joinMember', clusterId: 'c', member: member('b', 'empty') });

@@ -2,6 +2,7 @@ import {
   type CheckRecord,
   hasLostMajority,
   isFinished,
+  type IsGone,
   type MetaState,
   type ShardRecord,
   type TaskKind,
@@ -43,6 +44,7 @@ export function decideTriggers(
   score: number,
   memory: TriggerMemory,
   now: number,
+  isGone: IsGone,
 ): { readonly wishes: readonly Wish[]; readonly memory: TriggerMemory } {
   const wishes: Wish[] = [];
   const wish = (given: Omit<Wish, 'actor' | 'options'>, since = 0): void => {
@@ -50,14 +52,14 @@ export function decideTriggers(
   };
   const held = replicasByMember(state);
   let isWhole = true;
-  for (const { number, id, state: memberState, stateSince, replacedBy } of state.members.values()) {
+  for (const member of state.members.values()) {
+    const { number, id, state: memberState, stateSince, replacedBy } = member;
     const holds = (held.get(number) ?? 0) > 0;
     if (memberState === 'down') {
       // One that holds nothing is missed by nobody.
       if (holds) isWhole = false;
-      const isOverdue = replacedBy !== undefined || now - stateSince >= state.settings.nodeDownMs;
       const why = replacedBy === undefined ? 'is down for too long' : 'came back with an empty disk';
-      if (holds && isOverdue)
+      if (holds && isGone(member))
         wish({ kind: 'repair', collection: '', member: number, mode: 'start', why: `${id} ${why}` }, stateSince);
     }
     if (memberState === 'draining' && holds) {

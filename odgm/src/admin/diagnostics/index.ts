@@ -17,9 +17,10 @@ export function inputOf(node: GridNode, clock: Clock): DiagnosticsInput {
   const now = clock.now();
   const state = node.meta?.state ?? createMetaState();
   const loads = node.reports.loads();
+  const isGone = node.meta?.isGone ?? (() => false);
   const isFormed = state.cluster !== undefined;
-  const rebalance = isFormed ? planTask(state, loads, { kind: 'rebalance', collection: '' }, now) : undefined;
-  const { wishes } = decideTriggers(state, rebalance?.before ?? 1, { wantsBalance: false }, now);
+  const rebalance = isFormed ? planTask(state, loads, { kind: 'rebalance', collection: '' }, isGone) : undefined;
+  const { wishes } = decideTriggers(state, rebalance?.before ?? 1, { wantsBalance: false }, now, isGone);
   return {
     now,
     state,
@@ -27,7 +28,7 @@ export function inputOf(node: GridNode, clock: Clock): DiagnosticsInput {
     metaLeader: node.meta?.leader ?? 0,
     suggestions: wishes.filter(({ mode }) => mode === 'suggest'),
     rebalance,
-    unplaced: planPlacement(placementSnapshot(state, loads, { kind: 'initial' }, now)).blocked,
+    unplaced: planPlacement(placementSnapshot(state, loads, { kind: 'initial' }, isGone)).blocked,
   };
 }
 
