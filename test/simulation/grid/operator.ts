@@ -90,7 +90,7 @@ export class GridOperator {
     if (chance < 0.85 || !plan.changesCollections) return ['cancel', (node) => this.#cancel(node)];
     const name = pick(otherCollections);
     if (chance < 0.95) {
-      const spec = specOf(name, pick([1, 2]), pick([1, plan.replicas]));
+      const spec = specOf(name, pick([1, 2]), pick([plan.fewestReplicas, plan.replicas]));
       return [
         `put ${name}`,
         (node) => node.meta?.propose({ type: 'putCollection', spec, anew: true }) ?? Promise.resolve(),

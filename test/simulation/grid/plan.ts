@@ -23,7 +23,9 @@ export interface GridPlan extends Pick<Plan, 'tuning' | 'engine' | 'clients' | '
   readonly autoRebalance: 'off' | 'on';
   /** The operator puts and deletes further collections. */
   readonly changesCollections: boolean;
-  /** Mean between two disks that are lost; Infinity: none is. */
+  /** Replicas of a further collection may be as few. */
+  readonly fewestReplicas: number;
+  /** Mean between two disks that are lost; Infinity: none is. Nothing is promised of what has one replica. */
   readonly wipeMs: number;
 }
 
@@ -33,7 +35,7 @@ export function chooseGridPlan(random: Random, nodes: number): GridPlan {
   const isOn = (share: number): boolean => random.next() < share;
   const { tuning, engine, keys } = choosePlan(random, nodes);
   const swarm = chooseSwarm(random, { diskErrors: isOn(0.15) });
-  return {
+  const plan = {
     ...{ keys, nodes },
     // What is applied and not yet in the base is what a crash takes back.
     engine: {
@@ -55,10 +57,12 @@ export function chooseGridPlan(random: Random, nodes: number): GridPlan {
     ambushes: isOn(0.6) ? between(0.05, 0.4) : 0,
     startsFaulty: isOn(0.4),
     nodeDownMs: oneOf(1000, 4000, 60_000),
-    autoRebalance: oneOf('off', 'on'),
+    autoRebalance: oneOf<'off' | 'on'>('off', 'on'),
     changesCollections: isOn(0.5),
     wipeMs: isOn(0.5) ? between(500, 5000) : Number.POSITIVE_INFINITY,
   };
+  if (plan.replicas === 1) plan.wipeMs = Number.POSITIVE_INFINITY;
+  return { ...plan, fewestReplicas: plan.wipeMs === Number.POSITIVE_INFINITY ? 1 : plan.replicas };
 }
 
 /** Words travel faster than they are written down: what leaves too early is out long before it is safe. */
