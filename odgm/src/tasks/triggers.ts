@@ -34,10 +34,10 @@ export interface TriggerMemory {
 const pauseMs = 30_000;
 
 /**
- * Which tasks should exist now and do not: repair of members that are down for longer than the bound (at once when
- * they came back with an empty disk) and of replicas that have an alarm, drains, shards with another number of replicas than wanted, and a rebalance when
- * the score fell below the threshold or a member that holds nothing joined. And, while nothing else runs, a check of all
- * shards when there was none for long, or of those of which too little was known.
+ * Which tasks should exist now and do not: repair of members that are down for longer than the bound (at once when they
+ * came back with an empty disk) and of replicas that have an alarm, drains, shards with another number of replicas than
+ * wanted, and a rebalance when the score fell below the threshold or a member that holds nothing joined. And, while
+ * nothing else runs, a check of all shards when there was none for long, or of those of which too little was known.
  */
 export function decideTriggers(
   state: MetaState,
