@@ -3,23 +3,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { data } from '@oaas/proto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { tempDir, type TempDir } from '../../testkit/index.ts';
+import { hasProgram, tempDir, type TempDir } from '../../testkit/index.ts';
 import { loadTls } from '../security/index.ts';
 import { createLogger } from '../telemetry/index.ts';
 import { type ChannelTls, createGrpcChannel, createGrpcClient, createGrpcServer } from './index.ts';
 
 const program = 'openssl';
 
-function hasOpenssl(): boolean {
-  try {
-    execFileSync(program, ['version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-const canRun = hasOpenssl();
+const canRun = hasProgram(program, 'version');
 
 describe.skipIf(!canRun)(`mutual TLS${canRun ? '' : ' (skipped: openssl is not on PATH)'}`, () => {
   let dir: TempDir;

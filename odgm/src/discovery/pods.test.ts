@@ -4,13 +4,13 @@ import type { ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { eventually, tempDir } from '@oaas/commons/testkit';
+import { eventually, hasProgram, tempDir } from '@oaas/commons/testkit';
 import { systemRandom as random, systemTimers as timers } from '@oaas/commons/time/system';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { PodWatch } from './pods.ts';
 
 const program = 'openssl';
-const canRun = hasOpenssl();
+const canRun = hasProgram(program, 'version');
 
 let ca = '';
 let key = '';
@@ -146,12 +146,3 @@ describe.skipIf(!canRun)(`a watch of pods${canRun ? '' : ' (no openssl)'}`, () =
     await eventually(() => watch.nodes());
   });
 });
-
-function hasOpenssl(): boolean {
-  try {
-    execFileSync(program, ['version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}

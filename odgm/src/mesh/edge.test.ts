@@ -2,7 +2,7 @@ import { createEdgeServer, type EdgeServer } from '@oaas/commons/grpc/edge';
 import type { TlsMaterial } from '@oaas/commons/security';
 import { createLogger } from '@oaas/commons/telemetry';
 import { systemClock, systemRandom, systemTimers } from '@oaas/commons/time/system';
-import { tempDir } from '@oaas/commons/testkit';
+import { hasProgram, tempDir } from '@oaas/commons/testkit';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -48,7 +48,7 @@ describe('links through the port of the gRPC server', () => {
     await exchange(await startBehindEdge(1), await startBehindEdge(2));
   });
 
-  const canRun = hasOpenssl();
+  const canRun = hasProgram(program, 'version');
   it.skipIf(!canRun)(`come about in TLS, with certificates on both sides${canRun ? '' : ' (no openssl)'}`, async () => {
     const dir = await tempDir();
     try {
@@ -63,12 +63,3 @@ describe('links through the port of the gRPC server', () => {
     }
   });
 });
-
-function hasOpenssl(): boolean {
-  try {
-    execFileSync(program, ['version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect as connectTls, TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { tempDir, type TempDir } from '../../../testkit/index.ts';
+import { hasProgram, tempDir, type TempDir } from '../../../testkit/index.ts';
 import type { TlsMaterial } from '../../security/index.ts';
 import { createLogger } from '../../telemetry/index.ts';
 import { type ChannelTls, createGrpcChannel, createGrpcClient, createGrpcServer, peerIdentityKey } from '../index.ts';
@@ -19,16 +19,7 @@ const startServer = (
 
 const program = 'openssl';
 
-function hasOpenssl(): boolean {
-  try {
-    execFileSync(program, ['version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-const canRun = hasOpenssl();
+const canRun = hasProgram(program, 'version');
 
 describe.skipIf(!canRun)(`TLS${canRun ? '' : ' (skipped: openssl is not on PATH)'}`, () => {
   let dir: TempDir;
