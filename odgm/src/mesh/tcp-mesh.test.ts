@@ -72,6 +72,22 @@ describe('messages', () => {
     expect(got).toEqual(Array.from({ length: 300 }, (_, i) => i));
   });
 
+  it('arrive as they were when they were sent, though the sender writes over its buffer at once', async () => {
+    const [a, b] = await pair();
+    const got: string[] = [];
+    b.mesh.onMessage(1, (_from, payload) => got.push(`${payload.length} ${payload.every((byte) => byte === 7)}`));
+    const buffer = new Uint8Array(1_000_000);
+    const sizes = [100, 5000, 70_000, 1_000_000];
+    for (const size of sizes) {
+      const part = buffer.subarray(0, size);
+      part.fill(7);
+      expect(a.mesh.send(2, 1, size === 70_000 ? [part.subarray(0, 10_000), part.subarray(10_000)] : part)).toBe(true);
+      part.fill(0);
+    }
+    await eventually(() => got.length === sizes.length);
+    expect(got).toEqual(sizes.map((size) => `${size} true`));
+  });
+
   it('sent in one turn go out in one write', async () => {
     const [a, b] = await pair();
     let count = 0;

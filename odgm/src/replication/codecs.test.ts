@@ -98,6 +98,19 @@ describe('a payload of messages', () => {
     ).toEqual(sizes.map(() => 0));
   });
 
+  it('is written into the buffer of the one before it', () => {
+    const writer = new FrameWriter();
+    const payloads = [1, 2, 3].map((index) => {
+      const message = makeMessage(MessageType.MsgHeartbeat, 7, self, 1);
+      message.index = index;
+      writer.add(1, 1, 1, false, message, self);
+      const [part = new Uint8Array(0)] = writer.take();
+      return { copy: Uint8Array.from(part), buffer: part.buffer };
+    });
+    expect(new Set(payloads.map(({ buffer }) => buffer)).size).toBe(1);
+    expect(payloads.map(({ copy }) => read(copy)[0]?.message.index)).toEqual([1, 2, 3]);
+  });
+
   it('that is cut is refused, and nothing outside of it is read', () => {
     fc.assert(
       fc.property(fc.array(addressed, { minLength: 1, maxLength: 3 }), fc.nat(), (all, at) => {
