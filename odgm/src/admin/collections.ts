@@ -50,8 +50,9 @@ export class Collections {
 
   /**
    * Makes a collection. What is not asked for is as it was when one of this name was deleted, else as the configuration
-   * of this node has it, else the default of configurations; {@link defaultShardType} for the type. Resolves when it is decided and the members that are up know
-   * it, or have had 5 s for that: its shards are placed a moment later. Throws `AlreadyExists`, `InvalidArgument`.
+   * of this node has it, else the default of configurations; {@link defaultShardType} for the type. Resolves when it is
+   * decided and the members that are up know it, or have had 5 s for that: its shards are placed a moment later. Throws
+   * `AlreadyExists`, `InvalidArgument`.
    */
   async create(name: string, asked: unknown): Promise<CollectionView> {
     const ask = askSchema.safeParse(asked);
@@ -64,7 +65,7 @@ export class Collections {
       });
     }
     const { node } = this.#options;
-    const meta = metaOf(this.#options.node);
+    const meta = metaOf(node);
     await meta.catchUp();
     if (meta.state.collections.has(name)) {
       throw oaasError('AlreadyExists', `there is a collection "${name}"`, {
@@ -99,7 +100,7 @@ export class Collections {
   /** What would go with a collection. Throws `NotFound`. */
   async lookAt(name: string): Promise<admin.DeleteCollectionResponse> {
     const { node } = this.#options;
-    const { state } = metaOf(this.#options.node);
+    const { state } = metaOf(node);
     await node.reports.refresh();
     const { shards, totalObjects, sizeBytes } = collectionView(node, this.#named(name));
     const known = shards.filter(({ state: at }) => at !== 'unavailable' && at !== 'recovering');

@@ -299,7 +299,7 @@ export class Tasks {
 
   #task(task: TaskRecord): admin.Task {
     const { node, clock } = this.#options;
-    const { state } = metaOf(this.#options.node);
+    const { state } = metaOf(node);
     const progress = node.tasks?.progressOf(task) ?? progressOf(task, [], clock.now());
     const throttle = throttleOf(task, state.settings);
     return {
