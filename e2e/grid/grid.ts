@@ -44,6 +44,8 @@ const backoff: BackoffOptions = { baseMs: 100, maxMs: 5000, factor: 2, jitter: 0
 /** A node that ran this long begins the delays anew. */
 const goodRunMs = 10_000;
 const pollMs = 50;
+/** While all are ready: how long one that is not ready any more may be listed. One that has ended is taken off at once. */
+const watchMs = 250;
 /** How long a ready node may take to answer before it counts as not ready. */
 const answerMs = 1000;
 const stopGraceMs = 10_000;
@@ -101,8 +103,8 @@ export class Grid {
   /** Keeps ready.json true until the grid is stopped. */
   async watch(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      await this.#look();
-      await sleep(this.#options.timers, pollMs, this.#stop.signal).catch(() => undefined);
+      const isWhole = (await this.#look()).length === this.#nodes.length;
+      await sleep(this.#options.timers, isWhole ? watchMs : pollMs, this.#stop.signal).catch(() => undefined);
     }
   }
 

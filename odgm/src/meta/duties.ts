@@ -7,7 +7,7 @@ import { planPlacement } from '../placement/index.ts';
 import type { MemberChange } from '../replication/index.ts';
 import type { MetaGroup } from './group.ts';
 import { metaShard } from './state.ts';
-import type { MemberRecord } from './types.ts';
+import type { MemberRecord, MetaState } from './types.ts';
 import { placementSnapshot, type ShardLoad } from './view.ts';
 import { wantedVoters } from './voters.ts';
 
@@ -171,11 +171,10 @@ export class MetaDuties {
   #wantedVoters(voters: readonly number[]): number[] {
     const { meta, mesh } = this.#options;
     const { members, shards } = meta.state;
-    const holders = new Set(
-      [...shards.values()].flatMap(({ id, replicas }) =>
-        id === metaShard ? [] : replicas.map(({ member }) => member),
-      ),
-    );
+    const holders = new Set<number>();
+    for (const { id, replicas } of shards.values()) {
+      if (id !== metaShard) for (const { member } of replicas) holders.add(member);
+    }
     return wantedVoters({
       count: shards.get(metaShard)?.wanted ?? 1,
       self: mesh.self.number,
@@ -215,8 +214,7 @@ export class MetaDuties {
 
   async #giveFirstPlaces(): Promise<void> {
     const { meta, loads, logger } = this.#options;
-    const unplaced = [...meta.state.shards.values()].filter(({ replicas }) => replicas.length === 0);
-    if (unplaced.length === 0 || !this.#isSettled()) return;
+    if (!hasUnplaced(meta.state) || !this.#isSettled()) return;
     const { targets, blocked } = planPlacement(
       placementSnapshot(meta.state, loads(), { kind: 'initial' }, meta.isGone),
     );
@@ -246,6 +244,11 @@ export class MetaDuties {
     const createdAt = meta.state.cluster?.createdAt ?? 0;
     return clock.now() - createdAt >= this.#settleMs;
   }
+}
+
+function hasUnplaced({ shards }: MetaState): boolean {
+  for (const { replicas } of shards.values()) if (replicas.length === 0) return true;
+  return false;
 }
 
 function isLeaving({ state, drains }: MemberRecord): boolean {

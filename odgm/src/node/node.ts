@@ -22,7 +22,7 @@ import { HostedCollections } from './hosted-collections.ts';
 import type { NodeIdentity } from './identity.ts';
 import type { Member } from './members.ts';
 import { OwnMembership, type OwnMembershipOptions } from './own-membership.ts';
-import { collectionReport, groupReport, ownReplicas, storageReport } from './own-report.ts';
+import { collectionReport, groupReport, ownLoads, ownReplicas, storageReport } from './own-report.ts';
 import { assembleParts, closeParts, type NodeParts, type PartsOptions } from './parts.ts';
 import { Quarantine } from './quarantine.ts';
 import { type MemberView, Reports, type ReportPort } from './reports.ts';
@@ -98,6 +98,7 @@ export class GridNode {
       clusterId: options.clusterId,
       self: options.self,
       ownReport: () => this.report(),
+      ownLoads: () => ownLoads(this.collections(), this.number),
       state: () => this.#parts?.meta.state,
       links: () => this.#parts?.mesh.peers() ?? [],
     });

@@ -1,5 +1,5 @@
 import type { peer } from '@oaas/proto';
-import type { ShardRecord } from '../meta/index.ts';
+import type { ShardLoad, ShardRecord } from '../meta/index.ts';
 import type { GroupStatus } from '../replication/index.ts';
 import type { ShardHandle } from '../shard/index.ts';
 import type { Engine, EngineStatus } from '../storage/index.ts';
@@ -22,6 +22,22 @@ export function ownReplicas(collection: HostedCollection, { meta, replicas }: No
     const shard = meta.state.shards.get(collection.shardId(partition) ?? 0);
     if (shard?.replicas.some(({ member }) => member === self) !== true) return [];
     return [{ shard, handle: replicas.get(shard.id), problem: replicas.problemOf(shard.id) }];
+  });
+}
+
+/** Loads of the shards that this node, member `self`, speaks for: see {@link Reports.loads}. */
+export function ownLoads(
+  collections: readonly HostedCollection[],
+  self: number,
+): (readonly [shard: number, ShardLoad])[] {
+  return collections.flatMap((collection) => {
+    const handles = Array.from({ length: collection.partitionCount }, (_, partition) => collection.handle(partition));
+    const primaries = handles.filter((handle) => handle !== undefined).filter(({ isPrimary }) => isPrimary);
+    const perSecond = collection.reads.read().perSecond + collection.writes.read().perSecond;
+    return primaries.map(({ id, type, counters }) => {
+      const leader = type === 'raft' ? { leader: self } : {};
+      return [id, { ...leader, bytes: counters.bytes, ops: perSecond / primaries.length }] as const;
+    });
   });
 }
 

@@ -2,14 +2,22 @@ import { simulatedTime } from '@oaas/commons/testkit';
 import type { peer } from '@oaas/proto';
 import { describe, expect, it } from 'vitest';
 import type { PeerStatus } from '../mesh/index.ts';
-import { createMetaState, type MemberRecord } from '../meta/index.ts';
+import { createMetaState, type MemberRecord, type ShardLoad } from '../meta/index.ts';
 import { Reports } from './reports.ts';
 
 /** One other member, whose answers come when the test says so. */
-function reports(): { asked: Reports; answers: ((report: peer.NodeReport) => void)[] } {
+function reports(own: readonly (readonly [number, ShardLoad])[] = []): {
+  asked: Reports;
+  answers: ((report: peer.NodeReport) => void)[];
+} {
   const state = createMetaState();
-  const record = { number: 2, id: 'n2', address: 'n2:1', state: 'up' } as Partial<MemberRecord>;
-  state.members.set(2, record as MemberRecord);
+  for (const [number, id] of [
+    [1, 'n1'],
+    [2, 'n2'],
+  ] as const) {
+    const record: Partial<MemberRecord> = { number, id, address: `${id}:1`, state: 'up' };
+    state.members.set(number, record as MemberRecord);
+  }
   const answers: ((report: peer.NodeReport) => void)[] = [];
   const asked = new Reports({
     port: { report: () => new Promise((resolve) => answers.push(resolve)) },
@@ -17,6 +25,7 @@ function reports(): { asked: Reports; answers: ((report: peer.NodeReport) => voi
     clusterId: 'c',
     self: { id: 'n1', address: 'n1:1' },
     ownReport: () => ({}) as peer.NodeReport,
+    ownLoads: () => own,
     state: () => state,
     links: () => [{ number: 2, state: 'up' } as Partial<PeerStatus> as PeerStatus],
   });
@@ -46,6 +55,20 @@ describe('reports of members', () => {
     expect(answers).toHaveLength(2);
     answers[1]?.(saying('new'));
     await anew;
-    expect(asked.members()[0]?.report?.version).toBe('new');
+    expect(asked.members()[1]?.report?.version).toBe('new');
+  });
+
+  it('give the loads of shards that others lead; what this node leads it knows itself, though another one says it leads it too', async () => {
+    const own = { leader: 1, bytes: 7, ops: 2 };
+    const { asked, answers } = reports([[10, own]]);
+    const refreshed = asked.refresh();
+    const shard = (shardId: number, leader: number) => ({ shardId, bytes: 5, group: { leader, role: 'follower' } });
+    const collections = [{ shards: [shard(11, 2), shard(12, 3)], performanceStats: { readsPerSecond: 4 } }];
+    answers[0]?.({ ...saying('1'), collections } as unknown as peer.NodeReport);
+    await refreshed;
+    expect([...asked.loads()]).toEqual([
+      [10, own],
+      [11, { leader: 2, bytes: 5, ops: 4 }],
+    ]);
   });
 });
