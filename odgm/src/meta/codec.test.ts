@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   apply,
@@ -9,6 +10,7 @@ import {
   schedulesChecks,
   type Settings,
 } from './index.ts';
+import { canonical } from './codec.ts';
 import { member, MetaUnderTest } from './testing.ts';
 
 let meta: MetaUnderTest;
@@ -55,5 +57,33 @@ describe('a command of a newer version', () => {
     expect(() => decodeCommand(new Uint8Array([1, 2, 3]))).toThrow(/unreadable/);
     expect(() => decodeState(new TextEncoder().encode('{}'))).toThrow(/unreadable/);
     expect(() => decodeState(new TextEncoder().encode('{"version":2,"members":[]}'))).toThrow(/newer version/);
+  });
+});
+
+describe('the JSON of the state', () => {
+  it('says what JSON says, whatever the order in which keys came', () => {
+    const json = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { depthSize: 'small' },
+        fc.string(),
+        fc.double(),
+        fc.boolean(),
+        fc.constant(null),
+        tie('list'),
+        tie('map'),
+      ),
+      list: fc.array(fc.oneof(tie('value'), fc.constant(undefined)), { maxLength: 4 }),
+      map: fc.dictionary(fc.string(), fc.oneof(tie('value'), fc.constant(undefined)), {
+        maxKeys: 5,
+        noNullPrototype: true,
+      }),
+    }));
+    const property = fc.property(json.map, (value) => {
+      const turned = Object.fromEntries(Object.entries(value).reverse());
+      const text = canonical(value);
+      expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(value)));
+      expect(canonical(turned)).toBe(text);
+    });
+    fc.assert(property);
   });
 });

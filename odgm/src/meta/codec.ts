@@ -107,12 +107,17 @@ type StoredState = {
 
 /** JSON with sorted keys: restored objects have other orders of keys than those that grew command by command. */
 export function canonical(value: object): string {
-  return JSON.stringify(value, sortKeys);
+  if (Array.isArray(value)) return `[${value.map(valueOf).join()}]`;
+  const fields: string[] = [];
+  for (const key of Object.keys(value).sort()) {
+    const field = (value as Readonly<Record<string, unknown>>)[key];
+    if (field !== undefined) fields.push(`${JSON.stringify(key)}:${valueOf(field)}`);
+  }
+  return `{${fields.join()}}`;
 }
 
-function sortKeys(_key: string, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+function valueOf(value: unknown): string {
+  return typeof value === 'object' && value !== null ? canonical(value) : JSON.stringify(value ?? null);
 }
 
 function parse(data: Uint8Array, what: string): object {

@@ -28,6 +28,7 @@ const gatherMs = 3000;
 /** A healed quorum must answer every key within this. */
 const progressMs = 60_000;
 /** And be at rest, with every task at its end, within this. */
+const restLookMs = 50;
 const restMs = 600_000;
 
 /**
@@ -118,7 +119,11 @@ async function demandRest(grid: SimGrid, operator: GridOperator): Promise<void> 
     });
   };
   let tidyAt = 0;
+  let lookAt = 0;
   const isAtRest = (): boolean => {
+    // After each step it would cost more than all that happens in the steps.
+    if (world.now < lookAt) return false;
+    lookAt = world.now + restLookMs;
     if (world.now >= tidyAt) {
       tidyAt = world.now + 1000;
       tidy();
