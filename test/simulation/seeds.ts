@@ -76,4 +76,8 @@ export const knownSeeds: readonly KnownSeed[] = [
     ...{ seed: 31_000_754, nodes: 5, world: 'groups' as const },
     why: 'a snapshot whose sender was cut off held its place for a minute, and the next leader could not send its own',
   },
+  {
+    ...{ seed: 91_000_165, nodes: 5, world: 'nodes' as const },
+    why: 'a running node that was cut off did not know the member that led by then, refused its link, and never heard what it lacked',
+  },
 ];

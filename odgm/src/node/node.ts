@@ -404,7 +404,7 @@ export class GridNode {
     const { signal } = this.#stop;
     await this.#membership.settle(meta);
     await this.#onMeta();
-    void this.#catchUp(meta, mesh);
+    void this.#membership.follow(meta, mesh, () => void this.#onMeta());
     void this.#membership.announce(meta);
     while (meta.state.cluster === undefined) await sleep(timers, lookMs, signal);
     await this.putCollections(collections);
@@ -446,10 +446,6 @@ export class GridNode {
     if (joined === undefined || shard === undefined || !shard.merges) return this.leaderOf(id) !== 0;
     const isHere = shard.replicas.some(({ member }) => member === this.number);
     return isHere ? joined.replicas.get(id) !== undefined : shard.replicas.length > 0;
-  }
-
-  async #catchUp(meta: MetaGroup, mesh: Mesh): Promise<void> {
-    if (await this.#membership.catchUp(meta, mesh)) await this.#onMeta();
   }
 
   // ---- what the meta state asks for

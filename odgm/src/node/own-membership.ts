@@ -1,5 +1,5 @@
 import { oaasError } from '@oaas/commons/errors';
-import { type Clock, type Random, randomHex } from '@oaas/commons/time';
+import { type Clock, type Random, randomHex, sleep } from '@oaas/commons/time';
 import type { peer } from '@oaas/proto';
 import type { Mesh, MeshPeer } from '../mesh/index.ts';
 import { commandVersion, type JoiningMember, type MetaGroup, type MetaState, type Settings } from '../meta/index.ts';
@@ -9,8 +9,10 @@ import { findCluster, type JoinOutcome, type JoinPort, type Seeds } from './join
 import type { Member } from './members.ts';
 import { type RetryOptions, untilItWorks } from './retry.ts';
 
-/** A node that cannot catch up asks others for the members, this often. */
+/** A node that cannot catch up asks others for the members, this often. One that has, looks this often whether it still can. */
 const strangersMs = 2000;
+/** Looks that find no leader, one after the other, before the node doubts that it knows the members: elections take less. */
+const looksWithoutLeader = 2;
 /** Retry hint of a call that came while the node opens its storage. */
 const retryAfterMs = 100;
 
@@ -32,8 +34,10 @@ export interface OwnMembershipOptions extends RetryOptions {
 export class OwnMembership {
   readonly #options: OwnMembershipOptions;
   #identity: NodeIdentity | undefined;
-  /** Members that were there when this node joined: whom to talk to until it has the meta state. */
-  #firstPeers: readonly MeshPeer[] = [];
+  /** Members that others told of. */
+  #told: readonly MeshPeer[] = [];
+  /** The state here may be too old to tell whom to talk to. */
+  #isLost = true;
   #isCurrent = false;
 
   constructor(options: OwnMembershipOptions) {
@@ -91,12 +95,29 @@ export class OwnMembership {
     }
     // A node that stopped before it got the state asks again whom it belongs to.
     const isNew = meta.state.cluster === undefined && identity.member !== 1;
-    if (isNew && this.#firstPeers.length === 0) await this.#findCluster(identity);
+    if (isNew && this.#told.length === 0) await this.#findCluster(identity);
   }
 
-  /** Resolves with true once {@link isCurrent}, with false when the node stops before. */
-  async catchUp(meta: MetaGroup, mesh: Mesh): Promise<boolean> {
+  /**
+   * Catches up with the meta group, and again whenever there was no leader for a while: by then members may lead that this
+   * node never heard of. Calls `onCurrent` each time that it has. Resolves when the node stops.
+   */
+  async follow(meta: MetaGroup, mesh: Mesh, onCurrent: () => void): Promise<void> {
+    const { timers, signal } = this.#options;
+    while (await this.#catchUp(meta, mesh)) {
+      if (signal.aborted) return;
+      onCurrent();
+      for (let looks = 0; looks < looksWithoutLeader && !signal.aborted;) {
+        await sleep(timers, strangersMs, signal).catch(() => undefined);
+        looks = meta.leader === 0 ? looks + 1 : 0;
+      }
+    }
+  }
+
+  /** Resolves with true when the state here is as new as anything that was there before, with false when the node stops. */
+  async #catchUp(meta: MetaGroup, mesh: Mesh): Promise<boolean> {
     const { clock } = this.#options;
+    this.#isLost = true;
     let askAt = clock.monotonic() + strangersMs;
     try {
       await untilItWorks(this.#options, 'catch up with the meta group', async () => {
@@ -113,6 +134,8 @@ export class OwnMembership {
     } catch {
       return false; // stopped
     }
+    this.#isLost = false;
+    this.#told = [];
     this.#isCurrent = true;
     return true;
   }
@@ -147,7 +170,7 @@ export class OwnMembership {
     const members = [...state.members.values()].filter(({ replacedBy }) => replacedBy === undefined);
     const known: readonly MeshPeer[] = members.map(({ number, id, address }) => ({ number, id, address }));
     // What others said of the members is newer than a state that may be older than anything.
-    const told = this.#isCurrent ? [] : this.#firstPeers;
+    const told = this.#isLost ? this.#told : [];
     const peers = new Map([...known, ...told].map((one) => [one.number, one]));
     peers.delete(this.number);
     return [...peers.values()];
@@ -159,7 +182,7 @@ export class OwnMembership {
       { clusterId, self, seeds, identity, capacityBytes, port: joinPort, clock, timers, logger },
       signal,
     );
-    if (outcome.kind === 'joined') this.#firstPeers = outcome.members;
+    if (outcome.kind === 'joined') this.#told = outcome.members;
     return outcome;
   }
 
@@ -170,7 +193,7 @@ export class OwnMembership {
   async #meetStrangers(meta: MetaGroup, mesh: Mesh): Promise<void> {
     const response = await this.#askToJoin(meta, this.#opened()).catch(() => undefined);
     if (response === undefined) return;
-    this.#firstPeers = response.members;
+    this.#told = response.members;
     mesh.setPeers(this.peersOf(meta.state));
   }
 
