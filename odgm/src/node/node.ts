@@ -1,7 +1,6 @@
 import { oaasError } from '@oaas/commons/errors';
 import { sleep, toRfc3339 } from '@oaas/commons/time';
 import type { peer } from '@oaas/proto';
-import type { Mesh } from '../mesh/index.ts';
 import {
   type CollectionAsk,
   type DeletedCollection,

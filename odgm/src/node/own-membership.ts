@@ -104,12 +104,15 @@ export class OwnMembership {
    */
   async follow(meta: MetaGroup, mesh: Mesh, onCurrent: () => void): Promise<void> {
     const { timers, signal } = this.#options;
+    const pause = (): Promise<boolean> =>
+      sleep(timers, strangersMs, signal).then(
+        () => true,
+        () => false, // stopped
+      );
     while (await this.#catchUp(meta, mesh)) {
-      if (signal.aborted) return;
       onCurrent();
-      for (let looks = 0; looks < looksWithoutLeader && !signal.aborted;) {
-        await sleep(timers, strangersMs, signal).catch(() => undefined);
-        looks = meta.leader === 0 ? looks + 1 : 0;
+      for (let looks = 0; looks < looksWithoutLeader; looks = meta.leader === 0 ? looks + 1 : 0) {
+        if (!(await pause())) return;
       }
     }
   }
