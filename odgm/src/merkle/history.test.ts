@@ -1,9 +1,23 @@
 import { describe, expect, it } from 'vitest';
-import { VersionHistory } from './index.ts';
+import { type FormerHistoryState, type HistoryLimits, type HistoryState, VersionHistory } from './index.ts';
+
+let ms = 0;
+
+/** Of the replica of a member. */
+function historyOf(
+  limits: Partial<HistoryLimits> = {},
+  state?: HistoryState | FormerHistoryState,
+  member = 1,
+): VersionHistory {
+  const author = { member, epoch: 1, stamp: () => ({ ms: (ms += 1), counter: 0, member }) };
+  return new VersionHistory({ author, limits, state });
+}
+
+const stored = ({ state }: VersionHistory): HistoryState => JSON.parse(JSON.stringify(state)) as HistoryState;
 
 describe('the versions of a tree', () => {
   it('are found by number, label and time', () => {
-    const history = new VersionHistory();
+    const history = historyOf();
     history.record('a', 1000);
     history.record('b', 2000);
     history.record('c', 3000);
@@ -16,7 +30,7 @@ describe('the versions of a tree', () => {
   });
 
   it('do not grow when nothing changed, and come in order of time even when the clock goes back', () => {
-    const history = new VersionHistory();
+    const history = historyOf();
     history.record('a', 5000);
     expect(history.record('a', 6000).sequence).toBe(1);
     expect(history.record('b', 4000)).toEqual({ sequence: 2, root: 'b', atMs: 5000 });
@@ -24,7 +38,7 @@ describe('the versions of a tree', () => {
   });
 
   it('are kept up to the bound, labelled ones longer', () => {
-    const history = new VersionHistory({ versions: 2 });
+    const history = historyOf({ versions: 2 });
     history.record('a', 1);
     history.label(1, 'first');
     for (const [i, root] of ['b', 'c', 'd', 'e'].entries()) history.record(root, 2 + i);
@@ -35,7 +49,7 @@ describe('the versions of a tree', () => {
   });
 
   it('are not made up: a time whose version is gone has none, although an older one is kept', () => {
-    const history = new VersionHistory({ versions: 1 });
+    const history = historyOf({ versions: 1 });
     history.record('a', 1);
     history.label(1, 'first');
     history.record('b', 2);
@@ -45,7 +59,7 @@ describe('the versions of a tree', () => {
   });
 
   it('have distinct labels, as many as the bound allows', () => {
-    const history = new VersionHistory({ labels: 1 });
+    const history = historyOf({ labels: 1 });
     history.record('a', 1);
     history.record('b', 2);
     history.label(1, 'x');
@@ -58,14 +72,11 @@ describe('the versions of a tree', () => {
   });
 
   it('come back from their state', () => {
-    const history = new VersionHistory({ versions: 1 });
+    const history = historyOf({ versions: 1 });
     history.record('a', 1);
     history.record('b', 2);
     history.createBranch('draft', 'a');
-    const again = new VersionHistory(
-      { versions: 1 },
-      JSON.parse(JSON.stringify(history.state)) as typeof history.state,
-    );
+    const again = historyOf({ versions: 1 }, stored(history));
     expect(again.state).toEqual(history.state);
     expect(again.record('c', 3).sequence).toBe(3);
   });
@@ -73,7 +84,7 @@ describe('the versions of a tree', () => {
 
 describe('branches', () => {
   it('move only from where the mover saw them, and remember the base of the next merge', () => {
-    const history = new VersionHistory();
+    const history = historyOf();
     history.createBranch('draft', 'a');
     expect(history.moveBranch('draft', 'a', 'b')).toEqual({ name: 'draft', root: 'b', base: 'a' });
     expect(() => history.moveBranch('draft', 'a', 'c')).toThrow('the branch draft has moved');
@@ -85,7 +96,7 @@ describe('branches', () => {
   });
 
   it('are refused twice under one name, under a bad name, and over the bound', () => {
-    const history = new VersionHistory({ branches: 1 });
+    const history = historyOf({ branches: 1 });
     history.createBranch('draft', 'a');
     expect(() => history.createBranch('draft', 'a')).toThrow('there is a branch draft');
     expect(() => history.createBranch('other', 'a')).toThrow('at most 1 branches');
@@ -93,11 +104,104 @@ describe('branches', () => {
   });
 
   it('keep their root and their base, as versions keep theirs', () => {
-    const history = new VersionHistory();
+    const history = historyOf();
     history.record('a', 1);
     history.createBranch('draft', 'b');
     history.moveBranch('draft', 'b', 'c');
     expect(history.roots()).toEqual(new Set(['a', 'b', 'c']));
     expect(history.branches).toHaveLength(1);
+  });
+});
+
+describe('labels and branches of several replicas', () => {
+  const told = (to: VersionHistory, from: VersionHistory): void => {
+    to.merge(from.refs);
+  };
+
+  it('are versions of their own where the root was not recorded, with numbers that stay', () => {
+    const [one, two] = [historyOf({}, undefined, 1), historyOf({}, undefined, 2)];
+    one.record('a', 1000);
+    one.label(1, 'release');
+    two.record('b', 500);
+    two.record('c', 2000);
+    told(two, one);
+    expect(two.versions).toEqual([
+      { sequence: 1, root: 'b', atMs: 500 },
+      { sequence: 3, root: 'a', atMs: 1000, label: 'release' },
+      { sequence: 2, root: 'c', atMs: 2000 },
+    ]);
+    expect([two.find('release')?.sequence, two.find(3)?.root, two.latest?.root]).toEqual([3, 'a', 'c']);
+    expect([two.at(1500)?.root, two.at(2500)?.root]).toEqual(['b', 'c']);
+    expect(historyOf({}, stored(two), 2).versions).toEqual(two.versions);
+    expect(two.record('d', 3000).sequence).toBe(4);
+    expect(two.roots()).toEqual(new Set(['a', 'b', 'c', 'd']));
+    two.label(3, undefined);
+    expect(two.find(3)).toBeUndefined();
+    told(one, two);
+    expect(one.versions).toEqual([{ sequence: 1, root: 'a', atMs: 1000 }]);
+  });
+
+  it('are labels of the version that was recorded here, where it is the same', () => {
+    const [one, two] = [historyOf({}, undefined, 1), historyOf({}, undefined, 2)];
+    for (const history of [one, two]) history.record('a', 1000);
+    one.label(1, 'release');
+    told(two, one);
+    expect(two.versions).toEqual([{ sequence: 1, root: 'a', atMs: 1000, label: 'release' }]);
+    // Asked for again at another replica, it is what it is already.
+    two.label(1, 'release');
+    two.record('b', 2000);
+    expect(() => {
+      two.label(2, 'release');
+    }).toThrow('version 1 has the label release');
+  });
+
+  it('come from the form of former builds, in which they were of one replica', () => {
+    const former: FormerHistoryState = {
+      nextSequence: 4,
+      versions: [
+        { sequence: 1, root: 'a', atMs: 1000, label: 'release' },
+        { sequence: 3, root: 'b', atMs: 2000 },
+      ],
+      branches: [{ name: 'try', root: 'c', base: 'b' }],
+    };
+    const [one, again] = [historyOf({}, former), historyOf({}, former)];
+    expect(one.versions).toEqual(former.versions);
+    expect(one.branches).toEqual(former.branches);
+    // Until it is stored in the new form it must not be something else with each start.
+    expect(again.state).toEqual(one.state);
+    one.moveBranch('try', 'c', 'd');
+    told(one, again);
+    expect(one.branches).toEqual([{ name: 'try', root: 'd', base: 'b' }]);
+  });
+
+  it('are refused over the bound, and changed no more when others have begun as many again', () => {
+    const [one, two, three] = [1, 2, 3].map((member) => historyOf({ branches: 1 }, undefined, member)) as [
+      VersionHistory,
+      VersionHistory,
+      VersionHistory,
+    ];
+    one.createBranch('a', 'a');
+    two.createBranch('b', 'b');
+    three.createBranch('c', 'c');
+    told(one, two);
+    expect(() => one.createBranch('d', 'd')).toThrow('at most 1 branches');
+    one.moveBranch('a', 'a', 'e');
+    told(one, three);
+    expect(() => one.moveBranch('a', 'e', 'f')).toThrow('there are 3 branches');
+    expect(one.moveBranch('a', 'e', 'e', 'f').base).toBe('f');
+    expect(one.deleteBranch('c')).toBe(true);
+    expect(one.moveBranch('a', 'e', 'f').root).toBe('f');
+  });
+
+  it('are as they were before when what was changed could not be stored', () => {
+    const history = historyOf();
+    history.record('a', 1);
+    history.createBranch('try', 'a');
+    const before = stored(history);
+    history.record('b', 2);
+    history.label(2, 'x');
+    history.deleteBranch('try');
+    history.reset(before);
+    expect(history.state).toEqual(before);
   });
 });

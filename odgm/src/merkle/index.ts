@@ -21,6 +21,26 @@ export {
   type ExchangeOptions,
   type ExchangeStep,
 } from './initiator.ts';
-export { type Branch, type HistoryLimits, type HistoryState, type Version, VersionHistory } from './history.ts';
+export {
+  type Branch,
+  type FormerHistoryState,
+  type HistoryLimits,
+  type HistoryState,
+  type RefAuthor,
+  rootsOf,
+  type Version,
+  VersionHistory,
+} from './history.ts';
+export {
+  keyOfDot,
+  mergeRefs,
+  namedRefs,
+  noRefs,
+  type Ref,
+  type RefSet,
+  refsFromJson,
+  type RefsJson,
+  refsToJson,
+} from './refs.ts';
 export { type CollectorOptions, type CollectorProgress, PageCollector } from './collector.ts';
 export { bucketCount, BucketHash, bucketHashBytes } from './bucket-hash.ts';

@@ -38,6 +38,8 @@ export interface ExchangeOptions {
   /** Keys to compare. Default: all. */
   readonly range?: KeyRange | undefined;
   readonly limits?: Partial<ExchangeLimits> | undefined;
+  /** Called with each page that was not here, once it is found to be what was asked for. */
+  readonly onPage?: ((hash: PageHash, page: Uint8Array) => void) | undefined;
 }
 
 export type ExchangeStep =
@@ -75,6 +77,7 @@ export class ExchangeInitiator {
   readonly #limits: ExchangeLimits;
   readonly #walk: DiffWalk;
   readonly #levels: number;
+  readonly #onPage: ExchangeOptions['onPage'];
   /** Fetched and not reached yet. */
   readonly #held = new Map<PageHash, Page>();
   /** The page that the walk stands before: it may look at it more than once. */
@@ -89,6 +92,7 @@ export class ExchangeInitiator {
     this.#range = options.range ?? {};
     this.#limits = { ...defaultExchangeLimits, ...options.limits };
     this.#resumeFrom = this.#range.start;
+    this.#onPage = options.onPage;
     const isEqual = options.ours === options.theirs;
     const ours = isEqual ? undefined : pages.childOf(options.ours);
     this.#levels = ours === undefined ? levelsWhenEmpty : 1;
@@ -155,7 +159,9 @@ export class ExchangeInitiator {
     }
     this.counters.pages++;
     this.counters.bytes += raw.length;
-    if (!isKnown) this.#held.set(page.hash, page);
+    if (isKnown) return page;
+    this.#held.set(page.hash, page);
+    this.#onPage?.(page.hash, raw);
     return page;
   }
 

@@ -24,4 +24,13 @@ export {
   type EventualHostOptions,
   type EventualTuning,
 } from './eventual/host.ts';
-export type { Announcement, Comparison, Completion, EventualReplica, ReplicaId } from './eventual/types.ts';
+export type {
+  Announcement,
+  Comparison,
+  Completion,
+  EventualReplica,
+  LeafName,
+  ReplicaId,
+  ReplicaRefs,
+  RefTakeover,
+} from './eventual/types.ts';

@@ -16,6 +16,7 @@ import {
   decodeGossip,
   decodeHead,
   decodeKeys,
+  decodeLeaves,
   encodeAnswers,
   encodeHello,
   formerEpoch,
@@ -23,11 +24,13 @@ import {
   encodeRequest,
   encodeStates,
   encodeTaken,
+  encodeVersions,
   type Head,
   requests,
 } from './messages.ts';
+import { differInRefs, takeRefs } from './refs.ts';
 import { type ReplicaRecord, readRecord, readRecords, writeRecord } from './record.ts';
-import type { Announcement, Comparison, EventualReplica, ReplicaId } from './types.ts';
+import type { Announcement, Comparison, EventualReplica, ReplicaId, ReplicaRefs } from './types.ts';
 
 export interface EventualTuning {
   /** A replica that has news is compared with one other so often, taking turns. Default 1,000 ms. */
@@ -40,6 +43,8 @@ export interface EventualTuning {
   readonly maxExchanges: number;
   /** Longest wait for an answer. Default 10,000 ms. */
   readonly requestMs: number;
+  /** Longest wait for another replica to have labels and branches that changed here. Default 2,000 ms. */
+  readonly spreadMs: number;
 }
 
 export const defaultEventualTuning: EventualTuning = {
@@ -48,6 +53,7 @@ export const defaultEventualTuning: EventualTuning = {
   tickMs: 100,
   maxExchanges: 4,
   requestMs: 10_000,
+  spreadMs: 2000,
 };
 
 export interface EventualHostOptions {
@@ -70,6 +76,10 @@ interface Hosted {
   intervalMs: number;
   turn: number;
   isBusy: boolean;
+  /** Labels and branches are taken over from one member after the other. */
+  taking: Promise<unknown>;
+  /** Members whose turn has not come. */
+  readonly toTake: Map<number, Promise<void>>;
 }
 
 /** A root that was announced to a peer stays readable for so long, or until the exchange is over. */
@@ -197,6 +207,7 @@ export class EventualHost {
     const nextAt = clock.monotonic() + random.next() * this.#tuning.tickMs;
     const hosted: Hosted = {
       ...{ replica, nextAt, turn: Math.floor(random.next() * 64), isBusy: false },
+      ...{ taking: Promise.resolve(), toTake: new Map<number, Promise<void>>() },
       intervalMs: this.#tuning.gossipMs,
     };
     this.detach(replica.shard);
@@ -244,6 +255,30 @@ export class EventualHost {
     const { mesh } = this.#options;
     const head = { shard: replica.shard, fromEpoch: replica.epoch, toEpoch };
     return mesh.isUp(to) && mesh.send(to, channels.eventual, encodeStates(head, states));
+  }
+
+  /**
+   * Labels and branches of the replica changed. Resolves when another one has them as well, on its disk; when none can be
+   * reached, when all refuse, or when none has them in time: they go to the others with comparisons then.
+   */
+  async spread(replica: EventualReplica): Promise<void> {
+    const { timers } = this.#options;
+    this.poke(replica.shard);
+    const asked = replica.members.flatMap((member) => {
+      const toEpoch = replica.epochOf(member);
+      if (toEpoch === undefined || !this.isUp(member)) return [];
+      const head = { shard: replica.shard, fromEpoch: replica.epoch, toEpoch };
+      return this.#request(member, encodeRequest(requests.changed, head, new Uint8Array(0)));
+    });
+    if (asked.length === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = timers.after(this.#tuning.spreadMs, resolve);
+      const done = (): void => {
+        timer.cancel();
+        resolve();
+      };
+      Promise.any(asked).then(done, done);
+    });
   }
 
   /** See {@link EventualReplica}: compares it with that of a member. `Unavailable` when there is none that answers. */
@@ -340,10 +375,12 @@ export class EventualHost {
         if (theirs === undefined) continue;
         hosted.replica.heard(from, theirs);
         if (theirs.root === announcement.root) {
-          this.counters.equal += 1;
           hosted.replica.completed(from, { mine: announcement, theirs }, 0);
-          this.#slowDown(hosted);
-          continue;
+          if (!differInRefs(announcement, theirs)) {
+            this.counters.equal += 1;
+            this.#slowDown(hosted);
+            continue;
+          }
         }
         exchanges.push(this.#exchange(from, hosted, announcement, theirs));
       }
@@ -402,14 +439,33 @@ export class EventualHost {
     hosted.intervalMs = this.#tuning.gossipMs;
     const head = { shard: replica.shard, fromEpoch: replica.epoch, toEpoch };
     try {
-      const found = await exchange(replica, from, mine, theirs, this.#portTo(member, head));
-      this.counters.exchanges += 1;
-      this.counters.differences += found;
+      if (mine.root !== theirs.root) {
+        const found = await exchange(replica, from, mine, theirs, this.#portTo(member, head));
+        this.counters.exchanges += 1;
+        this.counters.differences += found;
+      }
+      // After that: much of what they name is here now.
+      if (differInRefs(mine, theirs)) await this.#takeRefs(hosted, member, head);
     } catch (error) {
       this.#failed(error, member);
     } finally {
       this.#running -= 1;
     }
+  }
+
+  /** Again when one is under way, which may have begun before the last change; once for all that wait for that. */
+  #takeRefs(hosted: Hosted, member: number, head: Head): Promise<void> {
+    const { replica, toTake } = hosted;
+    const { refs } = replica;
+    const waiting = toTake.get(member);
+    if (waiting !== undefined || refs === undefined) return waiting ?? Promise.resolve();
+    const taken = hosted.taking.then(async () => {
+      toTake.delete(member);
+      await takeRefs(refs, this.#portTo(member, head));
+    });
+    toTake.set(member, taken);
+    hosted.taking = taken.catch(() => undefined);
+    return taken;
   }
 
   #portTo(member: number, head: Head): ExchangePort {
@@ -483,6 +539,23 @@ export class EventualHost {
         this.#keepAnnounced(replica, announcement);
         return encodeHello(announcement);
       }
+      case requests.refs: {
+        const { refs, unpin } = await refsOf(replica).give();
+        this.#options.timers.after(announcedMs, unpin);
+        return refs;
+      }
+      case requests.versions: {
+        const { maxBytes, leaves } = decodeLeaves(reader);
+        return encodeVersions(refsOf(replica).statesOf(leaves, Math.min(maxBytes, 2 * stateBytes)));
+      }
+      case requests.changed: {
+        const hosted = this.#hosted.get(head.shard);
+        // One that is new takes them over with all the rest.
+        if (hosted?.replica !== replica || !replica.isComplete) throw oaasError('Unavailable', 'the replica is new');
+        const back = { shard: head.shard, fromEpoch: head.toEpoch, toEpoch: head.fromEpoch };
+        await this.#takeRefs(hosted, from, back);
+        return Uint8Array.of(1);
+      }
       default:
         throw oaasError('InvalidArgument', `a request of the unknown kind ${String(type)}`);
     }
@@ -503,6 +576,7 @@ export class EventualHost {
           this.#keepAnnounced(replica, mine);
           this.poke(head.shard);
         }
+        if (differInRefs(mine, theirs)) this.poke(head.shard);
         return mine;
       }),
     );
@@ -524,6 +598,11 @@ export class EventualHost {
     const replica = this.#hosted.get(shard)?.replica;
     return replica?.epoch === toEpoch && replica.epochOf(from) === fromEpoch ? replica : undefined;
   }
+}
+
+function refsOf({ refs, shard }: EventualReplica): ReplicaRefs {
+  if (refs !== undefined) return refs;
+  throw oaasError('FailedPrecondition', `shard ${String(shard)} keeps no labels and branches`);
 }
 
 function lengthOf(payload: MeshPayload): number {

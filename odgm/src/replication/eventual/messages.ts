@@ -2,10 +2,18 @@ import { oaasError } from '@oaas/commons/errors';
 import type { Stamp } from '../../merge/index.ts';
 import type { Key } from '../../merkle/index.ts';
 import { Reader, Writer } from '../wire.ts';
-import type { Announcement } from './types.ts';
+import type { Announcement, LeafName } from './types.ts';
 
-/** Requests on the channel of eventual shards begin with one of these. Messages are {@link encodeStates} without it. */
-export const requests = { gossip: 1, pages: 2, states: 3, push: 4, done: 5, hello: 6 } as const;
+/**
+ * Requests on the channel of eventual shards begin with one of these. Messages are {@link encodeStates} without it.
+ * `refs` and those after it go only to members that have announced a digest of their labels and branches: others run a
+ * former build and refuse them. `refs`: which there are; `versions`: states of leaves that a version has; `changed`: take
+ * over what was changed here, and answer when it is on the disk.
+ */
+export const requests = {
+  ...{ gossip: 1, pages: 2, states: 3, push: 4, done: 5, hello: 6 },
+  ...{ refs: 7, versions: 8, changed: 9 },
+} as const;
 
 /**
  * Epoch of a replica that is no part of the shard any more and hands over what it still has: it may ask for `hello`,
@@ -64,6 +72,27 @@ function readAnnouncement(from: Reader): Announcement {
   return { isComplete, root, stamp: readStamp(from), cut: readStamp(from), membership: from.number() };
 }
 
+/**
+ * Digests of labels and branches come behind everything else, where a former build does not look: the length of each,
+ * and its bytes.
+ */
+function writeRefs(out: Writer, announcements: readonly (Announcement | undefined)[]): void {
+  for (const announcement of announcements) {
+    const digest = Buffer.from(announcement?.refs ?? '', 'hex');
+    out.reserve(1 + digest.length);
+    out.u8(digest.length);
+    out.raw(digest);
+  }
+}
+
+/** Adds them to what was read before. */
+function readRefs<T extends Announcement | undefined>(from: Reader, announcements: readonly T[]): T[] {
+  return announcements.map((announcement) => {
+    const refs = from.isAtEnd ? '' : from.raw(from.u8()).toString('hex');
+    return announcement === undefined || refs === '' ? announcement : { ...announcement, refs };
+  });
+}
+
 /** Count, then head and announcement of each. */
 export function encodeGossip(all: readonly Addressed[]): Uint8Array {
   const out = new Writer(16 + all.length * (headBytes + announcementBytes));
@@ -74,14 +103,23 @@ export function encodeGossip(all: readonly Addressed[]): Uint8Array {
     writeHead(out, head);
     writeAnnouncement(out, announcement);
   }
+  writeRefs(
+    out,
+    all.map(({ announcement }) => announcement),
+  );
   return out.finish();
 }
 
 export function decodeGossip(from: Reader): Addressed[] {
-  return Array.from({ length: bounded(from.number()) }, () => ({
+  const all = Array.from({ length: bounded(from.number()) }, () => ({
     head: readHead(from),
     announcement: readAnnouncement(from),
   }));
+  const announcements = readRefs(
+    from,
+    all.map(({ announcement }) => announcement),
+  );
+  return all.map(({ head, announcement }, i) => ({ head, announcement: announcements[i] ?? announcement }));
 }
 
 /** Per announcement, in their order: 1 and the answering replica's, or 0 where there is none that knows the asking one. */
@@ -92,12 +130,14 @@ export function encodeAnswers(answers: readonly (Announcement | undefined)[]): U
     out.u8(answer === undefined ? 0 : 1);
     if (answer !== undefined) writeAnnouncement(out, answer);
   }
+  writeRefs(out, answers);
   return out.finish();
 }
 
 export function decodeAnswers(bytes: Uint8Array, count: number): (Announcement | undefined)[] {
   const from = new Reader(bytes);
-  return Array.from({ length: count }, () => (from.u8() === 1 ? readAnnouncement(from) : undefined));
+  const answers = Array.from({ length: count }, () => (from.u8() === 1 ? readAnnouncement(from) : undefined));
+  return readRefs(from, answers);
 }
 
 /** Head, then whatever the request carries. */
@@ -165,6 +205,7 @@ export function encodeDone(mine: Announcement, theirs: Announcement, found: numb
   writeAnnouncement(out, theirs);
   out.reserve(8);
   out.number(found);
+  writeRefs(out, [mine, theirs]);
   return out.finish();
 }
 
@@ -173,7 +214,53 @@ export function decodeDone(from: Reader): {
   readonly theirs: Announcement;
   readonly found: number;
 } {
-  return { mine: readAnnouncement(from), theirs: readAnnouncement(from), found: from.number() };
+  const announcements = [readAnnouncement(from), readAnnouncement(from)] as const;
+  const found = from.number();
+  const [mine = announcements[0], theirs = announcements[1]] = readRefs(from, announcements);
+  return { mine, theirs, found };
+}
+
+/** Most bytes of states in the answer, then the leaves: key and leaf, each after its length. */
+export function encodeLeaves(maxBytes: number, leaves: readonly LeafName[]): Uint8Array {
+  const out = new Writer(leaves.reduce((sum, { key, leaf }) => sum + 16 + key.length + leaf.length, 16));
+  out.number(maxBytes);
+  for (const { key, leaf } of leaves) {
+    out.number(key.length);
+    out.raw(Buffer.from(key, 'latin1'));
+    out.number(leaf.length);
+    out.raw(leaf);
+  }
+  return out.finish();
+}
+
+export function decodeLeaves(from: Reader): { readonly maxBytes: number; readonly leaves: LeafName[] } {
+  const maxBytes = from.number();
+  const leaves: LeafName[] = [];
+  while (!from.isAtEnd) {
+    const key = from.raw(from.number()).toString('latin1');
+    leaves.push({ key, leaf: from.raw(from.number()) });
+  }
+  return { maxBytes, leaves };
+}
+
+/** Each state after its length and one more; 0 for one that is not kept. */
+export function encodeVersions(states: readonly (Uint8Array | undefined)[]): Uint8Array {
+  const out = new Writer(states.reduce((sum, state) => sum + 8 + (state?.length ?? 0), 8));
+  for (const state of states) {
+    out.number(state === undefined ? 0 : state.length + 1);
+    if (state !== undefined) out.raw(state);
+  }
+  return out.finish();
+}
+
+export function decodeVersions(bytes: Uint8Array): (Uint8Array | undefined)[] {
+  const from = new Reader(bytes);
+  const states: (Uint8Array | undefined)[] = [];
+  while (!from.isAtEnd) {
+    const length = from.number();
+    states.push(length === 0 ? undefined : from.raw(length - 1));
+  }
+  return states;
 }
 
 const maxAnnouncements = 100_000;

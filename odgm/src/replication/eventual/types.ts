@@ -11,6 +11,11 @@ export interface Announcement {
   readonly membership: number;
   /** False while it is new and has not yet taken over all that another replica has. */
   readonly isComplete: boolean;
+  /**
+   * Digest of its labels and branches: equal ones name the same, and all that they name is there. Undefined where none
+   * are kept, and from a member that runs a former build.
+   */
+  readonly refs?: string | undefined;
 }
 
 /** One replica of a member. One that is made anew there has a later epoch, and nothing of what the one before it had. */
@@ -35,6 +40,42 @@ export interface Comparison {
   readonly hasMore: boolean;
 }
 
+/** A key of a tree, and the leaf that a version of it has there. */
+export interface LeafName {
+  readonly key: Key;
+  readonly leaf: Uint8Array;
+}
+
+/** Labels and branches of a replica, as the host and exchanges see them. */
+export interface ReplicaRefs {
+  /** Encoded, for another replica. What they name stays readable until `unpin`. */
+  give(): Promise<{ readonly refs: Uint8Array; readonly unpin: () => void }>;
+  /** Encoded states of these leaves, as many of the first as `maxBytes` allows, at least one; undefined for what is not kept. */
+  statesOf(leaves: readonly LeafName[], maxBytes: number): (Uint8Array | undefined)[];
+  /** Begins to take over what another replica gave. `DataLoss` when it is nothing that could be. */
+  take(refs: Uint8Array): Promise<RefTakeover>;
+}
+
+/**
+ * Labels and branches of another replica on their way: all that they name comes first, then they are this replica's. What
+ * came so far is of no harm when it ends before; another takeover finds it here.
+ */
+export interface RefTakeover {
+  /** What is stored here, as far as it lasts until `end`. */
+  readonly pages: Pages;
+  /** Roots that are to be read here, each to be compared with one of which all is here by then: in this order. */
+  readonly roots: readonly { readonly root: PageHash; readonly like: PageHash }[];
+  put(hash: PageHash, page: Uint8Array): void;
+  /** Stores what was put, and those of these states that are here but would not stay. Resolves with those that are not here. */
+  save(leaves: readonly LeafName[]): Promise<LeafName[]>;
+  /** Stores states that the other replica gave. `DataLoss` when they are not what the leaves say. */
+  keep(leaves: readonly LeafName[], states: readonly Uint8Array[]): Promise<void>;
+  /** All is here. Resolves when it is on the disk; rejects with `Unavailable` for a stamp from too far in the future. */
+  finish(): Promise<void>;
+  /** To be called in any case. */
+  end(): void;
+}
+
 /** A replica of a shard whose replicas merge, as the host and exchanges see it. */
 export interface EventualReplica {
   readonly shard: number;
@@ -42,6 +83,8 @@ export interface EventualReplica {
   readonly epoch: number;
   readonly pages: Pages;
   readonly isComplete: boolean;
+  /** Undefined where none are kept. */
+  readonly refs: ReplicaRefs | undefined;
   /** Members with the other replicas. */
   readonly members: readonly number[];
   /** Epoch of the replica that a member has; undefined for one that has none, as far as is known. */

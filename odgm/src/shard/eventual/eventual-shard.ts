@@ -20,6 +20,7 @@ import type {
   EventualHost,
   EventualReplica,
   ReplicaId,
+  ReplicaRefs,
 } from '../../replication/index.ts';
 import type { Engine, WriteOperation } from '../../storage/index.ts';
 import { checkMutation } from '../apply.ts';
@@ -33,6 +34,7 @@ import { decodeTotals, type ShardLocation, type ShardTotals, totalsKey } from '.
 import { LeafKeys } from './leaf-keys.ts';
 import { decodePatches, encodePatches, type ObjectPatch } from './patch.ts';
 import { clockKey, graveBounds, ofGraveKey, ofTreeKey } from './records.ts';
+import { ShardRefs } from './shard-refs.ts';
 import { EventualTransaction, type EventualTransactionOptions, type LeafChange } from './transaction.ts';
 import { TreeIndex } from './tree-index.ts';
 import { ShardVersions } from './versions.ts';
@@ -141,6 +143,8 @@ export class EventualShard implements ShardHandle, EventualReplica {
   readonly partition: number;
   readonly reader: ShardReader;
   readonly index: TreeIndex;
+  /** Labels and branches, of a shard of type mst. */
+  readonly refs: (ReplicaRefs & { readonly digest: string }) | undefined;
   readonly #options: EventualShardOptions;
   readonly #host: EventualHost;
   readonly #location: ShardLocation;
@@ -181,7 +185,10 @@ export class EventualShard implements ShardHandle, EventualReplica {
     this.#location = location;
     this.#membership = copyOf(options.membership);
     this.reader = new ShardReader(engine, location, `${collection}/${String(options.partition)}`, clock);
-    this.index = new TreeIndex({ engine, location, levelKey, isFounder, hasHistory: type === 'mst' });
+    const stamp = (): Stamp => this.#clock.tick(clock.now());
+    const author = type === 'mst' ? { member: host.self, epoch: options.epoch, stamp } : undefined;
+    this.index = new TreeIndex({ engine, location, levelKey, isFounder, author });
+    this.refs = this.#shardRefs();
     this.#versionOf = type === 'mst' ? (treeKey) => this.index.versionOf(treeKey) : undefined;
     const { counters, content } = decodeTotals(engine.get(totalsKey(location)));
     this.#totals = { counters, content: content ?? contentOf(engine, location) };
@@ -351,7 +358,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
     const { membership } = { membership: this.#membership.epoch };
     return this.whenIdle(async () => {
       const announcement = await this.#announceNow();
-      return { ...announcement, membership };
+      return { ...announcement, membership, refs: this.refs?.digest };
     });
   }
 
@@ -410,11 +417,14 @@ export class EventualShard implements ShardHandle, EventualReplica {
     if (peer?.epoch !== from.epoch) return;
     if (theirs.membership >= this.#membership.epoch) peer.pulled = laterStamp(peer.pulled, theirs.stamp);
     peer.pushed = laterStamp(peer.pushed, mine.stamp);
-    peer.syncedMembership = Math.max(peer.syncedMembership, Math.min(mine.membership, theirs.membership));
+    const hasRefs = mine.refs === undefined || theirs.refs === undefined || mine.refs === theirs.refs;
+    if (hasRefs) {
+      peer.syncedMembership = Math.max(peer.syncedMembership, Math.min(mine.membership, theirs.membership));
+    }
     peer.syncedAt = this.#options.clock.monotonic();
     peer.found = found;
     if (peer.hints === undefined) peer.hints = new Set();
-    if (this.#isComplete || !theirs.isComplete) return;
+    if (this.#isComplete || !theirs.isComplete || !hasRefs) return;
     // All that the other one had is here. What it had reaped by then must not come back from anywhere.
     this.#isComplete = true;
     this.#isStateChanged = true;
@@ -443,8 +453,27 @@ export class EventualShard implements ShardHandle, EventualReplica {
       stamp: () => this.#clock.tick(clock.now()),
       clockOperation: () => this.#clockOperation(),
       member: this.#host.self,
+      spread: () => this.#host.spread(this),
     });
     return this.#versions;
+  }
+
+  #shardRefs(): ShardRefs | undefined {
+    const { history } = this.index;
+    const { engine, clock } = this.#options;
+    if (history === undefined) return undefined;
+    return new ShardRefs({
+      ...{ engine, location: this.#location, index: this.index, history },
+      whenIdle: (run) => this.whenIdle(run),
+      commit: async () => {
+        await this.#announceNow();
+      },
+      observe: (stamp) => this.#clock.observe(stamp, clock.now()),
+      clockOperation: () => this.#clockOperation(),
+      onTaken: () => {
+        this.#host.poke(this.id);
+      },
+    });
   }
 
   /** Compares with the replica of a member, and changes nothing: at most `max` keys that differ. Rejects as requests do. */

@@ -9,8 +9,9 @@ import type { LeafChange } from './transaction.ts';
 
 const location = { shard: 1, generation: 1 };
 const levelKey = new Uint8Array(16);
+const author = { member: 1, epoch: 1, stamp: () => ({ ms: (counter += 1), counter: 0, member: 1 }) };
 const open = (engine: Engine, hasHistory = false): TreeIndex =>
-  new TreeIndex({ engine, location, levelKey, isFounder: true, hasHistory });
+  new TreeIndex({ engine, location, levelKey, isFounder: true, author: hasHistory ? author : undefined });
 
 let counter = 0;
 const leafOf = (): Uint8Array =>

@@ -1,6 +1,7 @@
 import { oaasError } from '@oaas/commons/errors';
 import { decodeHeader, decodeLeaf, type Stamp, zeroStamp } from '../../merge/index.ts';
 import {
+  type FormerHistoryState,
   type HistoryState,
   type Key,
   MerkleSearchTree,
@@ -8,6 +9,7 @@ import {
   type PageHash,
   Pages,
   type PageStore,
+  type RefAuthor,
   VersionHistory,
 } from '../../merkle/index.ts';
 import type { Engine, StorageReader, WriteOperation } from '../../storage/index.ts';
@@ -39,10 +41,14 @@ export interface ReplicaState {
   readonly cut: Stamp;
   /** It has once had all that another replica had. */
   readonly isComplete: boolean;
-  readonly history?: HistoryState | undefined;
+  readonly history?: HistoryState | FormerHistoryState | undefined;
 }
 
-const stateFormat = 1;
+/**
+ * What a state begins with, before its JSON. 2: labels and branches are those of the shard, which who knows only 1 would
+ * lose; a state without a history is the same in both.
+ */
+const stateFormats = { plain: 1, history: 2 } as const;
 
 /** Decoded pages in memory, up to twice as many, of about 2 KB each. */
 const cachePages = 1024;
@@ -53,6 +59,8 @@ const collectPages = 2000;
 /** A collection begins when so many pages, and half as many as are kept, were written since the last one. */
 const collectAfter = 512;
 const deletesAtOnce = 512;
+/** Decoded pages in memory for something that is taken over. */
+const takeoverPages = 256;
 
 /**
  * The tree over all leaves of a replica, its pages in the storage engine. Changes gather in memory; which keys they are
@@ -76,23 +84,27 @@ export class TreeIndex {
   #nextDirty: number;
   #collection: Collection | undefined;
   #keptPages = 0;
+  /** While something is taken over from another replica nothing is collected: what was here already must stay. */
+  #takeovers = 0;
+  readonly #levelKey: Uint8Array;
   state: ReplicaState;
 
-  /** `isFounder`: complete from the beginning. Throws `StorageCorrupt`. */
+  /** `isFounder`: complete from the beginning. `author`: where versions are kept. Throws `StorageCorrupt`. */
   constructor(options: {
     readonly engine: Engine;
     readonly location: ShardLocation;
     readonly levelKey: Uint8Array;
     readonly isFounder: boolean;
-    readonly hasHistory: boolean;
+    readonly author?: RefAuthor | undefined;
   }) {
-    const { engine, location, levelKey, isFounder, hasHistory } = options;
+    const { engine, location, levelKey, isFounder, author } = options;
+    this.#levelKey = levelKey;
     this.#engine = engine;
     this.#location = location;
     this.#store = new EnginePages(engine, location);
     this.pages = new Pages({ store: this.#store, hash: hashOf, levelKey, cachePages });
     this.state = readState(engine, location) ?? { root: this.pages.emptyRoot, cut: zeroStamp, isComplete: isFounder };
-    this.history = hasHistory ? new VersionHistory({}, this.state.history) : undefined;
+    this.history = author === undefined ? undefined : new VersionHistory({ author, state: this.state.history });
     this.#root = this.state.root;
     this.#tree = new MerkleSearchTree(this.pages, this.#root);
     this.#committed = new MerkleSearchTree(this.pages, this.#root);
@@ -152,12 +164,18 @@ export class TreeIndex {
     this.#committed = new MerkleSearchTree(this.pages, root);
   }
 
-  /** Stores what changed in the history, with pages that were put meanwhile and what else belongs to them. */
-  async saveHistory(more: readonly WriteOperation[] = []): Promise<void> {
-    const written = this.#store.pending();
+  /**
+   * Stores what changed in the history, with pages that were put meanwhile and what else belongs to them. When it rejects,
+   * the history is what is stored.
+   */
+  async saveHistory(more: readonly WriteOperation[]): Promise<void> {
     const state = { ...this.state, history: this.history?.state };
-    await this.#engine.write([...more, ...this.#store.operations(written), stateOperation(this.#location, state)]);
-    this.#stored(written);
+    try {
+      await this.savePages([...more, stateOperation(this.#location, state)]);
+    } catch (error) {
+      this.history?.reset(this.state.history);
+      throw error;
+    }
     this.state = state;
   }
 
@@ -179,6 +197,38 @@ export class TreeIndex {
     this.#store.stored(pages);
   }
 
+  /**
+   * Pages can be put from another replica, and none is taken away until `end` is called. `pages` has what is stored, and
+   * nothing from memory that was taken away since.
+   */
+  beginTakeover(): { readonly pages: Pages; readonly put: EnginePages['put']; readonly end: () => void } {
+    this.#takeovers += 1;
+    if (this.#collection !== undefined) {
+      // What it has marked does not know of what is taken over. Another one begins afterwards.
+      this.#collection = undefined;
+      this.#store.writtenPages = Math.max(this.#store.writtenPages, this.#collectAt());
+    }
+    let isOver = false;
+    return {
+      pages: new Pages({ store: this.#store, hash: hashOf, levelKey: this.#levelKey, cachePages: takeoverPages }),
+      put: (hash, page) => {
+        this.#store.put(hash, page);
+      },
+      end: () => {
+        if (!isOver) this.#takeovers -= 1;
+        isOver = true;
+      },
+    };
+  }
+
+  /** Stores pages that were put, with what else belongs to them. */
+  async savePages(more: readonly WriteOperation[]): Promise<void> {
+    const written = this.#store.pending();
+    const operations = [...more, ...this.#store.operations(written)];
+    if (operations.length > 0) await this.#engine.write(operations);
+    this.#stored(written);
+  }
+
   /** Keeps the pages of a root. */
   pin(root: PageHash): () => void {
     this.#pins.set(root, (this.#pins.get(root) ?? 0) + 1);
@@ -194,8 +244,9 @@ export class TreeIndex {
 
   /** Goes on with taking away pages that no root needs, where that is worth while. Not between a commit's begin and end. */
   collect(): void {
+    if (this.#takeovers > 0) return;
     if (this.#collection === undefined) {
-      if (this.#store.writtenPages < Math.max(collectAfter, this.#keptPages / 2)) return;
+      if (this.#store.writtenPages < this.#collectAt()) return;
       this.#store.writtenPages = 0;
       this.#collection = this.#beginCollection();
     }
@@ -209,6 +260,10 @@ export class TreeIndex {
     for (let at = 0; at < keys.length; at += deletesAtOnce) {
       this.#engine.apply(keys.slice(at, at + deletesAtOnce).map((key) => ({ type: 'delete', key })));
     }
+  }
+
+  #collectAt(): number {
+    return Math.max(collectAfter, this.#keptPages / 2);
   }
 
   #beginCollection(): Collection {
@@ -258,13 +313,14 @@ export function leafOf(storage: StorageReader, location: ShardLocation, treeKey:
 
 function stateOperation(location: ShardLocation, state: ReplicaState): WriteOperation {
   const text = Buffer.from(JSON.stringify(state));
-  return { type: 'put', key: stateKey(location), value: Buffer.concat([Uint8Array.of(stateFormat), text]) };
+  const format = state.history === undefined ? stateFormats.plain : stateFormats.history;
+  return { type: 'put', key: stateKey(location), value: Buffer.concat([Uint8Array.of(format), text]) };
 }
 
 function readState(storage: StorageReader, location: ShardLocation): ReplicaState | undefined {
   const value = storage.get(stateKey(location));
   if (value === undefined) return undefined;
-  if (value[0] !== stateFormat) {
+  if (!Object.values<number | undefined>(stateFormats).includes(value[0])) {
     throw oaasError('StorageCorrupt', 'the state of a replica has an unknown format', {
       remedy: 'Repair this replica from the others.',
       details: { group: location.shard },

@@ -2,9 +2,6 @@ import { isOaasError, oaasError } from '@oaas/commons/errors';
 import type { Clock } from '@oaas/commons/time';
 import {
   changeHeader,
-  decodeHeader,
-  decodeLeaf,
-  decodeRegister,
   deleteHeader,
   encodeHeader,
   encodeRegister,
@@ -35,14 +32,15 @@ import type { Engine, WriteOperation } from '../../storage/index.ts';
 import { isSame as isSameValue } from '../apply.ts';
 import type { Mutation, StoredObject, Value } from '../model.ts';
 import type { ShardLocation } from '../records.ts';
-import { digestOf, headerKey, keptKey, ofTreeKey, treeKeyOf } from './records.ts';
+import { digestOf, keptKey, ofTreeKey, treeKeyOf } from './records.ts';
 import { headerLeaf, leafOfRegister } from './transaction.ts';
-import { leafOf, type TreeIndex } from './tree-index.ts';
-import { storedValue } from './merging-scan.ts';
+import type { TreeIndex } from './tree-index.ts';
+import { VersionStates } from './version-states.ts';
 
 /** What versions need of their shard. */
 export interface VersionsOptions {
   readonly shard: {
+    readonly isPrimary: boolean;
     whenIdle<T>(run: () => Promise<T>): Promise<T>;
     mutate(mutation: Mutation): Promise<unknown>;
   };
@@ -57,6 +55,8 @@ export interface VersionsOptions {
   readonly stamp: () => Stamp;
   /** To be written with what has the stamp. */
   readonly clockOperation: () => WriteOperation;
+  /** Labels or branches changed. Resolves when another replica has them too, or that cannot be waited for. */
+  readonly spread: () => Promise<void>;
 }
 
 /** Something that is not the same in two versions. */
@@ -83,21 +83,30 @@ const maxDifferences = 1000;
 /** Times that a merge begins anew because objects changed meanwhile. */
 const maxTries = 5;
 const elsewhere =
-  'List the versions of this replica; other replicas, which are asked by their node, may have other ones.';
+  'List the versions. Those without a label are of one replica: others, which are asked by their node, have other ones.';
 
 /**
- * Versions of one replica of a shard of type mst. A version is a root: replicas with the same content have the same
- * root, whoever recorded it. Which roots are kept, with labels and branches, is known to this replica only.
+ * Versions of a shard of type mst, as one of its replicas has them. A version is a root: replicas with the same content
+ * have the same root, whoever recorded it.
  *
  * A version is recorded whenever the tree is stored with changes, which happens with every comparison of replicas; the
- * newest 128 are kept, and those with a label. Names of versions are: a root, a number, a label, the name of a branch,
- * `now`, or a time (the last version recorded by then).
+ * newest 128 are kept, by each replica its own. Names of versions are: a root, a number (of this replica), a label, the
+ * name of a branch, `now`, or a time (the last version recorded here by then).
+ *
+ * Labels and branches, with all that they name, are kept by every replica. A change of them is decided here, and answered
+ * when it is on this node's disk and on that of another replica as well; as objects it is taken when no other one can be
+ * reached, or none answers within 2 seconds, and goes to the others later. What two replicas make of one name before they
+ * hear of each other both stays: the later one under the name, the other one under `<name>.<number of its member>`. So
+ * does a branch that one changes while another deletes it.
  */
 export class ShardVersions {
   readonly #options: VersionsOptions;
+  readonly #states: VersionStates;
 
   constructor(options: VersionsOptions) {
+    const { engine, location, index } = options;
     this.#options = options;
+    this.#states = new VersionStates(engine, location, index.pages);
   }
 
   /** Oldest first. */
@@ -109,24 +118,33 @@ export class ShardVersions {
     return this.#options.history.branches;
   }
 
-  /** Records the present state, and gives it a label where one is asked for. Rejects as {@link VersionHistory.label}. */
-  record(label?: string): Promise<Version> {
-    const { shard, history, index, clock, commit } = this.#options;
-    return shard.whenIdle(async () => {
+  /** Records the present state, and gives it a label where one is asked for. Rejects as {@link label}. */
+  async record(label?: string): Promise<Version> {
+    const { history, index, clock, commit, shard } = this.#options;
+    if (label === undefined) {
+      return shard.whenIdle(async () => {
+        await commit();
+        const version = history.record(index.root, clock.now());
+        await index.saveHistory([]);
+        return version;
+      });
+    }
+    return this.#change(async () => {
       await commit();
       const version = history.record(index.root, clock.now());
-      if (label !== undefined) history.label(version.sequence, label);
-      await index.saveHistory();
-      return history.find(version.sequence) ?? version;
+      history.label(version.sequence, label);
+      return history.find(label) ?? version;
     });
   }
 
-  /** Gives a version a label, or takes it away. */
+  /**
+   * Gives a version a label, or takes it away. Rejects as {@link VersionHistory.label}, and with `NoLeader` while this
+   * replica takes no writes.
+   */
   label(sequence: number, label: string | undefined): Promise<void> {
-    const { shard, history, index } = this.#options;
-    return shard.whenIdle(async () => {
+    const { history } = this.#options;
+    return this.#change(() => {
       history.label(sequence, label);
-      await index.saveHistory();
     });
   }
 
@@ -149,11 +167,11 @@ export class ShardVersions {
   /** The object as it was; undefined where there was none. */
   object(name: string, id: string): StoredObject | undefined {
     const root = this.resolve(name);
-    const header = this.#header(root, id);
+    const header = this.#states.header(root, id);
     if (header === undefined || !isAlive(header)) return undefined;
     const entries = new Map<string, Value>();
     let bytes = id.length;
-    for (const [key, register] of this.#registers(root, id)) {
+    for (const [key, register] of this.#states.registers(root, id)) {
       const value = valueOf(register);
       if (value === undefined) continue;
       entries.set(key, value);
@@ -177,50 +195,46 @@ export class ShardVersions {
       const { id, key } = ofTreeKey(treeKey);
       if (differences.length >= maxDifferences && key === undefined) return { differences, next: id };
       if (key === undefined) {
-        const versions = [ours, theirs].map((leaf) => versionOf(this.#headerOf(id, leaf))) as [number, number];
+        const versions = [ours, theirs].map((leaf) => versionOf(this.#states.headerOf(id, leaf))) as [number, number];
         if (versions[0] !== versions[1]) {
           differences.push({ objectId: id, key, before: undefined, after: undefined, versions });
         }
         continue;
       }
-      const [old, now] = [valueOf(this.#registerOf(treeKey, ours)), valueOf(this.#registerOf(treeKey, theirs))];
+      const [old, now] = [valueOf(this.#states.registerOf(treeKey, ours)), valueOf(this.#states.registerOf(treeKey, theirs))];
       const isSame = old === undefined || now === undefined ? old === now : isSameValue(old, now);
       if (!isSame) differences.push({ objectId: id, key, before: old, after: now });
     }
     return { differences };
   }
 
-  /** Begins a line of changes beside the main one. `AlreadyExists`, `ResourceExhausted`, `NotFound`. */
+  /** Begins a line of changes beside the main one. `AlreadyExists`, `ResourceExhausted`, `NotFound`, `NoLeader`. */
   createBranch(name: string, from: string): Promise<Branch> {
-    const { shard, history, index, commit } = this.#options;
-    return shard.whenIdle(async () => {
+    const { history, commit } = this.#options;
+    return this.#change(async () => {
       if (from === 'now') await commit();
-      const branch = history.createBranch(name, this.resolve(from));
-      await index.saveHistory();
-      return branch;
+      return history.createBranch(name, this.resolve(from));
     });
   }
 
-  /** False when there was none. */
+  /** False when there was none. `NoLeader` while this replica takes no writes. */
   deleteBranch(name: string): Promise<boolean> {
-    const { shard, history, index } = this.#options;
-    return shard.whenIdle(async () => {
-      const isDeleted = history.deleteBranch(name);
-      if (isDeleted) await index.saveHistory();
-      return isDeleted;
-    });
+    return this.#change(() => this.#options.history.deleteBranch(name));
   }
 
-  /** Changes an object on a branch; nobody sees it until the branch is merged. `VersionConflict` as on the main line. */
+  /**
+   * Changes an object on a branch; nobody sees it until the branch is merged. `VersionConflict` and `NoLeader` as on the
+   * main line; `ResourceExhausted` as {@link VersionHistory.moveBranch}.
+   */
   writeBranch(
     name: string,
     mutation: Extract<Mutation, { type: 'change' | 'delete' }>,
   ): Promise<{ readonly root: PageHash; readonly version: number }> {
-    const { shard, history, index } = this.#options;
-    return shard.whenIdle(async () => {
+    const { history, index } = this.#options;
+    return this.#change((kept) => {
       const branch = this.#branch(name);
       const id = mutation.objectId;
-      const held = this.#header(branch.root, id);
+      const held = this.#states.header(branch.root, id);
       const current = versionOf(held);
       if (mutation.expectedVersion !== undefined && mutation.expectedVersion !== current) {
         throw oaasError('VersionConflict', `object ${id} is at version ${String(current)} on branch ${name}`, {
@@ -231,7 +245,6 @@ export class ShardVersions {
       if (changed === undefined) return { root: branch.root, version: current };
       const { header, registers } = changed;
       const tree = new MerkleSearchTree(index.pages, branch.root);
-      const kept: WriteOperation[] = [this.#options.clockOperation()];
       const encoded = encodeHeader(header);
       const leaf = headerLeaf(header, encoded);
       if (leaf !== undefined) tree.upsert(id, leaf);
@@ -248,7 +261,6 @@ export class ShardVersions {
       }
       const root = tree.commit();
       history.moveBranch(name, branch.root, root);
-      await index.saveHistory(kept);
       return { root, version: versionOf(header) };
     });
   }
@@ -260,7 +272,7 @@ export class ShardVersions {
    * would be. `Conflict` when objects change faster than they can be merged.
    */
   async mergeBranch(name: string, policy: MergePolicy, isDryRun = false): Promise<BranchMerge> {
-    const { shard, history, index, commit } = this.#options;
+    const { shard, history, commit } = this.#options;
     const objects = new Set<string>();
     for (let tries = 0; tries < maxTries; tries++) {
       const { theirs, merges, versions, unpin } = await shard.whenIdle(async () => {
@@ -275,12 +287,11 @@ export class ShardVersions {
           await shard.mutate(mutationOf(merge, versions.get(merge.objectId) ?? 0));
           objects.add(merge.objectId);
         }
-        await shard.whenIdle(async () => {
+        await this.#change(async () => {
           await commit();
           const isResolved = policy !== 'list' || conflicts.length === 0;
           const present = this.#branch(name);
           if (isResolved) history.moveBranch(name, present.root, present.root, theirs);
-          await index.saveHistory();
         });
         return { objects: [...objects], conflicts, isDone: true };
       } catch (error) {
@@ -292,6 +303,22 @@ export class ShardVersions {
     throw oaasError('Conflict', `objects change faster than branch ${name} can be merged`, {
       remedy: 'Merge again; what was merged stays merged.',
     });
+  }
+
+  /** Changes labels or branches; stores them with what `run` adds to `more`, and has the other replicas take them over. */
+  async #change<T>(run: (more: WriteOperation[]) => T | Promise<T>): Promise<T> {
+    const { shard, history, index, clockOperation, spread } = this.#options;
+    const result = await shard.whenIdle(async () => {
+      if (!shard.isPrimary) throw oaasError('NoLeader', 'this replica takes no writes', { details: { leader: 0 } });
+      const { refs } = history;
+      const more: WriteOperation[] = [];
+      const done = await run(more);
+      if (history.refs !== refs) await index.saveHistory([...more, clockOperation()]);
+      return done;
+    });
+    // Also when nothing changed: it may be asked for again because the answer to the first time did not arrive.
+    await spread();
+    return result;
   }
 
   // ---- merging
@@ -308,20 +335,20 @@ export class ShardVersions {
       byObject.set(id, entries);
       if (key === undefined) continue;
       entries.set(key, {
-        base: this.#registerOf(treeKey, base),
-        ours: this.#registerOf(treeKey, own),
-        theirs: this.#registerOf(treeKey, theirs),
+        base: this.#states.registerOf(treeKey, base),
+        ours: this.#states.registerOf(treeKey, own),
+        theirs: this.#states.registerOf(treeKey, theirs),
       });
     }
     const merges: ObjectMerge[] = [];
     const versions = new Map<string, number>();
     for (const [objectId, entries] of byObject) {
       const header = {
-        base: this.#header(roots.base, objectId),
-        ours: this.#header(ours, objectId),
-        theirs: this.#header(roots.theirs, objectId),
+        base: this.#states.header(roots.base, objectId),
+        ours: this.#states.header(ours, objectId),
+        theirs: this.#states.header(roots.theirs, objectId),
       };
-      const own = [...this.#registers(ours, objectId).values()];
+      const own = [...this.#states.registers(ours, objectId).values()];
       const ourEntryCount = isAlive(header.ours) ? own.filter(({ value }) => value !== undefined).length : 0;
       merges.push(mergeObject({ objectId, header, entries, ourEntryCount }, policy));
       versions.set(objectId, versionOf(header.ours));
@@ -344,7 +371,7 @@ export class ShardVersions {
   ): { header: ObjectHeader; registers: Map<string, Register | undefined> } | undefined {
     const { member } = this.#options;
     const registers = new Map<string, Register | undefined>();
-    const own = this.#registers(root, mutation.objectId);
+    const own = this.#states.registers(root, mutation.objectId);
     if (mutation.type === 'delete') {
       if (held === undefined || !isAlive(held)) return undefined;
       for (const key of own.keys()) registers.set(key, undefined);
@@ -365,55 +392,6 @@ export class ShardVersions {
       registers.set(key, survivorOf(header, written));
     }
     return { header, registers };
-  }
-
-  // ---- states of a version
-
-  #header(root: PageHash, id: string): ObjectHeader | undefined {
-    return this.#headerOf(id, new MerkleSearchTree(this.#options.index.pages, root).get(id));
-  }
-
-  #registers(root: PageHash, id: string): Map<string, Register> {
-    const registers = new Map<string, Register>();
-    const tree = new MerkleSearchTree(this.#options.index.pages, root);
-    for (const { key: treeKey, leaf } of tree.range({ start: treeKeyOf(id, ''), end: `${id}\u0001` })) {
-      const register = this.#registerOf(treeKey, leaf);
-      const { key } = ofTreeKey(treeKey);
-      if (register !== undefined && key !== undefined) registers.set(key, register);
-    }
-    return registers;
-  }
-
-  #headerOf(id: string, leaf: Uint8Array | undefined): ObjectHeader | undefined {
-    if (leaf === undefined) return undefined;
-    const { engine, location } = this.#options;
-    const { digest } = decodeLeaf(leaf);
-    const current = engine.get(headerKey(location, id));
-    if (current !== undefined && Buffer.compare(digestOf(current), digest) === 0) return decodeHeader(current);
-    return decodeHeader(this.#kept(digest, id));
-  }
-
-  #registerOf(treeKey: Key, leaf: Uint8Array | undefined): Register | undefined {
-    if (leaf === undefined) return undefined;
-    const { engine, location } = this.#options;
-    const { stamp, kind, digest } = decodeLeaf(leaf);
-    if (kind === 'tombstone') return { stamp, type: 'bytes', value: undefined, expiresAt: undefined };
-    const current = leafOf(engine, location, treeKey);
-    const { id, key = '' } = ofTreeKey(treeKey);
-    if (current !== undefined && Buffer.compare(current, leaf) === 0) {
-      const value = storedValue(engine, location, id, key);
-      if (value !== undefined) return { stamp, type: value.type, value: value.data, expiresAt: value.expiresAt };
-    }
-    return decodeRegister(this.#kept(digest, treeKey));
-  }
-
-  #kept(digest: Uint8Array, treeKey: Key): Uint8Array {
-    const bytes = this.#options.engine.get(keptKey(this.#options.location, digest));
-    if (bytes !== undefined) return bytes;
-    throw oaasError('DataLoss', 'what a version had is not kept', {
-      remedy: 'Ask another replica that has the same root.',
-      details: { key: treeKey, group: this.#options.location.shard },
-    });
   }
 }
 

@@ -1,0 +1,265 @@
+import { describe, expect, it, vi } from 'vitest';
+import { EventualGrid, type EventualMember, put } from '../../../testkit/eventual.ts';
+import type { EventualShard } from '../index.ts';
+
+const voter = (member: number, epoch = 1) => ({ member, role: 'voter', epoch }) as const;
+const learner = (member: number, epoch: number) => ({ member, role: 'learner', epoch }) as const;
+
+async function started(options: Partial<ConstructorParameters<typeof EventualGrid>[0]> = {}): Promise<EventualGrid> {
+  const grid = new EventualGrid({ seed: 11, type: 'mst', graceMs: 400, ...options });
+  grid.start();
+  await grid.world.run(500);
+  return grid;
+}
+
+/** Lets virtual time pass until it is done. */
+async function done<T>(grid: EventualGrid, work: Promise<T>): Promise<T> {
+  let isSettled = false;
+  const settled = (): void => {
+    isSettled = true;
+  };
+  work.then(settled, settled);
+  expect(await grid.world.until(() => isSettled, 20_000)).toBe(true);
+  return work;
+}
+
+async function set(grid: EventualGrid, member: EventualMember, id: string, text: string): Promise<void> {
+  await done(grid, member.shard!.mutate(put(id, { k: text })));
+}
+
+function textAt(shard: EventualShard, version: string, id: string): string | undefined {
+  const data = shard.versions.object(version, id)?.entries.get('k')?.data;
+  return data && Buffer.from(data).toString();
+}
+
+const labelsOf = ({ versions }: EventualShard): string[] => versions.versions.flatMap(({ label }) => label ?? []);
+const branchesOf = ({ versions }: EventualShard): string[] => versions.branches.map(({ name }) => name);
+const digestsOf = (grid: EventualGrid): Set<string> => new Set(grid.shards.map(({ refs }) => refs!.digest));
+const agreed = (grid: EventualGrid): Promise<boolean> =>
+  grid.world.until(() => digestsOf(grid).size === 1 && grid.shards.every(({ isComplete }) => isComplete), 20_000);
+
+/** Objects `o0` and on, on all replicas. */
+async function filled(grid: EventualGrid, count: number): Promise<void> {
+  const { shard } = grid.member(1);
+  const written = Array.from({ length: count }, (_, i) => shard!.mutate(put(`o${String(i)}`, { k: 'first' })));
+  await done(grid, Promise.all(written));
+  expect(await grid.converge()).toBe(true);
+}
+
+describe('a label and a branch that were acknowledged', () => {
+  it('are there after the replica that made them is lost at once and replaced, with all that they name', async () => {
+    const grid = await started();
+    await filled(grid, 50);
+    const [maker, second, third] = [1, 2, 3].map((number) => grid.member(number)) as [
+      EventualMember,
+      EventualMember,
+      EventualMember,
+    ];
+    // What the others have not got yet, and what is gone from the main line afterwards.
+    await set(grid, maker, 'o1', 'labelled');
+    await done(grid, maker.shard!.versions.record('release'));
+    await set(grid, maker, 'o1', 'later');
+    await done(grid, maker.shard!.versions.createBranch('try', 'release'));
+    await done(grid, maker.shard!.versions.writeBranch('try', put('o2', { k: 'branch' })));
+    await done(grid, maker.shard!.versions.writeBranch('try', put('new', { k: 'new' })));
+    maker.node.crash();
+
+    const added = grid.addMember();
+    grid.boot(added);
+    await grid.world.run(20);
+    const record = [voter(2), voter(3), learner(4, 2)];
+    await grid.record(record, 2);
+    // It counts as complete only with all of them.
+    expect(await grid.world.until(() => added.shard?.isComplete === true, 20_000)).toBe(true);
+    expect([labelsOf(added.shard!), branchesOf(added.shard!)]).toEqual([['release'], ['try']]);
+    expect(await grid.world.until(() => second.shard!.isSyncedWith(4), 20_000)).toBe(true);
+    await grid.record([voter(2), voter(3), voter(4, 2)], 3);
+    expect(await agreed(grid)).toBe(true);
+    const check = ({ shard }: EventualMember): void => {
+      expect([labelsOf(shard!), branchesOf(shard!)]).toEqual([['release'], ['try']]);
+      const at = (version: string): unknown[] => ['o0', 'o1', 'o2', 'new'].map((id) => textAt(shard!, version, id));
+      expect(at('release')).toEqual(['first', 'labelled', 'first', undefined]);
+      expect(at('try')).toEqual(['first', 'labelled', 'branch', 'new']);
+    };
+    for (const member of [second, third, added]) check(member);
+    // Until the main line has nothing of it, tombstones are reaped and pages collected; and from the disk alone.
+    for (let round = 0; round < 4; round++) {
+      const all = Array.from({ length: 50 }, (_, i) =>
+        added.shard!.mutate(put(`o${String(i)}`, { k: `round ${String(round)}` })),
+      );
+      await done(grid, Promise.all(all));
+      await grid.world.run(1000);
+    }
+    await done(grid, second.shard!.mutate({ type: 'delete', objectId: 'o0' }));
+    await grid.world.run(20_000);
+    for (const member of [second, third, added]) {
+      member.node.crash();
+      member.node.restart();
+    }
+    await grid.world.run(500);
+    for (const member of [second, third, added]) check(member);
+
+    const { shard } = added;
+    const merged = await done(grid, shard!.versions.mergeBranch('try', 'theirs'));
+    expect(merged).toMatchObject({ objects: ['new', 'o2'], isDone: true });
+    expect(await grid.converge()).toBe(true);
+    expect(third.shard!.reader.value('o2', 'k')?.data.toString()).toBe('branch');
+    // The merge is known to the others too: nothing is left to merge there.
+    expect(await done(grid, third.shard!.versions.mergeBranch('try', 'list'))).toMatchObject({ objects: [] });
+  });
+
+  it('are on another disk by then, and while no other one can be reached go there later', async () => {
+    const grid = await started();
+    await set(grid, grid.member(1), 'a', '1');
+    const holders = (): number => grid.shards.filter((shard) => labelsOf(shard).includes('x')).length;
+    await done(grid, grid.member(1).shard!.versions.record('x'));
+    expect(holders()).toBeGreaterThanOrEqual(2);
+    grid.network.isolate('n1');
+    await grid.world.run(2000);
+    const alone = grid.world.now;
+    await done(grid, grid.member(1).shard!.versions.createBranch('alone', 'x'));
+    expect(grid.world.now - alone).toBeLessThan(100);
+    expect(branchesOf(grid.member(2).shard!)).toEqual([]);
+    grid.network.heal();
+    expect(await agreed(grid)).toBe(true);
+    for (const shard of grid.shards) expect(branchesOf(shard)).toEqual(['alone']);
+  });
+
+  it('are deleted everywhere, also where they were not known to be deleted for long', async () => {
+    const grid = await started();
+    await set(grid, grid.member(1), 'a', '1');
+    const { sequence } = await done(grid, grid.member(1).shard!.versions.record('x'));
+    await done(grid, grid.member(1).shard!.versions.createBranch('try', 'x'));
+    expect(await agreed(grid)).toBe(true);
+    grid.member(3).node.crash();
+    await done(grid, grid.member(1).shard!.versions.label(sequence, undefined));
+    expect(await done(grid, grid.member(2).shard!.versions.deleteBranch('try'))).toBe(true);
+    await grid.world.run(60_000);
+    grid.member(3).node.restart();
+    await grid.world.run(500);
+    expect(await agreed(grid)).toBe(true);
+    for (const shard of grid.shards) expect([labelsOf(shard), branchesOf(shard)]).toEqual([[], []]);
+  });
+
+  it('are refused by a replica that takes no writes', async () => {
+    const grid = await started();
+    await grid.record([voter(1), voter(2), learner(3, 1)], 2);
+    const { versions } = grid.member(3).shard!;
+    await expect(done(grid, versions.createBranch('try', 'now'))).rejects.toMatchObject({ code: 'NoLeader' });
+    await expect(done(grid, versions.record('x'))).rejects.toMatchObject({ code: 'NoLeader' });
+  });
+});
+
+describe('one branch that both sides of a partition change', () => {
+  it('is there as both made it, and each can be merged', async () => {
+    const grid = await started({ replicas: 2 });
+    await filled(grid, 10);
+    const [one, two] = [grid.member(1), grid.member(2)];
+    await done(grid, one.shard!.versions.createBranch('try', 'now'));
+    expect(await agreed(grid)).toBe(true);
+    grid.network.isolate('n2');
+    await grid.world.run(1500);
+    await done(grid, one.shard!.versions.writeBranch('try', put('o1', { k: 'by one' })));
+    await grid.world.run(50);
+    await done(grid, two.shard!.versions.writeBranch('try', put('o2', { k: 'by two' })));
+    grid.network.heal();
+    expect(await agreed(grid)).toBe(true);
+    for (const { shard } of [one, two]) {
+      expect(branchesOf(shard!)).toEqual(['try', 'try.1']);
+      expect(['o1', 'o2'].map((id) => textAt(shard!, 'try', id))).toEqual(['first', 'by two']);
+      expect(['o1', 'o2'].map((id) => textAt(shard!, 'try.1', id))).toEqual(['by one', 'first']);
+    }
+    expect(await done(grid, two.shard!.versions.mergeBranch('try', 'list'))).toMatchObject({ objects: ['o2'] });
+    expect(await done(grid, two.shard!.versions.mergeBranch('try.1', 'list'))).toMatchObject({
+      ...{ objects: ['o1'], conflicts: [] },
+    });
+    expect(await grid.converge()).toBe(true);
+    expect(['o1', 'o2'].map((id) => one.shard!.reader.value(id, 'k')?.data.toString())).toEqual(['by one', 'by two']);
+  });
+});
+
+describe('replicas with the same labels and branches', () => {
+  it('send each other nothing of them but their digest', async () => {
+    const grid = await started({ replicas: 2 });
+    await filled(grid, 200);
+    const { versions } = grid.member(1).shard!;
+    for (let i = 0; i < 20; i++) {
+      await done(grid, versions.createBranch(`b${String(i)}`, 'now'));
+      await done(grid, versions.writeBranch(`b${String(i)}`, put('o1', { k: String(i) })));
+    }
+    expect(await agreed(grid)).toBe(true);
+    await grid.world.run(5000);
+    const gave = grid.shards.map(({ refs }) => vi.spyOn(refs!, 'give'));
+    const compared = (): number => grid.members.reduce((sum, { host }) => sum + (host?.counters.compared ?? 0), 0);
+    const sent = (): number => grid.members.reduce((sum, member) => sum + member.sentBytes(), 0);
+    const before = { bytes: sent(), compared: compared() };
+    await grid.world.run(20_000);
+    const rounds = compared() - before.compared;
+    expect(rounds).toBeGreaterThan(10);
+    expect((sent() - before.bytes) / rounds).toBeLessThan(300);
+    for (const give of gave) expect(give).not.toHaveBeenCalled();
+  });
+
+  it('take over what a branch changed, and not what it has in common with what is here', async () => {
+    const grid = await started({ replicas: 2 });
+    await filled(grid, 3000);
+    const { versions } = grid.member(1).shard!;
+    await done(grid, versions.createBranch('try', 'now'));
+    await grid.world.run(3000);
+    const before = grid.member(1).sentBytes();
+    await done(grid, versions.writeBranch('try', put('o1500', { k: 'branch' })));
+    expect(branchesOf(grid.member(2).shard!)).toEqual(['try']);
+    expect(textAt(grid.member(2).shard!, 'try', 'o1500')).toBe('branch');
+    expect(grid.member(1).sentBytes() - before).toBeLessThan(20_000);
+  });
+});
+
+describe('a replica that crashes while it takes over labels and branches', () => {
+  it.each(['put', 'save', 'keep', 'finish'] as const)(
+    'when it comes to %s something, shows none of them before all that they name is there, and all in the end',
+    async (what) => {
+      const grid = await started({ replicas: 2, writeMs: 5 });
+      await filled(grid, 400);
+      const [one, two] = [grid.member(1), grid.member(2)];
+      two.node.crash();
+      const changed = Array.from({ length: 300 }, (_, i) => one.shard!.mutate(put(`o${String(i)}`, { k: 'labelled' })));
+      await done(grid, Promise.all(changed));
+      await done(grid, one.shard!.versions.record('x'));
+      // By what is on the main line then, nothing of what it names comes.
+      const again = Array.from({ length: 400 }, (_, i) => one.shard!.mutate(put(`o${String(i)}`, { k: 'later' })));
+      await done(grid, Promise.all(again));
+      await grid.world.run(50);
+      two.node.restart();
+      await grid.world.run(20);
+      const { refs } = two.shard!;
+      const take = refs!.take.bind(refs);
+      let isThere = false;
+      vi.spyOn(refs!, 'take').mockImplementation(async (bytes) => {
+        const takeover = await take(bytes);
+        return {
+          ...takeover,
+          [what]: (...args: never[]) => {
+            isThere = true;
+            return (takeover[what] as (...given: never[]) => unknown)(...args);
+          },
+        };
+      });
+      expect(await grid.world.until(() => isThere, 20_000)).toBe(true);
+      await grid.world.run(2);
+      two.node.crash();
+      await grid.world.run(100);
+      two.node.restart();
+      await grid.world.run(20);
+      // Whenever it has the label, what it names can be read.
+      expect(
+        await grid.world.until(() => {
+          const isNamed = labelsOf(two.shard!).includes('x');
+          if (isNamed) expect(textAt(two.shard!, 'x', 'o7')).toBe('labelled');
+          return isNamed;
+        }, 20_000),
+      ).toBe(true);
+      const all = Array.from({ length: 400 }, (_, i) => textAt(two.shard!, 'x', `o${String(i)}`));
+      expect(all).toEqual(all.map((_, i) => (i < 300 ? 'labelled' : 'first')));
+    },
+  );
+});
