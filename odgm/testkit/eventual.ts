@@ -165,7 +165,7 @@ export class EventualGrid {
       host,
       { shard: 1, generation },
       {
-        ...{ type: 'basic', id: 1, epoch, collection: 'c', partition: 0, engine, clock: process.clock },
+        ...{ type: 'mst', id: 1, epoch, collection: 'c', partition: 0, engine, clock: process.clock },
         ...{ limits: defaultLimits, levelKey, membership: { epoch: 0, replicas: [] }, isFounder: true },
       },
     );

@@ -105,7 +105,7 @@ export class ShardFactory implements ReplicaFactory {
     for (const { host } of this.#homes.values()) await host.remove(id);
   }
 
-  /** Gives one of the shard's replicas what only this former one may have: writes that it took before it went away. */
+  /** Gives one of the shard's replicas what only this former one may have: what it took before it went away. */
   async #handOver(shard: ShardRecord, epoch: number): Promise<void> {
     const merging = this.#merging;
     const voters = shard.replicas.filter(({ role, member }) => role === 'voter' && merging.isUp(member));
@@ -117,7 +117,8 @@ export class ShardFactory implements ReplicaFactory {
         merging,
         { shard: shard.id, generation },
         {
-          type: 'basic',
+          // Whichever it was: one of type basic has no labels and branches.
+          type: 'mst',
           ...{ id: shard.id, epoch, collection: shard.collection, partition: shard.partition },
           ...{ engine: home.engine, clock: this.#clock, limits: defaultLimits, levelKey: this.#levelKey },
           ...{ membership: { epoch: 0, replicas: [] }, isFounder: true },

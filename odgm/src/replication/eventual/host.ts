@@ -78,9 +78,13 @@ interface Hosted {
   isBusy: boolean;
   /** Labels and branches are taken over from one member after the other. */
   taking: Promise<unknown>;
-  /** Members whose turn has not come. */
-  readonly toTake: Map<number, Promise<void>>;
+  /** Replicas whose turn has not come, by member and epoch. */
+  readonly toTake: Map<string, Promise<void>>;
 }
+
+/** What a former replica may ask of one that takes over what it has, and that one of it. */
+const askedByFormer: ReadonlySet<number> = new Set([requests.hello, requests.pages, requests.push, requests.changed]);
+const askedOfFormer: ReadonlySet<number | undefined> = new Set([requests.refs, requests.pages, requests.versions]);
 
 /** A root that was announced to a peer stays readable for so long, or until the exchange is over. */
 const announcedMs = 60_000;
@@ -114,6 +118,8 @@ export class EventualHost {
   readonly #undo: () => void;
   readonly #stop = new AbortController();
   readonly #asking = new Set<number>();
+  /** Replicas that are no part of their shard any more, whose labels and branches are just taken over. */
+  readonly #formers = new Map<number, EventualReplica>();
   #running = 0;
   readonly counters: EventualCounters = {
     ...{ compared: 0, equal: 0, exchanges: 0, differences: 0, failures: 0 },
@@ -207,7 +213,7 @@ export class EventualHost {
     const nextAt = clock.monotonic() + random.next() * this.#tuning.tickMs;
     const hosted: Hosted = {
       ...{ replica, nextAt, turn: Math.floor(random.next() * 64), isBusy: false },
-      ...{ taking: Promise.resolve(), toTake: new Map<number, Promise<void>>() },
+      ...{ taking: Promise.resolve(), toTake: new Map<string, Promise<void>>() },
       intervalMs: this.#tuning.gossipMs,
     };
     this.detach(replica.shard);
@@ -295,8 +301,8 @@ export class EventualHost {
   }
 
   /**
-   * Gives the replica of a member what this one has and that one lacks: before it is removed, when it is no part of the
-   * shard any more. Resolves with the number of keys; rejects when it did not come to the end.
+   * Gives the replica of a member what this one has and that one lacks, then labels and branches: before it is removed,
+   * when it is no part of the shard any more. Resolves with the number of keys; rejects when it did not come to the end.
    */
   async handOver(replica: EventualReplica, member: number, epoch: number): Promise<number> {
     const head = { shard: replica.shard, fromEpoch: formerEpoch, toEpoch: epoch };
@@ -304,7 +310,15 @@ export class EventualHost {
     const [theirs] = decodeAnswers(await port.ask(requests.hello, new Uint8Array(0)), 1);
     if (theirs === undefined) throw oaasError('Unavailable', 'the member has no replica to hand over to');
     const mine = await replica.announce();
-    return handOver(replica, mine, theirs, port);
+    const given = await handOver(replica, mine, theirs, port);
+    if (!differInRefs(mine, theirs)) return given;
+    this.#formers.set(replica.shard, replica);
+    try {
+      await port.ask(requests.changed, new Uint8Array(0));
+    } finally {
+      this.#formers.delete(replica.shard);
+    }
+    return given;
   }
 
   isUp(member: number): boolean {
@@ -457,13 +471,14 @@ export class EventualHost {
   #takeRefs(hosted: Hosted, member: number, head: Head): Promise<void> {
     const { replica, toTake } = hosted;
     const { refs } = replica;
-    const waiting = toTake.get(member);
+    const name = `${String(member)}.${String(head.toEpoch)}`;
+    const waiting = toTake.get(name);
     if (waiting !== undefined || refs === undefined) return waiting ?? Promise.resolve();
     const taken = hosted.taking.then(async () => {
-      toTake.delete(member);
+      toTake.delete(name);
       await takeRefs(refs, this.#portTo(member, head));
     });
-    toTake.set(member, taken);
+    toTake.set(name, taken);
     hosted.taking = taken.catch(() => undefined);
     return taken;
   }
@@ -514,8 +529,7 @@ export class EventualHost {
     if (type === requests.gossip) return this.#compared(from, reader);
     const head = decodeHead(reader);
     const isFormer = head.fromEpoch === formerEpoch;
-    const mayAsk = type === requests.hello || type === requests.pages || type === requests.push;
-    const replica = isFormer && mayAsk ? this.#heir(head) : this.#addressed(from, head);
+    const replica = isFormer && askedByFormer.has(type) ? this.#heir(head) : this.#addressed(from, head, type);
     if (replica === undefined) {
       throw oaasError('FailedPrecondition', `there is no such replica of shard ${String(head.shard)} here`);
     }
@@ -593,8 +607,9 @@ export class EventualHost {
     return replica?.epoch === toEpoch && replica.isComplete ? replica : undefined;
   }
 
-  /** Both replicas are what the other takes them for. */
-  #addressed(from: number, { shard, fromEpoch, toEpoch }: Head): EventualReplica | undefined {
+  /** Both replicas are what the other takes them for, or this one is handed over. */
+  #addressed(from: number, { shard, fromEpoch, toEpoch }: Head, type?: number): EventualReplica | undefined {
+    if (toEpoch === formerEpoch && askedOfFormer.has(type)) return this.#formers.get(shard);
     const replica = this.#hosted.get(shard)?.replica;
     return replica?.epoch === toEpoch && replica.epochOf(from) === fromEpoch ? replica : undefined;
   }

@@ -17,7 +17,7 @@ export const requests = {
 
 /**
  * Epoch of a replica that is no part of the shard any more and hands over what it still has: it may ask for `hello`,
- * `pages` and `push`. Real epochs are 1 and more.
+ * `pages`, `push` and `changed`, and may be asked for `refs`, `pages` and `versions` then. Real epochs are 1 and more.
  */
 export const formerEpoch = 0;
 

@@ -125,6 +125,77 @@ describe('a label and a branch that were acknowledged', () => {
     for (const shard of grid.shards) expect(branchesOf(shard)).toEqual(['alone']);
   });
 
+  it('are on two disks when they are acknowledged: not even both processes need to live on', async () => {
+    const grid = await started({ replicas: 2, writeMs: 25 });
+    const [maker, other] = [grid.member(1), grid.member(2)];
+    await set(grid, maker, 'a', '1');
+    let isDone = false;
+    const recorded = maker.shard!.versions.record('x').then(() => {
+      isDone = true;
+    });
+    while (!isDone) await grid.world.run(1);
+    for (const { node } of [maker, other]) node.crash();
+    await recorded;
+    other.node.restart();
+    await grid.world.run(50);
+    expect(textAt(other.shard!, 'x', 'a')).toBe('1');
+  });
+
+  it('are stamped as objects are: what comes from too far in the future waits', async () => {
+    const grid = await started({ replicas: 2 });
+    const [ahead, other] = [grid.member(1), grid.member(2)];
+    ahead.node.jumpClock(9000);
+    await done(grid, ahead.shard!.versions.record('x'));
+    await grid.world.run(2000);
+    expect([labelsOf(ahead.shard!), labelsOf(other.shard!)]).toEqual([['x'], []]);
+    expect(await agreed(grid)).toBe(true);
+    expect(labelsOf(other.shard!)).toEqual(['x']);
+  });
+
+  it('are with the others before a replica that is to leave counts as having nothing that they lack', async () => {
+    const grid = await started();
+    const [staying, leaving] = [grid.member(1), grid.member(3)];
+    await filled(grid, 5);
+    grid.network.isolate('n3');
+    await grid.world.run(1500);
+    await done(grid, leaving.shard!.versions.record('x'));
+    const record = [voter(1), voter(2), learner(3, 1)];
+    await grid.record(record, 2);
+    const takes = [1, 2].map((number) => {
+      const { refs } = grid.member(number).shard!;
+      return vi.spyOn(refs!, 'take').mockRejectedValue(new Error('not now'));
+    });
+    grid.network.heal();
+    expect(await grid.converge()).toBe(true);
+    await grid.world.run(5000);
+    expect(staying.shard!.isSyncedWith(3)).toBe(false);
+    for (const take of takes) take.mockRestore();
+    expect(await grid.world.until(() => staying.shard!.isSyncedWith(3), 20_000)).toBe(true);
+    expect(labelsOf(staying.shard!)).toEqual(['x']);
+  });
+
+  it('are handed over by a replica that was replaced while it was away, less what was deleted meanwhile', async () => {
+    const grid = await started();
+    const [heir, former] = [grid.member(1), grid.member(3)];
+    await filled(grid, 20);
+    await done(grid, heir.shard!.versions.createBranch('gone', 'now'));
+    expect(await agreed(grid)).toBe(true);
+    grid.network.isolate('n3');
+    await grid.world.run(1500);
+    await done(grid, former.shard!.versions.createBranch('alone', 'now'));
+    await done(grid, former.shard!.versions.writeBranch('alone', put('o1', { k: 'branch' })));
+    former.node.crash();
+    await grid.record([voter(1), voter(2)], 2);
+    expect(await done(grid, heir.shard!.versions.deleteBranch('gone'))).toBe(true);
+    grid.network.heal();
+    former.membership = { epoch: 2, replicas: [voter(1), voter(2)] };
+    former.node.restart();
+    await grid.world.run(2000);
+    await done(grid, former.host!.handOver(grid.former(former, 1), 1, 1));
+    expect(branchesOf(heir.shard!)).toEqual(['alone']);
+    expect(textAt(heir.shard!, 'alone', 'o1')).toBe('branch');
+  });
+
   it('are deleted everywhere, also where they were not known to be deleted for long', async () => {
     const grid = await started();
     await set(grid, grid.member(1), 'a', '1');
@@ -211,6 +282,42 @@ describe('replicas with the same labels and branches', () => {
     expect(branchesOf(grid.member(2).shard!)).toEqual(['try']);
     expect(textAt(grid.member(2).shard!, 'try', 'o1500')).toBe('branch');
     expect(grid.member(1).sentBytes() - before).toBeLessThan(20_000);
+  });
+});
+
+describe('what a label names', () => {
+  it('stays although it came to the main line after the takeover had begun, and was replaced before its end', async () => {
+    const grid = await started({ replicas: 2, tuning: { gossipMs: 5000, idleGossipMs: 8000 } });
+    await filled(grid, 20);
+    const [one, two] = [grid.member(1), grid.member(2)];
+    const dropped = vi.spyOn(two.shard!, 'merge').mockResolvedValue(true);
+    await set(grid, one, 'o1', 'labelled');
+    await grid.world.run(50);
+    dropped.mockRestore();
+    const bring = (): Promise<boolean> =>
+      two.shard!.merge(Buffer.from(one.shard!.take(['o1', 'o1\u0000k'], 1_000_000).states));
+    const { refs } = two.shard!;
+    const take = refs!.take.bind(refs);
+    vi.spyOn(refs!, 'take').mockImplementation(async (bytes) => {
+      const takeover = await take(bytes);
+      await bring();
+      return {
+        ...takeover,
+        save: async (leaves) => {
+          expect(await takeover.save(leaves)).toEqual([]);
+          return [];
+        },
+        finish: async () => {
+          await one.shard!.mutate(put('o1', { k: 'later' }));
+          await bring();
+          await takeover.finish();
+        },
+      };
+    });
+    await done(grid, one.shard!.versions.record('x'));
+    const { shard } = two;
+    expect(shard!.reader.value('o1', 'k')?.data.toString()).toBe('later');
+    expect(textAt(shard!, 'x', 'o1')).toBe('labelled');
   });
 });
 

@@ -3,7 +3,7 @@ import { encodeLeaf, zeroStamp } from '../../merge/index.ts';
 import { MerkleSearchTree } from '../../merkle/index.ts';
 import type { Engine } from '../../storage/index.ts';
 import { createMemoryEngine } from '../../storage/memory.ts';
-import { leafKey, pageBounds } from './records.ts';
+import { hashOfPageKey, leafKey, pageBounds } from './records.ts';
 import { TreeIndex } from './tree-index.ts';
 import type { LeafChange } from './transaction.ts';
 
@@ -113,6 +113,64 @@ describe('the tree of a replica', () => {
       expect([...new MerkleSearchTree(cold.pages, root).range()]).toHaveLength(500);
     }
     expect(pagesOf(engine)).toBeLessThan(128 * 12 + 1500);
+  });
+
+  it('lets go of no page while something is taken over, also where it had begun to, and goes on afterwards', async () => {
+    const [engine, other] = [createMemoryEngine(), createMemoryEngine()];
+    const all = Array.from({ length: 3000 }, (_, i) => keyOf(i));
+    const [index, theirs] = [open(engine), open(other)];
+    await change(other, theirs, all);
+    await commit(theirs);
+    const write = async (rounds: number): Promise<void> => {
+      for (let round = 0; round < rounds; round++) {
+        const some = Array.from({ length: 20 }, (_, i) => keyOf((round * 131 + i * 17) % 3000));
+        await change(engine, index, some);
+        await commit(index);
+        index.collect();
+      }
+    };
+    await change(engine, index, all);
+    await write(30);
+    // What it has marked so far knows nothing of what comes.
+    const { put, pages, end } = index.beginTakeover();
+    for (const { key, value } of other.range(pageBounds(location))) put(hashOfPageKey(key), value);
+    await index.savePages([]);
+    await write(100);
+    const [kept, most] = [contentOf(theirs), pagesOf(engine)];
+    const read = (): string =>
+      [...new MerkleSearchTree(pages, theirs.root).range()].map(({ key, leaf }) => `${key} ${leaf.join()}`).join('\n');
+    expect(read()).toBe(kept);
+    expect(contentOf(open(engine), theirs.root)).toBe(kept);
+    end();
+    await write(30);
+    expect(pagesOf(engine)).toBeLessThan(most / 2);
+    expect(() => contentOf(open(engine), theirs.root)).toThrow('is missing');
+    expect(contentOf(open(engine))).toBe(contentOf(index));
+  });
+
+  it('keeps pages that were of no use when it began to let go of them, and that a takeover found since', async () => {
+    const [engine, other] = [createMemoryEngine(), createMemoryEngine()];
+    // More pages than are looked at in one step.
+    const all = Array.from({ length: 40_000 }, (_, i) => keyOf(i));
+    const [index, theirs] = [open(engine, true), open(other)];
+    await change(other, theirs, all.slice(0, 3000));
+    await commit(theirs);
+    await change(engine, index, all);
+    await commit(index);
+    // Of a takeover that did not come to its end.
+    const broken = index.beginTakeover();
+    for (const { key, value } of other.range(pageBounds(location))) broken.put(hashOfPageKey(key), value);
+    await index.savePages([]);
+    broken.end();
+    index.collect();
+    const { pages, end } = index.beginTakeover();
+    expect(pages.has(theirs.root)).toBe(true);
+    const dot = { ms: 1, counter: 0, member: 2, epoch: 1 };
+    index.history!.merge({ refs: [{ kind: 'label', name: 'x', root: theirs.root, atMs: 1, dot }], seen: [dot] });
+    await index.saveHistory([]);
+    end();
+    for (let step = 0; step < 20; step++) index.collect();
+    expect(contentOf(open(engine, true), theirs.root)).toBe(contentOf(theirs));
   });
 
   it('keeps what was committed and what changed when a commit cannot be written', async () => {
