@@ -3,6 +3,7 @@ import { compareStamps, headerStamp } from '../src/merge/index.ts';
 import { type EventualShard, type Membership, MergingScan, type ScanSource } from '../src/shard/index.ts';
 import { decodePatches } from '../src/shard/eventual/patch.ts';
 import type { SimWorld } from './sim/index.ts';
+import { StormNames } from './eventual-storm-names.ts';
 import { contentOf, EventualGrid, type EventualMember, put } from './eventual.ts';
 
 interface Known {
@@ -158,7 +159,9 @@ export interface StormReport {
   /** … without them, because they were down. */
   readonly forced: number;
   readonly crashes: number;
-  /** Writes and deletes that were acknowledged. */
+  /** Labels, and changes of branches, that were acknowledged. */
+  readonly named: number;
+  /** Writes, deletes, labels and changes of branches that were acknowledged. */
   readonly operations: number;
   readonly virtualMs: number;
   /** Of all that happened: the same for the same seed. */
@@ -178,8 +181,8 @@ export class StormFailure extends Error {
 
 /**
  * A while of writes, deletes, faults of the network, pauses and crashes; then peace, until all tombstones are
- * reaped. Throws {@link StormFailure} when the replicas do not end alike, when an acknowledged write is lost, or a deleted
- * object is back.
+ * reaped. Throws {@link StormFailure} when the replicas do not end alike, when an acknowledged write, label or change of a
+ * branch is lost, or a deleted object is back.
  */
 export async function storm(seed: number, onTrace?: (line: string) => void): Promise<StormReport> {
   const random = seededRandom(seed);
@@ -223,6 +226,7 @@ async function stormOn(
   await grid.world.run(50);
   const operator = new Operator(grid);
   let ids = 0;
+  const names = plan.type === 'mst' ? new StormNames(grid, acknowledged) : undefined;
   grid.network.setFaults({
     ...{ loss: pick(3) * 0.04, duplication: pick(3) * 0.05, reorders: pick(2) === 0, resets: pick(3) * 0.005 },
     ...{ delay: { minMs: 0.1, meanMs: plan.meanDelayMs, maxMs: plan.maxDelayMs }, bytesPerMs: Infinity },
@@ -231,6 +235,7 @@ async function stormOn(
     const member = grid.member(1 + pick(4));
     operator.step(pick(plan.replaces) === 0, () => pick(plan.hears) === 0);
     if (pick(plan.crashes) === 0) crash(member, pick, plan.clockMs);
+    names?.step(member);
     const what = pick(20);
     if (what < 8) {
       const id = `u${String((ids += 1))}`;
@@ -304,6 +309,8 @@ async function stormOn(
   for (let round = 0; round < 200 && grid.graves > 0; round++) await grid.world.run(250);
   if (grid.graves > 0) throw new Error('tombstones are not reaped');
   if (!(await grid.converge())) throw new Error('replicas are not alike after reaping');
+  for (let round = 0; round < 400 && names?.isSettled === false; round++) await grid.world.run(250);
+  if (names?.isSettled === false) throw new Error('replicas do not end alike in labels and branches');
   const [first, ...others] = grid.shards.map(({ reader }) => contentOf(reader));
   const check = (holds: boolean, what: string): void => {
     if (!holds) throw new Error(what);
@@ -319,6 +326,8 @@ async function stormOn(
       check(isThere === (entry === 'written'), `entry b of ${id} is ${isThere ? 'back' : 'lost'}`);
     }
   }
+  const problem = names?.problem();
+  check(problem === undefined, problem ?? '');
   for (const shard of grid.shards) {
     const { snapshot, location } = await scanned(grid, shard);
     const scan = new MergingScan(snapshot, location);
@@ -332,6 +341,7 @@ async function stormOn(
     deleted: known.filter(({ state }) => state === 'deleted').length,
     replaced: operator.replaced,
     forced: operator.forced,
+    named: names?.acknowledged ?? 0,
     ...{ crashes, operations, virtualMs: grid.world.now, hash: grid.world.trace.hash() },
     reaped: grid.shards.filter(({ cut }) => cut.ms > 0).length,
   };

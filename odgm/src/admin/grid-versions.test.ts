@@ -117,6 +117,9 @@ describe('versions of a partition with two replicas on three nodes', () => {
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };
   };
 
+  const labelsOf = (body: Record<string, unknown>): string[] =>
+    (body['versions'] as { label: string | null }[]).flatMap(({ label }) => label ?? []).filter((one) => one !== '');
+
   beforeAll(async () => {
     files = await tempDir();
     const collections = [{ name: 'm', shardType: 'mst', partitionCount: 1, replicaCount: 2 }];
@@ -149,8 +152,10 @@ describe('versions of a partition with two replicas on three nodes', () => {
       const { differences } = await adminOf(node).diffVersions({ of: m, from: 'now', to: 'try' });
       expect(differences.find(({ key }) => key === 'k')?.after?.data.toString()).toBe(`branch ${String(i)}`);
     }
-    const own = await ask(without, `versions?node=${second}`);
-    expect(own).toMatchObject({ status: 200, body: { node: second, branches: [] } });
+    // The other replica has the same labels and branches.
+    const other = await ask(without, `versions?node=${second}`);
+    expect(other).toMatchObject({ status: 200, body: { node: second, branches: [{ name: 'try' }] } });
+    expect(labelsOf(other.body)).toEqual(['by-n3']);
     const none = await ask(nodes[0]!, `versions?node=${without.id}`);
     expect([none.status, none.body['remedy']]).toEqual([404, expect.stringContaining(`${holder}, ${second}`)]);
     await expect(adminOf(without).listVersions(m, { metadata: { 'x-oaas-hop': '1' } })).rejects.toMatchObject({
@@ -159,11 +164,18 @@ describe('versions of a partition with two replicas on three nodes', () => {
     expect(await ask(without, 'branches/try/merge', 'POST')).toMatchObject({ body: { is_done: true, objects: ['o'] } });
     expect(await ask(without, 'versions/objects/o')).toMatchObject({ body: { version: 2 } });
 
-    // Without the one that keeps them the other replica answers, with its own; who is meant by name is waited for.
+    // Without the one that was asked so far the other replica answers; who is meant by name is waited for.
     await nodes.find(({ id }) => id === holder)!.stop();
     await eventually(async () => {
-      expect(await ask(without, 'versions')).toMatchObject({ body: { node: second, branches: [] } });
+      const answer = await ask(without, 'versions');
+      expect(answer).toMatchObject({ body: { node: second, branches: [{ name: 'try' }] } });
+      expect(labelsOf(answer.body)).toEqual(['by-n3']);
     });
+    const content = async (at: string): Promise<string | undefined> => {
+      const { entries } = await adminOf(without).getObjectAt({ of: m, at, objectId: 'o' });
+      return entries['k']?.data.toString();
+    };
+    expect([await content('by-n3'), await content('try')]).toEqual(['main', 'branch 2']);
     const away = await ask(without, `versions?node=${holder}`);
     expect([away.status, away.body['detail']]).toEqual([503, expect.stringContaining('can be reached')]);
     await nodes.find(({ id }) => id === second)!.stop();

@@ -30,6 +30,7 @@ import {
 } from './messages.ts';
 import { differInRefs, takeRefs } from './refs.ts';
 import { type ReplicaRecord, readRecord, readRecords, writeRecord } from './record.ts';
+import { Turns } from './turns.ts';
 import type { Announcement, Comparison, EventualReplica, ReplicaId, ReplicaRefs } from './types.ts';
 
 export interface EventualTuning {
@@ -76,10 +77,10 @@ interface Hosted {
   intervalMs: number;
   turn: number;
   isBusy: boolean;
-  /** Labels and branches are taken over from one member after the other. */
-  taking: Promise<unknown>;
-  /** Replicas whose turn has not come, by member and epoch. */
-  readonly toTake: Map<string, Promise<void>>;
+  /** Labels and branches are taken over from one replica after the other. */
+  readonly taking: Turns;
+  /** Of changes of them each member is told one after the other. */
+  readonly telling: Map<number, Turns>;
 }
 
 /** What a former replica may ask of one that takes over what it has, and that one of it. */
@@ -213,7 +214,7 @@ export class EventualHost {
     const nextAt = clock.monotonic() + random.next() * this.#tuning.tickMs;
     const hosted: Hosted = {
       ...{ replica, nextAt, turn: Math.floor(random.next() * 64), isBusy: false },
-      ...{ taking: Promise.resolve(), toTake: new Map<string, Promise<void>>() },
+      ...{ taking: new Turns(), telling: new Map<number, Turns>() },
       intervalMs: this.#tuning.gossipMs,
     };
     this.detach(replica.shard);
@@ -270,12 +271,9 @@ export class EventualHost {
   async spread(replica: EventualReplica): Promise<void> {
     const { timers } = this.#options;
     this.poke(replica.shard);
-    const asked = replica.members.flatMap((member) => {
-      const toEpoch = replica.epochOf(member);
-      if (toEpoch === undefined || !this.isUp(member)) return [];
-      const head = { shard: replica.shard, fromEpoch: replica.epoch, toEpoch };
-      return this.#request(member, encodeRequest(requests.changed, head, new Uint8Array(0)));
-    });
+    const hosted = this.#hosted.get(replica.shard);
+    if (hosted?.replica !== replica) return;
+    const asked = replica.members.filter((member) => this.isUp(member)).map((member) => this.#tell(hosted, member));
     if (asked.length === 0) return;
     await new Promise<void>((resolve) => {
       const timer = timers.after(this.#tuning.spreadMs, resolve);
@@ -467,20 +465,21 @@ export class EventualHost {
     }
   }
 
-  /** Again when one is under way, which may have begun before the last change; once for all that wait for that. */
-  #takeRefs(hosted: Hosted, member: number, head: Head): Promise<void> {
-    const { replica, toTake } = hosted;
+  #takeRefs({ replica, taking }: Hosted, member: number, head: Head): Promise<void> {
     const { refs } = replica;
-    const name = `${String(member)}.${String(head.toEpoch)}`;
-    const waiting = toTake.get(name);
-    if (waiting !== undefined || refs === undefined) return waiting ?? Promise.resolve();
-    const taken = hosted.taking.then(async () => {
-      toTake.delete(name);
-      await takeRefs(refs, this.#portTo(member, head));
+    if (refs === undefined) return Promise.resolve();
+    return taking.run(`${String(member)}.${String(head.toEpoch)}`, () => takeRefs(refs, this.#portTo(member, head)));
+  }
+
+  #tell({ replica, telling }: Hosted, member: number): Promise<void> {
+    const turns = telling.get(member) ?? new Turns();
+    telling.set(member, turns);
+    return turns.run('', async () => {
+      const toEpoch = replica.epochOf(member);
+      if (toEpoch === undefined) throw oaasError('Unavailable', 'the member has no replica any more');
+      const head = { shard: replica.shard, fromEpoch: replica.epoch, toEpoch };
+      await this.#request(member, encodeRequest(requests.changed, head, new Uint8Array(0)));
     });
-    toTake.set(name, taken);
-    hosted.taking = taken.catch(() => undefined);
-    return taken;
   }
 
   #portTo(member: number, head: Head): ExchangePort {

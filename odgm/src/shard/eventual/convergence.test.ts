@@ -9,16 +9,19 @@ describe('replicas that merge', () => {
     let reaped = 0;
     let replaced = 0;
     let forced = 0;
+    let named = 0;
     for (let seed = 1; seed <= seeds; seed++) {
       const report = await storm(seed);
       deleted += report.deleted;
       reaped += report.reaped;
       replaced += report.replaced;
       forced += report.forced;
+      named += report.named;
     }
     expect(deleted).toBeGreaterThan(seeds);
     expect(reaped).toBeGreaterThan(seeds);
     expect(replaced).toBeGreaterThan(seeds / 2);
     expect(forced).toBeGreaterThan(0);
+    expect(named).toBeGreaterThan(seeds);
   }, 120_000);
 });

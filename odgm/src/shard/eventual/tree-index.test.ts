@@ -3,7 +3,7 @@ import { encodeLeaf, zeroStamp } from '../../merge/index.ts';
 import { MerkleSearchTree } from '../../merkle/index.ts';
 import type { Engine } from '../../storage/index.ts';
 import { createMemoryEngine } from '../../storage/memory.ts';
-import { hashOfPageKey, leafKey, pageBounds } from './records.ts';
+import { hashOfPageKey, leafKey, pageBounds, stateKey } from './records.ts';
 import { TreeIndex } from './tree-index.ts';
 import type { LeafChange } from './transaction.ts';
 
@@ -171,6 +171,26 @@ describe('the tree of a replica', () => {
     end();
     for (let step = 0; step < 20; step++) index.collect();
     expect(contentOf(open(engine, true), theirs.root)).toBe(contentOf(theirs));
+  });
+
+  it('opens what a former build has stored, with the labels and branches that were of this replica', async () => {
+    const engine = createMemoryEngine();
+    const index = open(engine, true);
+    await change(engine, index, [keyOf(1)]);
+    await commit(index);
+    const { root, atMs } = index.history!.latest!;
+    const versions = [{ sequence: 1, root, atMs, label: 'release' }];
+    const history = { nextSequence: 2, versions, branches: [{ name: 'try', root, base: root }] };
+    const state = Buffer.from(JSON.stringify({ root, cut: zeroStamp, isComplete: true, history }));
+    await engine.write([{ type: 'put', key: stateKey(location), value: Buffer.concat([Uint8Array.of(1), state]) }]);
+    const again = open(engine, true);
+    expect([again.history!.versions, again.history!.branches]).toEqual([versions, history.branches]);
+    await again.saveHistory([]);
+    expect(open(engine, true).history!.state).toEqual(again.history!.state);
+    // Who knows only the former form must not lose them: it does not open this one.
+    expect(engine.get(stateKey(location))?.[0]).toBe(2);
+    await engine.write([{ type: 'put', key: stateKey(location), value: Buffer.concat([Uint8Array.of(3), state]) }]);
+    expect(() => open(engine, true)).toThrow('unknown format');
   });
 
   it('keeps what was committed and what changed when a commit cannot be written', async () => {
