@@ -7,9 +7,10 @@ import { contentOf, type EventualGrid, type EventualMember, put } from './eventu
 const maxBranches = 8;
 const maxLabels = 20;
 
-/** A label and what its version had when it was acknowledged, as text by object. */
+/** A label, and what its version had when it was acknowledged, as text by object. */
 interface Labelled {
   readonly name: string;
+  readonly root: string;
   readonly content: ReadonlyMap<string, string>;
 }
 
@@ -46,7 +47,7 @@ export class StormNames {
     const what = this.#pick(4);
     if (what === 0 && this.#labels.length < maxLabels) {
       this.#then(`${node.id} has labelled l${name}`, shard.versions.record(`l${name}`), ({ root }) => {
-        this.#labels.push({ name: `l${name}`, content: contentAt(shard, root) });
+        this.#labels.push({ name: `l${name}`, root, content: contentAt(shard, root) });
       });
     } else if (what === 1 && this.#branches < maxBranches) {
       this.#branches += 1;
@@ -68,16 +69,18 @@ export class StormNames {
   /** What is wrong, when all is settled; undefined: nothing. */
   problem(): string | undefined {
     for (const shard of this.#grid.shards) {
-      for (const { name, content } of this.#labels) {
-        const found = shard.versions.versions.find(({ label }) => label === name);
-        if (found === undefined) return `the label ${name} is lost`;
+      for (const { name, root, content } of this.#labels) {
+        // Another label of the same version takes the place of the one before it.
+        const found = shard.versions.versions.find((version) => version.label !== undefined && version.root === root);
+        if (found?.label === undefined) return `the label ${name} is lost`;
         for (const [id, text] of content) {
-          if (textAt(shard, name, id) !== text) return `what the label ${name} has of ${id} is lost`;
+          if (textAt(shard, found.label, id) !== text) return `what the label ${name} has of ${id} is lost`;
         }
       }
       const branches = shard.versions.branches.map(({ name }) => name);
       for (const id of this.#written) {
-        if (!branches.some((branch) => textAt(shard, branch, id) !== undefined)) return `the change ${id} of a branch is lost`;
+        if (!branches.some((branch) => textAt(shard, branch, id) !== undefined))
+          return `the change ${id} of a branch is lost`;
       }
     }
     return undefined;

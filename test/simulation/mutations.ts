@@ -456,4 +456,29 @@ export const mutations: readonly SimulatedMutation[] = [
     breaks: ['what is deleted stays away', 'convergence'],
     ...{ seeds: 3000, world: 'storms' as const },
   },
+  {
+    name: 'labels and branches are taken over without what they name',
+    file: 'odgm/src/replication/eventual/refs.ts',
+    find: `for (const { root, like } of takeover.roots) await takeRoot(takeover, root, like, port);`,
+    replace: ``,
+    breaks: ['nothing acknowledged is lost', 'undamaged storage'],
+    ...{ seeds: 100, world: 'storms' as const },
+  },
+  {
+    name: 'of two lines of one branch only the later one stays',
+    file: 'odgm/src/merkle/refs.ts',
+    find: `return ordered([...leftOf(a, b), ...leftOf(b, a).filter(isNotIn(a))], [...a.seen, ...b.seen]);`,
+    replace: `const { refs, seen } = ordered([...leftOf(a, b), ...leftOf(b, a).filter(isNotIn(a))], [...a.seen, ...b.seen]);
+  return { seen, refs: refs.filter((ref, i) => refs[i + 1]?.kind !== ref.kind || refs[i + 1]?.name !== ref.name) };`,
+    breaks: ['nothing acknowledged is lost'],
+    ...{ seeds: 200, world: 'storms' as const },
+  },
+  {
+    name: 'a replica goes although its labels and branches are nowhere else',
+    file: eventualShard,
+    find: `const hasRefs = mine.refs === undefined || theirs.refs === undefined || mine.refs === theirs.refs;`,
+    replace: `const hasRefs = true;`,
+    breaks: ['nothing acknowledged is lost'],
+    ...{ seeds: 400, world: 'storms' as const },
+  },
 ];

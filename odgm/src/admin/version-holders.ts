@@ -16,9 +16,10 @@ export interface VersionCaller {
 }
 
 /**
- * Takes calls on versions to the replica that they are about. Labels and branches belong to one replica of a shard, so
- * all nodes must mean the same one when the caller names none: of those that are complete and can be reached the first
- * in the shard's record, to which new replicas are added at the end.
+ * Takes calls on versions to the replica that they are about. Any complete one has all labels and branches. Still all
+ * nodes mean the same one when the caller names none, so that a call finds what the one before it did, numbers of versions
+ * stay what they are, and a branch is changed in one place: of those that are complete and can be reached the first in
+ * the shard's record, to which new replicas are added at the end.
  */
 export class VersionHolders {
   readonly #node: GridNode;

@@ -33,8 +33,8 @@ interface At {
 
 /**
  * Versions, branches and merges of one partition (`?partition=N`, default 0) of a collection of type mst. Roots are the
- * same on all replicas with the same content; which are kept, labels and branches belong to one replica: see
- * {@link VersionHolders}. Answers name its node; `?node=` asks another one.
+ * same on all replicas with the same content, and so are labels and branches; numbers, and which versions without a
+ * label are kept, are each replica's own: see {@link VersionHolders}. Answers name its node; `?node=` asks another one.
  */
 export function addVersionRoutes(
   app: FastifyInstance,

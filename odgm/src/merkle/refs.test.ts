@@ -115,8 +115,14 @@ describe('what two replicas know of labels and branches', () => {
     );
     const bad: unknown[] = [
       ...[undefined, {}, [], [[], {}], [[['branch', 'a', 'b']], []]],
-      ...[[[['tag', 'a', 'b', 'c', [1, 0, 1, 1]]], []], [[['label', 'a', 'b', 'c', [1, 0, 1, 1]]], []]],
-      ...[[[['branch', '', 'b', 'c', [1, 0, 1, 1]]], []], [[['branch', 'a', '../', 'c', [1, 0, 1, 1]]], []]],
+      ...[
+        [[['tag', 'a', 'b', 'c', [1, 0, 1, 1]]], []],
+        [[['label', 'a', 'b', 'c', [1, 0, 1, 1]]], []],
+      ],
+      ...[
+        [[['branch', '', 'b', 'c', [1, 0, 1, 1]]], []],
+        [[['branch', 'a', '../', 'c', [1, 0, 1, 1]]], []],
+      ],
       [[['branch', 'a', 'b', 'c', [1, 0, -1, 1]]], []],
     ];
     for (const json of bad) expect(() => refsFromJson(json), JSON.stringify(json)).toThrow('unknown form');
@@ -153,7 +159,14 @@ describe('a branch that two replicas change before they hear of each other', () 
   });
 
   it('stays when one changes it while another deletes it', () => {
-    expect(namesOf(mergeRefs(drop(common, 'try', () => dotOf(2, 9)), one))).toEqual({ try: 'a' });
+    expect(
+      namesOf(
+        mergeRefs(
+          drop(common, 'try', () => dotOf(2, 9)),
+          one,
+        ),
+      ),
+    ).toEqual({ try: 'a' });
   });
 
   it('takes no name that is taken, nor one that is too long', () => {

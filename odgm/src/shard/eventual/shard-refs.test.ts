@@ -133,7 +133,7 @@ describe('a label and a branch that were acknowledged', () => {
     const recorded = maker.shard!.versions.record('x').then(() => {
       isDone = true;
     });
-    while (!isDone) await grid.world.run(1);
+    expect(await grid.world.until(() => isDone, 5000)).toBe(true);
     for (const { node } of [maker, other]) node.crash();
     await recorded;
     other.node.restart();
@@ -343,13 +343,12 @@ describe('a replica that crashes while it takes over labels and branches', () =>
       let isThere = false;
       vi.spyOn(refs!, 'take').mockImplementation(async (bytes) => {
         const takeover = await take(bytes);
-        return {
-          ...takeover,
-          [what]: (...args: never[]) => {
-            isThere = true;
-            return (takeover[what] as (...given: never[]) => unknown)(...args);
+        return new Proxy(takeover, {
+          get: (target, name) => {
+            if (name === what) isThere = true;
+            return Reflect.get(target, name) as unknown;
           },
-        };
+        });
       });
       expect(await grid.world.until(() => isThere, 20_000)).toBe(true);
       await grid.world.run(2);

@@ -22,7 +22,6 @@ import {
   type Branch,
   diffThreeWay,
   diffTrees,
-  type Key,
   MerkleSearchTree,
   type PageHash,
   type Version,
@@ -201,7 +200,10 @@ export class ShardVersions {
         }
         continue;
       }
-      const [old, now] = [valueOf(this.#states.registerOf(treeKey, ours)), valueOf(this.#states.registerOf(treeKey, theirs))];
+      const [old, now] = [
+        valueOf(this.#states.registerOf(treeKey, ours)),
+        valueOf(this.#states.registerOf(treeKey, theirs)),
+      ];
       const isSame = old === undefined || now === undefined ? old === now : isSameValue(old, now);
       if (!isSame) differences.push({ objectId: id, key, before: old, after: now });
     }

@@ -394,6 +394,7 @@ export interface VersionsRequest {
 }
 
 export interface Version {
+  /** Of the replica that answered: others have other numbers. */
   sequence: number;
   /** Hexadecimal; the same content has the same root. */
   root: string;
@@ -401,7 +402,7 @@ export interface Version {
   label: string;
   /** RFC 3339. */
   at: string;
-  /** Member whose replica keeps it. */
+  /** Member that answered. */
   node: string;
 }
 
@@ -410,7 +411,7 @@ export interface Branch {
   /** Where it left the main line, or was last merged with it. */
   base: string;
   root: string;
-  /** Member whose replica keeps it. */
+  /** Member that answered. */
   node: string;
 }
 
@@ -6880,8 +6881,10 @@ export const GridAdminDefinition = {
     },
     /**
      * Versions and branches of one partition of a collection of type mst. Roots are the same on all replicas with the same
-     * content; which of them are kept, labels and branches belong to one replica. Any node takes a call and passes it on to
-     * that one: see VersionsRequest.node.
+     * content, and so are labels and branches; numbers of versions, and which of those without a label are kept, are each
+     * replica's own. A change of a label or branch is answered once two replicas have it, where a second one can be
+     * reached. What two of them make of one branch while they are apart both stays: the later one under its name, the other
+     * one with the number of its member behind it. Any node takes a call and passes it on: see VersionsRequest.node.
      */
     listVersions: {
       name: "ListVersions",
