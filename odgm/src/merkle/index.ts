@@ -34,8 +34,6 @@ export {
 export {
   keyOfDot,
   mergeRefs,
-  namedRefs,
-  noRefs,
   type Ref,
   type RefSet,
   refsFromJson,

@@ -1,4 +1,4 @@
-import { oaasError } from '@oaas/commons/errors';
+import { isOaasError, oaasError } from '@oaas/commons/errors';
 import type { Logger } from '@oaas/commons/telemetry';
 import { type Clock, type Random, type Timer, type Timers } from '@oaas/commons/time';
 import { channels, type Mesh, type MeshPayload, type RateLimit } from '../../mesh/index.ts';
@@ -121,6 +121,8 @@ export class EventualHost {
   readonly #asking = new Set<number>();
   /** Replicas that are no part of their shard any more, whose labels and branches are just taken over. */
   readonly #formers = new Map<number, EventualReplica>();
+  /** Ends of what keeps readable what members were given of labels and branches. */
+  readonly #given = new Map<string, () => void>();
   #running = 0;
   readonly counters: EventualCounters = {
     ...{ compared: 0, equal: 0, exchanges: 0, differences: 0, failures: 0 },
@@ -468,7 +470,17 @@ export class EventualHost {
   #takeRefs({ replica, taking }: Hosted, member: number, head: Head): Promise<void> {
     const { refs } = replica;
     if (refs === undefined) return Promise.resolve();
-    return taking.run(`${String(member)}.${String(head.toEpoch)}`, () => takeRefs(refs, this.#portTo(member, head)));
+    return taking.run(`${String(member)}.${String(head.toEpoch)}`, async () => {
+      try {
+        await takeRefs(refs, this.#portTo(member, head));
+      } catch (error) {
+        const { logger } = this.#options;
+        if (isOaasError(error, 'DataLoss') || isOaasError(error, 'StorageCorrupt')) {
+          logger.warn({ err: error, member, shard: head.shard }, 'labels and branches cannot be taken over');
+        }
+        throw error;
+      }
+    });
   }
 
   #tell({ replica, telling }: Hosted, member: number): Promise<void> {
@@ -554,7 +566,7 @@ export class EventualHost {
       }
       case requests.refs: {
         const { refs, unpin } = await refsOf(replica).give();
-        this.#options.timers.after(announcedMs, unpin);
+        this.#keepGiven(`${String(from)}.${String(head.shard)}`, unpin);
         return refs;
       }
       case requests.versions: {
@@ -598,6 +610,20 @@ export class EventualHost {
 
   #keepAnnounced(replica: EventualReplica, { root }: Announcement): void {
     this.#options.timers.after(announcedMs, replica.pin(root));
+  }
+
+  /** Each member takes over one after the other: what it was given before it does not need any more. */
+  #keepGiven(name: string, unpin: () => void): void {
+    this.#given.get(name)?.();
+    const timer = this.#options.timers.after(announcedMs, () => {
+      end();
+    });
+    const end = (): void => {
+      timer.cancel();
+      unpin();
+      if (this.#given.get(name) === end) this.#given.delete(name);
+    };
+    this.#given.set(name, end);
   }
 
   /** Who can take what a former replica hands over. */

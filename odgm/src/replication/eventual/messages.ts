@@ -6,9 +6,9 @@ import type { Announcement, LeafName } from './types.ts';
 
 /**
  * Requests on the channel of eventual shards begin with one of these. Messages are {@link encodeStates} without it.
- * `refs` and those after it go only to members that have announced a digest of their labels and branches: others run a
- * former build and refuse them. `refs`: which there are; `versions`: states of leaves that a version has; `changed`: take
- * over what was changed here, and answer when it is on the disk.
+ * `refs`: which labels and branches there are; `versions`: states of leaves that a version has; `changed`: take over what
+ * was changed of labels and branches here, and answer when it is on the disk. Members that run a former build refuse
+ * these three, and are no worse for it; the first two go only to those that have announced a digest of what they have.
  */
 export const requests = {
   ...{ gossip: 1, pages: 2, states: 3, push: 4, done: 5, hello: 6 },

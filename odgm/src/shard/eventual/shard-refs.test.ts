@@ -286,6 +286,29 @@ describe('replicas with the same labels and branches', () => {
 });
 
 describe('what a label names', () => {
+  it('is kept for those that take it over, and not once more with each change', async () => {
+    const grid = await started();
+    const { shard } = grid.member(1);
+    await set(grid, grid.member(1), 'a', '1');
+    let pinned = 0;
+    const pin = shard!.index.pin.bind(shard!.index);
+    vi.spyOn(shard!.index, 'pin').mockImplementation((root) => {
+      const unpin = pin(root);
+      pinned += 1;
+      return () => {
+        pinned -= 1;
+        unpin();
+      };
+    });
+    await done(grid, shard!.versions.createBranch('try', 'now'));
+    for (let i = 0; i < 30; i++) await done(grid, shard!.versions.writeBranch('try', put('a', { k: String(i) })));
+    // Two others with the branch and its base each, and what is compared just now.
+    expect(pinned).toBeGreaterThan(0);
+    expect(pinned).toBeLessThan(10);
+    await grid.world.run(70_000);
+    expect(pinned).toBeLessThan(5);
+  });
+
   it('stays although it came to the main line after the takeover had begun, and was replaced before its end', async () => {
     const grid = await started({ replicas: 2, tuning: { gossipMs: 5000, idleGossipMs: 8000 } });
     await filled(grid, 20);
