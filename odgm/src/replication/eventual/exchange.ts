@@ -23,7 +23,8 @@ export interface ExchangePort {
 /**
  * Brings two replicas together whose roots differ: walks their trees, and sends each what it lacks. What is found counts
  * as complete only when the whole walk came to its end and both sides have merged, on their disks, all that they were
- * sent; then both are told. Resolves with the number of keys that differed; rejects when it did not come to the end.
+ * sent; then both are told. `settle` is done before that, when much of what labels and branches name is there: see
+ * `settleRefs`. Resolves with the number of keys that differed; rejects when it did not come to the end.
  */
 export async function exchange(
   replica: EventualReplica,
@@ -31,6 +32,7 @@ export async function exchange(
   mine: Announcement,
   theirs: Announcement,
   port: ExchangePort,
+  settle: () => Promise<Announcement>,
 ): Promise<number> {
   const unpin = replica.pin(mine.root);
   try {
@@ -50,12 +52,24 @@ export async function exchange(
       await take(replica, port, keysOf(step.differences, 'take'));
       await give(replica, port, keysOf(step.differences, 'give'));
     }
-    await port.ask(requests.done, encodeDone(mine, theirs, found));
-    replica.completed(from, { mine, theirs }, found);
+    await complete(replica, from, await settle(), theirs, found, port);
     return found;
   } finally {
     unpin();
   }
+}
+
+/** Tells both that each has what the other announced. */
+export async function complete(
+  replica: EventualReplica,
+  from: ReplicaId,
+  mine: Announcement,
+  theirs: Announcement,
+  found: number,
+  port: ExchangePort,
+): Promise<void> {
+  await port.ask(requests.done, encodeDone(mine, theirs, found));
+  replica.completed(from, { mine, theirs }, found);
 }
 
 /**

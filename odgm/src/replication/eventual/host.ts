@@ -8,7 +8,7 @@ import { Cleaner } from '../cleaner.ts';
 import { garbageKey } from '../keys.ts';
 import { Reader } from '../wire.ts';
 import { Agenda } from './agenda.ts';
-import { compare, exchange, type ExchangePort, handOver, stateBytes } from './exchange.ts';
+import { compare, complete, exchange, type ExchangePort, handOver, stateBytes } from './exchange.ts';
 import {
   bodyOf,
   decodeAnswers,
@@ -28,7 +28,7 @@ import {
   type Head,
   requests,
 } from './messages.ts';
-import { differInRefs, takeRefs } from './refs.ts';
+import { differInRefs, settleRefs, takeRefs } from './refs.ts';
 import { type ReplicaRecord, readRecord, readRecords, writeRecord } from './record.ts';
 import { Turns } from './turns.ts';
 import type { Announcement, Comparison, EventualReplica, ReplicaId, ReplicaRefs } from './types.ts';
@@ -314,7 +314,8 @@ export class EventualHost {
     if (!differInRefs(mine, theirs)) return given;
     this.#formers.set(replica.shard, replica);
     try {
-      await port.ask(requests.changed, new Uint8Array(0));
+      const [isTaken] = await port.ask(requests.changed, new Uint8Array(0));
+      if (isTaken !== 1) throw oaasError('Unavailable', 'the member has no replica to hand over to');
     } finally {
       this.#formers.delete(replica.shard);
     }
@@ -453,13 +454,20 @@ export class EventualHost {
     hosted.intervalMs = this.#tuning.gossipMs;
     const head = { shard: replica.shard, fromEpoch: replica.epoch, toEpoch };
     try {
-      if (mine.root !== theirs.root) {
-        const found = await exchange(replica, from, mine, theirs, this.#portTo(member, head));
-        this.counters.exchanges += 1;
-        this.counters.differences += found;
+      const port = this.#portTo(member, head);
+      const settle = (): Promise<Announcement> =>
+        settleRefs(mine, theirs, () => this.#takeRefs(hosted, member, head), port).catch((error: unknown) => {
+          this.#failed(error, member);
+          return mine;
+        });
+      if (mine.root === theirs.root) {
+        const settled = await settle();
+        if (settled !== mine) await complete(replica, from, settled, theirs, 0, port);
+        return;
       }
-      // After that: much of what they name is here now.
-      if (differInRefs(mine, theirs)) await this.#takeRefs(hosted, member, head);
+      const found = await exchange(replica, from, mine, theirs, port, settle);
+      this.counters.exchanges += 1;
+      this.counters.differences += found;
     } catch (error) {
       this.#failed(error, member);
     } finally {
@@ -490,7 +498,8 @@ export class EventualHost {
       const toEpoch = replica.epochOf(member);
       if (toEpoch === undefined) throw oaasError('Unavailable', 'the member has no replica any more');
       const head = { shard: replica.shard, fromEpoch: replica.epoch, toEpoch };
-      await this.#request(member, encodeRequest(requests.changed, head, new Uint8Array(0)));
+      const [isTaken] = await this.#request(member, encodeRequest(requests.changed, head, new Uint8Array(0)));
+      if (isTaken !== 1) throw oaasError('Unavailable', 'the replica is new');
     });
   }
 
@@ -575,8 +584,8 @@ export class EventualHost {
       }
       case requests.changed: {
         const hosted = this.#hosted.get(head.shard);
-        // One that is new takes them over with all the rest.
-        if (hosted?.replica !== replica || !replica.isComplete) throw oaasError('Unavailable', 'the replica is new');
+        // One that is new takes them over after all the rest.
+        if (hosted?.replica !== replica || !replica.isComplete) return Uint8Array.of(0);
         const back = { shard: head.shard, fromEpoch: head.toEpoch, toEpoch: head.fromEpoch };
         await this.#takeRefs(hosted, from, back);
         return Uint8Array.of(1);

@@ -7,7 +7,7 @@ import type { Announcement, LeafName } from './types.ts';
 /**
  * Requests on the channel of eventual shards begin with one of these. Messages are {@link encodeStates} without it.
  * `refs`: which labels and branches there are; `versions`: states of leaves that a version has; `changed`: take over what
- * was changed of labels and branches here, and answer when it is on the disk. Members that run a former build refuse
+ * was changed of labels and branches here; the answer is 1 when it is on the disk, 0 from one that is new. Members that run a former build refuse
  * these three, and are no worse for it; the first two go only to those that have announced a digest of what they have.
  */
 export const requests = {

@@ -13,6 +13,23 @@ export function differInRefs({ refs: mine }: Announcement, { refs: theirs }: Ann
 }
 
 /**
+ * Has each of two replicas take over the labels and branches of the other one, where they differ. Resolves with what
+ * completes the comparison: with the digest of the other one once each has all that was announced, whatever has been
+ * changed since. So one on which somebody changes something all the time has others that have the same.
+ */
+export async function settleRefs(
+  mine: Announcement,
+  theirs: Announcement,
+  take: () => Promise<void>,
+  port: ExchangePort,
+): Promise<Announcement> {
+  if (!differInRefs(mine, theirs)) return mine;
+  await take();
+  const [isTaken] = await port.ask(requests.changed, new Uint8Array(0));
+  return isTaken === 1 ? { ...mine, refs: theirs.refs } : mine;
+}
+
+/**
  * Takes over labels and branches of another replica: first all that they name and that is not here (pages of trees, then
  * states of headers and entries, each checked against its address), then they themselves. Rejects when it did not come to
  * the end: nothing of them is shown then.

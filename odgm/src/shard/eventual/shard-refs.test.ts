@@ -174,6 +174,30 @@ describe('a label and a branch that were acknowledged', () => {
     expect(labelsOf(staying.shard!)).toEqual(['x']);
   });
 
+  it('do not keep a new replica from becoming complete while a branch is changed all the time', async () => {
+    const grid = await started({ replicas: 2 });
+    await filled(grid, 50);
+    const { shard } = grid.member(1);
+    await done(grid, shard!.versions.createBranch('try', 'now'));
+    let isOver = false;
+    let writes = 0;
+    const write = (): void => {
+      if (isOver) return;
+      writes += 1;
+      void shard!.versions.writeBranch('try', put('o1', { k: String(writes) })).then(write);
+    };
+    write();
+    const added = grid.addMember();
+    grid.boot(added);
+    await grid.world.run(20);
+    await grid.record([voter(1), voter(2), learner(3, 2)], 2);
+    expect(await grid.world.until(() => added.shard?.isComplete === true, 20_000)).toBe(true);
+    expect(branchesOf(added.shard!)).toEqual(['try']);
+    expect(await grid.world.until(() => shard!.isSyncedWith(3), 20_000)).toBe(true);
+    expect(writes).toBeGreaterThan(5);
+    isOver = true;
+  });
+
   it('are handed over by a replica that was replaced while it was away, less what was deleted meanwhile', async () => {
     const grid = await started();
     const [heir, former] = [grid.member(1), grid.member(3)];

@@ -160,7 +160,8 @@ export class ShardRefs implements ReplicaRefs {
   async #finish(theirs: RefSet): Promise<void> {
     const { history, index, observe, clockOperation, onTaken } = this.#options;
     // What is named here from now on is named later than all that is known.
-    if (!theirs.seen.every((dot) => observe(stampOf(dot)))) {
+    const dots = [...theirs.seen, ...theirs.refs.map(({ dot }) => dot)];
+    if (!dots.every((dot) => observe(stampOf(dot)))) {
       throw oaasError('Unavailable', 'a label or branch of another replica is stamped too far in the future', {
         remedy: 'Set the clocks of the members right; until then such labels and branches are not taken over.',
       });
