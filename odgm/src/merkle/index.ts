@@ -31,14 +31,6 @@ export {
   type Version,
   VersionHistory,
 } from './history.ts';
-export {
-  keyOfDot,
-  mergeRefs,
-  type Ref,
-  type RefSet,
-  refsFromJson,
-  type RefsJson,
-  refsToJson,
-} from './refs.ts';
+export { keyOfDot, mergeRefs, type Ref, type RefSet, refsFromJson, type RefsJson, refsToJson } from './refs.ts';
 export { type CollectorOptions, type CollectorProgress, PageCollector } from './collector.ts';
 export { bucketCount, BucketHash, bucketHashBytes } from './bucket-hash.ts';
