@@ -50,11 +50,11 @@ export class SimulatedDisk {
     this.#files = new Map(this.#durableNames);
   }
 
-  /** Flips a bit of a file. */
-  flipBit(name: string, offset: number): void {
+  /** Flips a bit of a file, 0..7 of the byte at `offset`. A second time undoes it. */
+  flipBit(name: string, offset: number, bit = 0): void {
     const file = this.#files.get(name);
     if (file === undefined) throw new RangeError(`there is no file ${name}`);
-    file.flip(offset);
+    file.flip(offset, bit);
   }
 
   /** Flips a bit of a value in the base, past its end if it is shorter. False when there is no such key. */
@@ -221,9 +221,9 @@ class FileContent {
     return bytes.length;
   }
 
-  flip(offset: number): void {
+  flip(offset: number, bit: number): void {
     for (const copy of [this.#content, this.#durable]) {
-      if (offset < copy.length) copy[offset] = (copy[offset] ?? 0) ^ 1;
+      if (offset < copy.length) copy[offset] = (copy[offset] ?? 0) ^ (1 << bit);
     }
   }
 

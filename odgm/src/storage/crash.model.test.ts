@@ -10,7 +10,8 @@ import type { WriteOperation } from './port.ts';
 /**
  * Random calls, with crashes in between that tear what was not flushed, against a dumb twin. All durable calls go
  * through one journal, so the state after a crash must be that of some prefix of them, with every acknowledged one in
- * it. What was only applied must come back as of one moment, never older than what its log has forgotten.
+ * it. What was only applied must come back as of one moment, never older than what its log has forgotten. A bit that flips
+ * in a journal that had become idle must be found at the next start, or do no harm.
  */
 type Step =
   | { readonly type: 'write'; readonly keys: readonly number[]; readonly size: number }
@@ -27,6 +28,7 @@ type Step =
   | { readonly type: 'install'; readonly group: number; readonly ahead: number }
   | { readonly type: 'drop'; readonly group: number }
   | { readonly type: 'checkpoint' | 'settle' | 'age' | 'crash' | 'fill' | 'free' | 'look' }
+  | { readonly type: 'rot'; readonly at: number; readonly bit: number }
   | { readonly type: 'spin'; readonly turns: number };
 
 const groups = [0, 1, 7];
@@ -58,6 +60,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ type: fc.constant('crash' as const) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constantFrom('fill' as const, 'free' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ type: fc.constant('rot' as const), at: fc.nat({ max: 0xffff }), bit: fc.nat({ max: 7 }) }),
+  },
   { weight: 4, arbitrary: fc.record({ type: fc.constant('spin' as const), turns: fc.nat({ max: 12 }) }) },
 );
 
@@ -183,6 +189,9 @@ class Twin {
       case 'crash':
         await this.crash();
         return;
+      case 'rot':
+        await this.#rot(step.at, step.bit);
+        return;
       case 'fill':
         this.#disk.capacity = this.#disk.fileBytes + 500;
         this.#wasFull = true;
@@ -213,6 +222,35 @@ class Twin {
     this.#waiting = [];
     this.#wasFull = false;
     for (const group of groups) this.#takeUp(group);
+  }
+
+  /** `at`: byte of the journal's files, one after the other, from the end of what was written to the newest one backwards. */
+  async #rot(at: number, bit: number): Promise<void> {
+    await this.#settle();
+    await this.#time.advance(200);
+    this.#disk.crash();
+    const [name, offset] = await this.#writtenByte(at);
+    this.#disk.flipBit(name, offset, bit);
+    const refusal = await this.open().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    if (refusal === undefined) this.#compare(this.#durable());
+    else expect(refusal).toMatchObject({ code: 'StorageCorrupt' });
+    this.#disk.flipBit(name, offset, bit);
+    await this.crash();
+  }
+
+  async #writtenByte(at: number): Promise<[name: string, offset: number]> {
+    const written: [name: string, offset: number][] = [];
+    for (const name of this.#disk.names().reverse()) {
+      const file = await this.#disk.files().open(name, 'existing');
+      const content = Buffer.alloc(await file.size());
+      await file.read(content, 0);
+      const end = content.findLastIndex((byte) => byte !== 0);
+      for (let offset = end; offset >= 0; offset--) written.push([name, offset]);
+    }
+    return written[at % written.length] ?? [this.#disk.names()[0] ?? '', 0];
   }
 
   async end(): Promise<void> {

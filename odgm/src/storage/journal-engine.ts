@@ -51,6 +51,8 @@ export interface JournalEngineOptions {
   readonly flushBytes?: number | undefined;
   readonly flushKeys?: number | undefined;
   readonly flushAgeMs?: number | undefined;
+  /** A journal without writes for this long is sealed: damage to the last one is told from a torn write. Default 50 ms. */
+  readonly sealAfterMs?: number | undefined;
   /** Bytes that may wait for the disk; more is refused with `ResourceExhausted`. Default 256 MiB. */
   readonly maxWaitingBytes?: number | undefined;
   /** Lets the event loop turn between pieces of longer work. Default: one turn. */
@@ -95,6 +97,8 @@ class JournalEngine implements Engine {
   /** The last frame that a checkpoint was begun for, and the segment that it was begun in. */
   #captured = 0;
   #capturedIn = 0;
+  /** The last frame that is in the base. */
+  #stored = 0;
   #closing: Promise<void> | undefined;
   readonly #reader = readerOf(() => {
     this.#assertOpen();
@@ -117,7 +121,7 @@ class JournalEngine implements Engine {
       maxAgeMs: options.flushAgeMs ?? 10_000,
       hasGrown: () => (this.#segments.last?.id ?? 0) > this.#capturedIn + 1,
       turn: this.#turn,
-      hasNews: () => this.#dirty.size > 0 || this.#dropped.size > 0 || this.#journal?.sequence !== this.#captured,
+      hasNews: () => this.#dirty.size > 0 || this.#dropped.size > 0 || (this.#journal?.lastWrite ?? 0) > this.#captured,
       capture: () => this.#capture(),
       failed: (error) => this.#journal?.fail(error),
     });
@@ -137,7 +141,7 @@ class JournalEngine implements Engine {
         this.#memtables.set(key, value);
       },
     };
-    const { sequence, frames } = await recover(this.#segments, state, target, logger);
+    const { sequence, lastWrite, frames } = await recover(this.#segments, state, target, logger);
     for (const log of this.#logs.values()) {
       log.expectStored();
       this.#markDirty(log);
@@ -145,6 +149,7 @@ class JournalEngine implements Engine {
     for (const group of state.groups.keys()) if (!this.#logs.has(group)) this.#dropped.add(group);
     const first = await this.#segments.place(0, sequence + 1);
     this.#capturedIn = first.id;
+    this.#stored = state.checkpoint?.sequence ?? 0;
     // What a killed process wrote may still be in the system's memory only.
     await first.file.datasync();
     await files.syncNames();
@@ -152,6 +157,10 @@ class JournalEngine implements Engine {
       segments: this.#segments,
       path: files.path,
       sequence,
+      lastWrite,
+      timers: this.#options.timers,
+      sealAfterMs: this.#options.sealAfterMs ?? 50,
+      vouchedFor: () => this.#stored,
       maxWaitingBytes: this.#options.maxWaitingBytes ?? 256 * mebibyte,
       room: () => this.#memtables.room(),
       turn: this.#turn,
@@ -325,6 +334,7 @@ class JournalEngine implements Engine {
       this.#options.logger.warn({ err: error }, 'the last checkpoint could not be written');
     }
     await this.#memtables.stop();
+    await journal?.close();
     await this.#segments.close();
     await this.#options.base.close();
   }
@@ -438,6 +448,7 @@ class JournalEngine implements Engine {
     return {
       changes: () => [...groups.map(groupChange), ...removed.map(groupRemoval), checkpointChange(checkpoint)],
       done: async () => {
+        this.#stored = checkpoint.sequence;
         try {
           await this.#segments.dropBelow(checkpoint.firstSegment);
           this.#retain();

@@ -4,8 +4,8 @@ import { copyOf, textOf } from './bytes.ts';
 import type { Checkpoint, GroupRecord, StoredState } from './checkpoint.ts';
 import { corruptAt } from './failures.ts';
 import type { Log } from './group-log.ts';
-import { segmentName } from './journal/format.ts';
-import { findFrame, frameAt, looksBegun, readFrame, type RecordVisitor } from './journal/frame-reader.ts';
+import { sealLength, segmentName } from './journal/format.ts';
+import { frameAt, looksBegun, readFrame, type RecordVisitor, wasWhole } from './journal/frame-reader.ts';
 import type { Segment, Segments } from './journal/segments.ts';
 
 /** Where what is found goes. */
@@ -17,15 +17,17 @@ export interface RecoveryTarget {
 }
 
 export interface Recovered {
-  /** Of the last good frame. */
+  /** Of the last good frame, and of the last one that is no seal. */
   readonly sequence: number;
+  readonly lastWrite: number;
   readonly frames: number;
 }
 
 /**
  * Reads and verifies all frames of the journal. Keys and values of frames behind the checkpoint are replayed; logs are
  * put together from all of them. What a crash left of the last frame is cut off. Rejects with `StorageCorrupt`, naming
- * file and offset, for a bad frame with good ones behind it, a segment that is missing, or a log with a gap.
+ * file and offset, for a bad frame that was once whole as a later one, the beginning of one, or the checkpoint says; for a
+ * segment that is missing, or a log with a gap.
  */
 export async function recover(
   segments: Segments,
@@ -72,6 +74,7 @@ class Recovery {
   readonly #target: RecoveryTarget;
   readonly #logger: Logger;
   #sequence: number;
+  #lastWrite: number;
   #frames = 0;
   #isPastCheckpoint: boolean;
   /** The first place without a good frame, until a segment that goes on from there is found. */
@@ -91,21 +94,21 @@ class Recovery {
     this.#target = target;
     this.#logger = logger;
     this.#sequence = (checkpoint?.firstSequence ?? 1) - 1;
+    this.#lastWrite = this.#sequence;
     this.#isPastCheckpoint = checkpoint === undefined;
   }
 
   async read(segment: Segment, isLast: boolean): Promise<void> {
     const bytes = await this.#load(segment);
-    const path = this.#segments.pathOf(segment.name);
     let position = 0;
     if (this.#end !== undefined) {
       const next = frameAt(bytes, 0, segment.id);
       if (next?.sequence === this.#sequence + 1) this.#end = undefined;
       else {
-        // Nothing good may lie behind the end.
-        if (findFrame(bytes, 0, segment.id, this.#sequence + 1) !== undefined) {
-          throw corruptAt(this.#segments.pathOf(this.#end.segment.name), this.#end.position, 'a frame is damaged');
+        if (!this.#end.isTorn && looksBegun(bytes, 0, segment.id, this.#sequence + 1)) {
+          this.#end = { segment, position: 0, isTorn: true };
         }
+        if (wasWhole(bytes, 0, segment.id, this.#sequence + 1, 0)) throw this.#damaged(this.#end);
         await this.#keepEmpty(segment, isLast);
         return;
       }
@@ -117,12 +120,13 @@ class Recovery {
       this.#reachCheckpoint();
       this.#sequence += 1;
       this.#frames += 1;
+      if (frame.length > sealLength) this.#lastWrite = this.#sequence;
       this.#replay(bytes, position, frame.length, segment);
       position += frame.length;
     }
     segment.position = position;
-    if (findFrame(bytes, position, segment.id, this.#sequence + 1) !== undefined) {
-      throw corruptAt(path, position, 'a frame is damaged, good ones follow');
+    if (wasWhole(bytes, position, segment.id, this.#sequence + 1, position + sealLength)) {
+      throw this.#damaged({ segment, position });
     }
     this.#end = { segment, position, isTorn: looksBegun(bytes, position, segment.id, this.#sequence + 1) };
     if (position === 0 && this.#segments.list.length > 0) await this.#keepEmpty(segment, isLast);
@@ -146,7 +150,11 @@ class Recovery {
       const file = this.#segments.pathOf(segment.name);
       this.#logger.warn({ file, offset: position }, 'the end of the journal was cut: its last frame was not complete');
     }
-    return { sequence: this.#sequence, frames: this.#frames };
+    return { sequence: this.#sequence, lastWrite: this.#lastWrite, frames: this.#frames };
+  }
+
+  #damaged({ segment, position }: { readonly segment: Segment; readonly position: number }): Error {
+    return corruptAt(this.#segments.pathOf(segment.name), position, 'a frame is damaged that was once whole');
   }
 
   async #load(segment: Segment): Promise<Buffer> {

@@ -44,16 +44,31 @@ export function looksBegun(segment: Buffer, position: number, id: number, sequen
   return fits.filter(Boolean).length >= 2;
 }
 
-/** Position of the first good frame at or behind `position` whose sequence number is at least `sequence`. */
-export function findFrame(segment: Buffer, position: number, id: number, sequence: number): number | undefined {
+/** Position of the first good frame at or behind `position`. */
+export function findFrame(segment: Buffer, position: number, id: number): number | undefined {
+  for (const at of beginnings(segment, position, id)) if (frameAt(segment, at, id) !== undefined) return at;
+  return undefined;
+}
+
+/**
+ * True when something at or behind `position` shows that this frame was once on disk as a whole: the frame itself, a later
+ * one, or the beginning of the one after it, good or not, at or behind `next`.
+ */
+export function wasWhole(segment: Buffer, position: number, id: number, sequence: number, next: number): boolean {
+  for (const at of beginnings(segment, position, id)) {
+    const hasNumber = at >= next && at + frameHeaderLength <= segment.length;
+    if (hasNumber && segment.readDoubleLE(at + 8) === sequence + 1) return true;
+    if ((frameAt(segment, at, id)?.sequence ?? 0) >= sequence) return true;
+  }
+  return false;
+}
+
+/** Positions of what may be frames. */
+function* beginnings(segment: Buffer, position: number, id: number): Generator<number> {
   const pattern = Buffer.alloc(8);
   pattern.writeUInt32LE(frameMagic, 0);
   pattern.writeUInt32LE(id, 4);
-  for (let at = segment.indexOf(pattern, position); at >= 0; at = segment.indexOf(pattern, at + 1)) {
-    const frame = frameAt(segment, at, id);
-    if (frame !== undefined && frame.sequence >= sequence) return at;
-  }
-  return undefined;
+  for (let at = segment.indexOf(pattern, position); at >= 0; at = segment.indexOf(pattern, at + 1)) yield at;
 }
 
 /** Walks through the records of a good frame. False when they make no sense, which a good checksum rules out. */

@@ -1,4 +1,5 @@
 import { oaasError } from '@oaas/commons/errors';
+import type { Timer, Timers } from '@oaas/commons/time';
 import { failed, full, isFull } from '../failures.ts';
 import { FrameBuilder } from './frame-builder.ts';
 import type { Segment, Segments } from './segments.ts';
@@ -17,15 +18,21 @@ export interface JournalOptions {
   readonly segments: Segments;
   /** Where the directory is, for messages. */
   readonly path: string;
-  /** Of the last frame that is there. */
+  /** Of the last frame that is there, and of the last one that is no seal. */
   readonly sequence: number;
+  readonly lastWrite: number;
+  readonly timers: Timers;
+  /** A journal without writes for this long is sealed, after twice this at the latest. Milliseconds. */
+  readonly sealAfterMs: number;
+  /** Of the last frame that is known as whole elsewhere: it needs no seal. */
+  readonly vouchedFor: () => number;
   /** Bytes that may wait to be written. */
   readonly maxWaitingBytes: number;
   /** Waits until there is room for what the next frame will bring. Rejects with `StorageFull`. */
   readonly room: () => Promise<void> | undefined;
   /** Lets the event loop turn. */
   readonly turn: () => Promise<void>;
-  /** Called after each frame. */
+  /** Called after each frame that is no seal. */
   readonly landed: () => void;
   /** Called once, when the disk can no longer be trusted. */
   readonly failed: (error: Error) => void;
@@ -41,7 +48,8 @@ interface Frame {
 
 /**
  * The writer: everything that arrives while a frame is written and flushed makes up the next frame. One frame is under
- * way at a time, so that at most the last one on disk can be torn. Frames land in order.
+ * way at a time, so that at most the last one on disk can be torn. Frames land in order. When no more come, a seal says
+ * that the last one was whole: one for each time that the journal becomes idle, and no timer runs after it.
  */
 export class Journal {
   readonly #options: JournalOptions;
@@ -51,14 +59,18 @@ export class Journal {
   #failure: Error | undefined;
   /** Calls were just refused, and their callers may not know yet. */
   #refusal: Error | undefined;
-  /** Of the last frame that landed. */
+  #sealing: Timer | undefined;
+  /** Of the last frame that landed, and of the last one that is no seal. */
   sequence: number;
+  lastWrite: number;
   /** Frames written. */
   frames = 0;
 
   constructor(options: JournalOptions) {
     this.#options = options;
     this.sequence = options.sequence;
+    this.lastWrite = options.lastWrite;
+    this.#sealSoon();
   }
 
   get failure(): Error | undefined {
@@ -91,6 +103,14 @@ export class Journal {
     while (this.#running !== undefined) await this.#running;
   }
 
+  /** To be called when nothing is added any more: what is there is sealed. Never rejects. */
+  async close(): Promise<void> {
+    await this.settled();
+    this.#seal();
+    await this.settled();
+    this.#sealing?.cancel();
+  }
+
   /** Takes no more writes; those that wait are rejected. */
   fail(cause: unknown): void {
     if (this.#failure !== undefined) return;
@@ -105,6 +125,30 @@ export class Journal {
       this.#queue.push(frame);
     }
     return frame;
+  }
+
+  #sealSoon(): void {
+    if (this.#sealing !== undefined || !this.#needsSeal()) return;
+    const { timers, sealAfterMs } = this.#options;
+    const last = this.sequence;
+    this.#sealing = timers.after(sealAfterMs, () => {
+      this.#sealing = undefined;
+      if (this.sequence === last && this.#running === undefined) this.#seal();
+      else this.#sealSoon();
+    });
+  }
+
+  /** For lack of space there is none, until more was written. */
+  #seal(): void {
+    if (!this.#needsSeal()) return;
+    this.#filling(0).builder.beginOperations(0);
+    this.#running ??= this.#run();
+  }
+
+  #needsSeal(): boolean {
+    return (
+      this.lastWrite === this.sequence && this.lastWrite > this.#options.vouchedFor() && this.#failure === undefined
+    );
   }
 
   async #run(): Promise<void> {
@@ -139,16 +183,19 @@ export class Journal {
     segment.position = position + builder.length;
     this.sequence += 1;
     this.frames += 1;
-    this.#land(frame, segment, position);
+    if (frame.waiting.length > 0) this.#land(frame, segment, position);
+    else this.#release(frame);
     segments.prepareSoon();
   }
 
   #land(frame: Frame, segment: Segment, position: number): void {
     const { waiting } = frame;
+    this.lastWrite = this.sequence;
     this.#release(frame);
     for (const pending of waiting) pending.land(segment, position);
     this.#options.landed();
     for (const pending of waiting) pending.resolve();
+    this.#sealSoon();
   }
 
   /**

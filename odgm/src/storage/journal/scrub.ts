@@ -49,7 +49,7 @@ function goodFrame(segment: Segment, position: number, end: number): number | un
 
 /** Where the next good frame begins, or the end. */
 function nextFrame(segment: Segment, position: number, end: number): number {
-  const found = findFrame(read(segment, position, end - position), 1, segment.id, 0);
+  const found = findFrame(read(segment, position, end - position), 1, segment.id);
   return found === undefined ? end : position + found;
 }
 
