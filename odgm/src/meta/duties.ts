@@ -236,13 +236,14 @@ export class MetaDuties {
     }
   }
 
-  /** New shards wait for the members that are expected, so that the first one does not get them all. */
+  /**
+   * New shards wait for the members that are expected, so that the first one does not get them all. For how long is counted
+   * from when this member came to know of the cluster.
+   */
   #isSettled(): boolean {
-    const { meta, expectedMembers, clock } = this.#options;
+    const { meta, expectedMembers } = this.#options;
     const up = [...meta.state.members.values()].filter(({ state }) => state === 'up').length;
-    if (up >= expectedMembers) return true;
-    const createdAt = meta.state.cluster?.createdAt ?? 0;
-    return clock.now() - createdAt >= this.#settleMs;
+    return up >= expectedMembers || meta.clusterKnownMs >= this.#settleMs;
   }
 }
 

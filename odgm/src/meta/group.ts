@@ -5,9 +5,10 @@ import type { RaftGroup } from '../replication/index.ts';
 import { Absences, type IsGone } from './absences.ts';
 import { encodeCommand } from './codec.ts';
 import type { Accepted, ApplyResult, Command } from './commands.ts';
+import { FirstSeen } from './first-seen.ts';
 import type { MetaMachine } from './machine.ts';
 import type { MetaState } from './types.ts';
-import { refusalError } from './view.ts';
+import { lastFullCheck, refusalError } from './view.ts';
 
 export interface MetaGroupOptions {
   readonly group: RaftGroup;
@@ -30,12 +31,15 @@ export class MetaGroup {
   readonly #options: MetaGroupOptions;
   readonly #listeners = new Set<() => void>();
   readonly #absences: Absences;
+  /** The cluster, and the last check of all shards. */
+  readonly #seen: FirstSeen;
   #isTelling = false;
 
   constructor(options: MetaGroupOptions) {
     this.#options = options;
     this.#absences = new Absences(options.clock);
-    this.#absences.note(this.state.members.values());
+    this.#seen = new FirstSeen(options.clock);
+    this.#note();
     options.mesh.onRequest(channels.meta, async (payload) => {
       const result = await this.#proposeHere(payload);
       return text.encode(JSON.stringify(result));
@@ -67,6 +71,16 @@ export class MetaGroup {
   /** By what this member has seen itself: see {@link Absences}. */
   readonly isGone: IsGone = (member) => this.#absences.isGone(member, this.state.settings.nodeDownMs);
 
+  /** For how long this member has known of the cluster, in milliseconds of its own clock. */
+  get clusterKnownMs(): number {
+    return this.#seen.ageOf(nameOfCluster(this.state)) ?? 0;
+  }
+
+  /** For how long it has known that no check of all shards began after the last one. From the cluster on when there was none. */
+  get uncheckedMs(): number {
+    return this.#seen.ageOf(nameOfCheck(this.state)) ?? 0;
+  }
+
   /** Called after changes, several of them at once, in a turn of its own. Returns what takes the listener away. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
@@ -79,7 +93,7 @@ export class MetaGroup {
     this.#isTelling = true;
     this.#options.timers.after(0, () => {
       this.#isTelling = false;
-      this.#absences.note(this.state.members.values());
+      this.#note();
       for (const listener of this.#listeners) listener();
     });
   }
@@ -113,6 +127,12 @@ export class MetaGroup {
     await this.#options.group.linearize();
   }
 
+  #note(): void {
+    const { state } = this;
+    this.#absences.note(state.members.values());
+    this.#seen.note(state.cluster === undefined ? [] : [nameOfCluster(state), nameOfCheck(state)]);
+  }
+
   async #proposeHere(data: Uint8Array): Promise<ApplyResult> {
     return (await this.#options.group.propose(data, undefined)) as ApplyResult;
   }
@@ -124,6 +144,14 @@ export class MetaGroup {
     const answer = await mesh.request(group.leader, channels.meta, data, { timeoutMs: proposeMs });
     return JSON.parse(bytes.decode(answer)) as ApplyResult;
   }
+}
+
+function nameOfCluster({ cluster }: MetaState): string {
+  return `cluster ${cluster?.id ?? ''}`;
+}
+
+function nameOfCheck(state: MetaState): string {
+  return `check ${lastFullCheck(state)?.id ?? 0}`;
 }
 
 function isUnknown(error: { readonly details?: Readonly<Record<string, unknown>> | undefined }): boolean {

@@ -15,6 +15,7 @@ export { MetaMachine } from './machine.ts';
 export { alarmOf, canDoWithout, freezeOf, hasLostMajority, isFounder } from './alarms.ts';
 export {
   freeBytesOf,
+  lastFullCheck,
   makeAnew,
   ownersOf,
   placementSnapshot,

@@ -3,7 +3,7 @@ import type { PendingMove, PlacementMember, PlacementOptions, PlacementSnapshot 
 import type { IsGone } from './absences.ts';
 import type { Refusal, RefusalCode } from './commands.ts';
 import { metaShard } from './state.ts';
-import type { MemberRecord, MetaState, ShardRecord } from './types.ts';
+import type { MemberRecord, MetaState, ShardRecord, TaskRecord } from './types.ts';
 
 /** What replicas report of a shard; the meta state does not have it. */
 export interface ShardLoad {
@@ -30,6 +30,13 @@ export function replicasOf(state: MetaState, shard: number): MemberRecord[] {
     .flatMap(({ member }) => state.members.get(member) ?? []);
   const first = members.findIndex(({ number }) => number === record?.preferredLeader);
   return first > 0 ? [...members.splice(first, 1), ...members] : members;
+}
+
+/** The newest check of all shards, by its number: times of different leaders cannot be compared. */
+export function lastFullCheck(state: MetaState): TaskRecord | undefined {
+  return [...state.tasks.values()].findLast(
+    ({ kind, collection }) => kind === 'consistency-check' && collection === '',
+  );
 }
 
 /** How the planner sees a member: one that is down for less than the bound is only away. */

@@ -443,13 +443,7 @@ export class TaskCoordinator {
       const { before, topologyEpoch } = planTask(state, await loads(), rebalanceOfAll, meta.isGone);
       this.#balance = { at: now, epoch: topologyEpoch, score: before };
     }
-    const { wishes, memory } = decideTriggers(
-      state,
-      this.#balance?.score ?? 1,
-      this.#triggers,
-      clock.now(),
-      meta.isGone,
-    );
+    const { wishes, memory } = decideTriggers(state, this.#balance?.score ?? 1, this.#triggers, clock.now(), meta);
     this.#triggers = memory;
     this.#suggestions = wishes.filter(({ mode }) => mode === 'suggest');
     for (const wish of wishes) {

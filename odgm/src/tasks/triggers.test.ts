@@ -1,5 +1,13 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Absences, apply, type Command, createMetaState, type IsGone, type MetaState } from '../meta/index.ts';
+import {
+  Absences,
+  apply,
+  type Command,
+  createMetaState,
+  type IsGone,
+  lastFullCheck,
+  type MetaState,
+} from '../meta/index.ts';
 import { decideTriggers, planTask, type TriggerMemory, type Wish } from './index.ts';
 
 type Unstamped = Command extends infer C ? (C extends Command ? Omit<C, 'at'> : never) : never;
@@ -10,6 +18,8 @@ let now: number;
 let ahead: number;
 let memory: TriggerMemory;
 let absences: Absences;
+/** When this node came to know of the last check, or of the cluster. */
+let known: { readonly id: number; readonly at: number };
 
 const isGone: IsGone = (member) => absences.isGone(member, state.settings.nodeDownMs);
 
@@ -17,11 +27,13 @@ function run(command: Unstamped): number {
   const result = apply(state, { known: true, version: 1, command: { ...command, at: now + ahead } as Command });
   expect(result).toMatchObject({ ok: true });
   absences.note(state.members.values());
+  const { id = 0 } = lastFullCheck(state) ?? {};
+  if (id !== known.id) known = { id, at: now };
   return result.ok ? (result.id ?? 0) : 0;
 }
 
 function wishes(score = 1): Wish[] {
-  const decided = decideTriggers(state, score, memory, now, isGone);
+  const decided = decideTriggers(state, score, memory, now, { isGone, uncheckedMs: now - known.at });
   ({ memory } = decided);
   return [...decided.wishes];
 }
@@ -46,6 +58,7 @@ beforeEach(() => {
   now = 1_000_000;
   ahead = 0;
   memory = { wantsBalance: false };
+  known = { id: 0, at: now };
   absences = new Absences({ monotonic: () => now });
   run({ type: 'bootstrap', clusterId: 'c', members: ['a', 'b', 'c'].map((id) => member(id)) });
   run({ type: 'putCollection', spec: spec(3) });
@@ -277,7 +290,15 @@ describe('a check', () => {
     const none = { index: 1, objects: 0, entries: 0, bytes: 0, ms: 0 };
     for (const shard of [1, 2]) {
       const replicas = [1, 2, 3].map((member) => ({ member, root: root(member), ...none }));
-      const about = { shard, collection: 'c', partition: shard - 1, at: now, task, mode: 'fast', verdict } as const;
+      const about = {
+        shard,
+        collection: 'c',
+        partition: shard - 1,
+        at: now + ahead,
+        task,
+        mode: 'fast',
+        verdict,
+      } as const;
       run({ type: 'recordCheck', check: { ...about, replicas, minority: [], differing: [], reason: '' } });
     }
     run({ type: 'finishTask', task, term: 1, state: 'succeeded', message: '', findings: [] });
@@ -303,6 +324,47 @@ describe('a check', () => {
     expect(wishes()).toEqual([]);
     now += 1;
     expect(wishes()).toMatchObject([due]);
+  });
+
+  it.each([3_600_000, 1000 * day])(
+    'is wished for a day after the last one by the own clock, when that of the leader that recorded it was ahead by %i ms',
+    (off) => {
+      now += day;
+      ahead = off;
+      checked('consistent', wished());
+      ahead = 0;
+      now += day - 1;
+      expect(wishes()).toEqual([]);
+      now += 1;
+      expect(wishes()).toMatchObject([due]);
+      checked('consistent', wished());
+      now += day;
+      expect(wishes()).toMatchObject([due]);
+    },
+  );
+
+  it('is wished for a day after what is recorded when this node was started since', () => {
+    now += day;
+    checked('consistent', wished());
+    now += day - 1;
+    known = { ...known, at: now };
+    expect(wishes()).toEqual([]);
+    now += 1;
+    expect(wishes()).toMatchObject([due]);
+  });
+
+  it('that knew too little is done again, once, also when what is recorded was of a clock far ahead', () => {
+    now += day;
+    ahead = 3_600_000;
+    run({ type: 'setMemberState', member: 2, state: 'down' });
+    run({ type: 'setMemberState', member: 2, state: 'up' });
+    checked('indeterminate', wished(), 2);
+    ahead = 0;
+    const again = wished();
+    expect(again).toMatchObject({ ...due, collection: 'c', options: { again: 'true' } });
+    checked('indeterminate', again, 2);
+    now += 60_000;
+    expect(wishes()).toEqual([]);
   });
 
   it('is wished for as often as the settings say, and never with 0', () => {

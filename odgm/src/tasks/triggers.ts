@@ -3,6 +3,7 @@ import {
   hasLostMajority,
   isFinished,
   type IsGone,
+  lastFullCheck,
   type MetaState,
   type ShardRecord,
   type TaskKind,
@@ -30,6 +31,13 @@ export interface TriggerMemory {
   readonly wantsBalance: boolean;
 }
 
+/** What each node sees for itself, by its monotonic clock: the meta group as it has it. */
+export interface Watch {
+  readonly isGone: IsGone;
+  /** For how long it has known that no check of all shards began after the last one, in milliseconds. */
+  readonly uncheckedMs: number;
+}
+
 /** A task that ended is not wished for again before this has passed: what blocked it is likely still there. */
 const pauseMs = 30_000;
 
@@ -44,7 +52,7 @@ export function decideTriggers(
   score: number,
   memory: TriggerMemory,
   now: number,
-  isGone: IsGone,
+  watch: Watch,
 ): { readonly wishes: readonly Wish[]; readonly memory: TriggerMemory } {
   const wishes: Wish[] = [];
   const wish = (given: Omit<Wish, 'actor' | 'options'>, since = 0): void => {
@@ -59,7 +67,7 @@ export function decideTriggers(
       // One that holds nothing is missed by nobody.
       if (holds) isWhole = false;
       const why = replacedBy === undefined ? 'is down for too long' : 'came back with an empty disk';
-      if (holds && isGone(member))
+      if (holds && watch.isGone(member))
         wish({ kind: 'repair', collection: '', member: number, mode: 'start', why: `${id} ${why}` }, stateSince);
     }
     if (memberState === 'draining' && holds) {
@@ -93,7 +101,7 @@ export function decideTriggers(
     wish({ kind: 'rebalance', collection: '', mode, why: `the balance is ${score.toFixed(2)}` });
   }
   const isBusy = [...state.tasks.values()].some(({ state: at }) => at === 'running' || at === 'cancelling');
-  const check = isBusy ? undefined : dueCheck(state, now);
+  const check = isBusy ? undefined : dueCheck(state, now, watch.uncheckedMs);
   if (check !== undefined) wishes.push(check);
   return { wishes, memory: { wantsBalance } };
 }
@@ -101,46 +109,53 @@ export function decideTriggers(
 /** Of a task that checks again what an earlier one could not tell: that is done once. */
 const again = 'again';
 
-function dueCheck(state: MetaState, now: number): Wish | undefined {
+function dueCheck(state: MetaState, now: number, uncheckedMs: number): Wish | undefined {
   const { checkEveryMs } = state.settings;
   if (checkEveryMs === 0) return undefined;
   const held = new Map([...state.shards].filter(([id, { replicas }]) => id !== metaShard && replicas.length > 0));
   if (held.size === 0) return undefined;
   const about = { kind: 'consistency-check', mode: 'start', actor: 'schedule' } as const;
-  let last = state.cluster?.createdAt ?? now;
-  for (const { kind, collection, createdAt } of state.tasks.values()) {
-    if (kind === 'consistency-check' && collection === '') last = Math.max(last, createdAt);
-  }
-  if (now - last >= checkEveryMs) {
-    const why = `no check of all shards began for ${String(Math.floor((now - last) / 60_000))} minutes`;
+  // Nodes are started anew more often than checks are due: what is recorded counts, too. A leader whose clock was far ahead
+  // of this one's may have recorded it: then what this node has seen itself ends the wait.
+  const last = (lastFullCheck(state) ?? state.cluster)?.createdAt ?? now;
+  const sinceMs = Math.max(now - last, uncheckedMs);
+  if (sinceMs >= checkEveryMs) {
+    const why = `no check of all shards began for ${String(Math.floor(sinceMs / 60_000))} minutes`;
     const wish: Wish = { ...about, collection: '', options: { mode: 'fast' }, why };
     if (!existsOrPauses(state, wish, now, 0)) return wish;
   }
   const latest = new Map(state.checks.map((check) => [check.shard, check]));
   for (const check of latest.values()) {
     const shard = held.get(check.shard);
-    if (shard === undefined || check.verdict !== 'indeterminate' || now - check.at < pauseMs) continue;
+    if (shard === undefined || check.verdict !== 'indeterminate') continue;
+    if (now >= check.at && now - check.at < pauseMs) continue;
     const { collection, partition } = shard;
     const wish: Wish = {
       ...{ ...about, collection, options: { mode: 'fast', [again]: 'true' } },
       why: `too little was known of ${collection}/${String(partition)} when it was checked`,
     };
-    if (mayBeKnownNow(state, check, shard) && !existsOrPauses(state, wish, now, check.at)) return wish;
+    if (mayBeKnownNow(state, check, shard, now) && !existsOrPauses(state, wish, now, check.at)) return wish;
   }
   return undefined;
 }
 
 /** Those that were silent are up, and were not asked again yet, or not since they came back. */
-function mayBeKnownNow(state: MetaState, check: CheckRecord, { collection, replicas }: ShardRecord): boolean {
+function mayBeKnownNow(
+  state: MetaState,
+  check: CheckRecord,
+  { collection, replicas }: ShardRecord,
+  now: number,
+): boolean {
   const answered = new Set(check.replicas.flatMap(({ member, root }) => (root === '' ? [] : [member])));
   const silent = replicas.flatMap(({ member }) => (answered.has(member) ? [] : (state.members.get(member) ?? [])));
   if (silent.some(({ state: at }) => at === 'down')) return false;
-  const backAt = Math.max(0, ...silent.map(({ stateSince }) => stateSince));
+  // What lies ahead of now was stamped by a leader whose clock is ahead: it would be newer than any check from now on.
+  const backAt = Math.max(0, ...silent.map(({ stateSince }) => stateSince).filter((since) => since <= now));
   return ![...state.tasks.values()].some(
     (task) =>
       task.options[again] !== undefined &&
       task.collection === collection &&
-      (task.id === check.task || task.createdAt > check.at) &&
+      task.id >= check.task &&
       task.createdAt >= backAt,
   );
 }

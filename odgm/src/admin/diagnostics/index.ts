@@ -17,10 +17,11 @@ export function inputOf(node: GridNode, clock: Clock): DiagnosticsInput {
   const now = clock.now();
   const state = node.meta?.state ?? createMetaState();
   const loads = node.reports.loads();
-  const isGone = node.meta?.isGone ?? (() => false);
+  const watch = node.meta ?? { isGone: () => false, uncheckedMs: 0 };
+  const { isGone } = watch;
   const isFormed = state.cluster !== undefined;
   const rebalance = isFormed ? planTask(state, loads, { kind: 'rebalance', collection: '' }, isGone) : undefined;
-  const { wishes } = decideTriggers(state, rebalance?.before ?? 1, { wantsBalance: false }, now, isGone);
+  const { wishes } = decideTriggers(state, rebalance?.before ?? 1, { wantsBalance: false }, now, watch);
   return {
     now,
     state,

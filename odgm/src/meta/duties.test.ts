@@ -1,0 +1,71 @@
+import { createLogger } from '@oaas/commons/telemetry';
+import { seededRandom, simulatedTime } from '@oaas/commons/testkit';
+import { afterEach, expect, it } from 'vitest';
+import { startMember } from '../../testkit/mesh.ts';
+import { ByteRate } from '../mesh/rate.ts';
+import { RaftHost } from '../replication/index.ts';
+import { createMemoryEngine } from '../storage/memory.ts';
+import { MetaDuties, MetaGroup, MetaMachine, metaShard, type NewCommand } from './index.ts';
+import { member, spec } from './testing.ts';
+
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+/** The only member of a cluster for two, with its duties. `ahead`: of its wall clock, in milliseconds. */
+async function startLeader() {
+  const time = simulatedTime();
+  const wall = { ahead: 0 };
+  const { timers } = time;
+  const clock = { monotonic: () => time.clock.monotonic(), now: () => time.clock.now() + wall.ahead };
+  const started = await startMember(1, { clock, timers });
+  ends.push(() => started.stop());
+  const { mesh } = started;
+  const engine = createMemoryEngine();
+  const logger = createLogger({ service: 'test', level: 'silent' });
+  const schedule = (run: () => void): void => void timers.after(0, run);
+  const rate = new ByteRate({ clock, timers, bytesPerSecond: Infinity });
+  const host = new RaftHost({
+    ...{ engine, mesh, self: 1, clock, timers, random: seededRandom(1), logger, schedule },
+    rateOf: () => rate,
+  });
+  ends.push(() => {
+    host.abandon();
+  });
+  const machine: MetaMachine = new MetaMachine(engine, () => {
+    later.meta?.changed();
+  });
+  const later: { meta?: MetaGroup } = {};
+  const group = await host.create({ group: metaShard, epoch: 1, machine }, { voters: [1] });
+  const meta = (later.meta = new MetaGroup({ group, machine, mesh, clock, timers }));
+  const duties = new MetaDuties({
+    ...{ meta, mesh, clock, timers, logger, expectedMembers: 2, settleMs: 10_000 },
+    loads: () => new Map(),
+  });
+  ends.push(() => {
+    duties.close();
+  });
+  const propose = async (command: NewCommand): Promise<void> => {
+    const proposed = meta.propose(command);
+    await time.advance(1000);
+    await proposed;
+  };
+  await time.advance(5000);
+  await propose({ type: 'bootstrap', clusterId: 'c', members: [member('grid-0')] });
+  return { time, wall, meta, propose };
+}
+
+it.each([3_600_000, -3_600_000])(
+  'new shards wait for the members that are expected, but no longer than ten seconds, by a clock that is off by %i ms',
+  async (off) => {
+    const { time, wall, meta, propose } = await startLeader();
+    wall.ahead = off;
+    await propose({ type: 'putCollection', spec: spec('c', { replicaCount: 1 }) });
+    const places = (): number => [...meta.state.shards.values()].filter(({ replicas }) => replicas.length > 0).length;
+    await time.advance(7000);
+    expect(places()).toBe(1);
+    await time.advance(3000);
+    expect(places()).toBe(3);
+  },
+);
