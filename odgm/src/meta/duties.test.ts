@@ -53,7 +53,7 @@ async function startLeader() {
   };
   await time.advance(5000);
   await propose({ type: 'bootstrap', clusterId: 'c', members: [member('grid-0')] });
-  return { time, wall, meta, propose };
+  return { time, wall, mesh, meta, propose };
 }
 
 it.each([3_600_000, -3_600_000])(
@@ -69,3 +69,18 @@ it.each([3_600_000, -3_600_000])(
     expect(places()).toBe(3);
   },
 );
+
+it('new shards get no place on a member that is not heard, though it is not recorded as down yet', async () => {
+  const { time, mesh, meta, propose } = await startLeader();
+  const silent = member('grid-1', { address: '127.0.0.1:1' });
+  mesh.setPeers([{ number: 2, id: silent.id, address: silent.address }]);
+  await propose({ type: 'joinMember', clusterId: 'c', member: silent });
+  await propose({ type: 'putCollection', spec: spec('c', { replicaCount: 1 }) });
+  const places = (): number[][] =>
+    [...meta.state.shards.values()].flatMap(({ id, replicas }) =>
+      id === metaShard ? [] : [replicas.map((one) => one.member)],
+    );
+  expect([meta.state.members.get(2)?.state, places()]).toEqual(['up', [[], []]]);
+  await time.advance(10_000);
+  expect([meta.state.members.get(2)?.state, places()]).toEqual(['down', [[1], [1]]]);
+});

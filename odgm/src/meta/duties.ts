@@ -214,7 +214,7 @@ export class MetaDuties {
 
   async #giveFirstPlaces(): Promise<void> {
     const { meta, loads, logger } = this.#options;
-    if (!hasUnplaced(meta.state) || !this.#isSettled()) return;
+    if (!hasUnplaced(meta.state) || !this.#isSettled() || !this.#hearsAll()) return;
     const { targets, blocked } = planPlacement(
       placementSnapshot(meta.state, loads(), { kind: 'initial' }, meta.isGone),
     );
@@ -234,6 +234,15 @@ export class MetaDuties {
       logger.warn({ collection, partition }, 'a shard has lost its content and begins anew');
       await meta.propose({ type: 'foundShard', shard: id, expectedEpoch: epoch });
     }
+  }
+
+  /**
+   * A member that is not heard is recorded as down, or back, within `silenceMs`. What got its first and only place there
+   * meanwhile would be lost with the disk of the member, should that be why it is silent.
+   */
+  #hearsAll(): boolean {
+    const { meta, mesh } = this.#options;
+    return mesh.peers().every(({ number, state }) => state === 'up' || meta.state.members.get(number)?.state !== 'up');
   }
 
   /**

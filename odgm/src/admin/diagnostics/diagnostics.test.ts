@@ -300,6 +300,30 @@ describe('the shards', () => {
     expect(found).toMatchObject([{ evidence: 'behind, the same 600 s ago, 7 entries to send' }]);
   });
 
+  it('that lost their only place, or most of their disks, say that they cannot come back and what to do', () => {
+    const single = { shard: 1, expectedEpoch: 1, replicas: [{ member: 2, role: 'voter' as const }] };
+    run({ type: 'updateShardReplicas', ...single });
+    const empty = { id: 'b', address: '', admin: '', zone: '', incarnation: '2', commandVersion: 1 };
+    run({ type: 'joinMember', clusterId: 'c', member: empty });
+    const down = view(2, { state: 'down', report: undefined });
+    const found = () => diagnose(input({ members: [view(1), down, view(3), view(4)] })).shards.replicationHealth;
+    expect(found()).toMatchObject([
+      {
+        ...{ severity: 'error', code: 'replication.lost' },
+        message: 'c/0 cannot come back: the disks of all its replicas are gone',
+        evidence: 'b came back with an empty disk; whether anything was ever written to it is not on record',
+        remedy: expect.stringMatching(/^Delete .*DELETE \/admin\/collections\/c /) as string,
+      },
+      { code: 'replication.degraded', message: 'c/1 has 2 of 3 replicas that are well' },
+    ]);
+    run({ type: 'setAlarm', alarm: { shard: 2, member: 3, kind: 'lost-replica', since: now, evidence: '' } });
+    expect(found()[1]).toMatchObject({
+      ...{ code: 'replication.lost', message: 'c/1 cannot come back: the disks of most of its replicas are gone' },
+      evidence: expect.stringMatching(/^b came back with an empty disk, c has lost its replica;/) as string,
+      remedy: expect.stringMatching(/^Read what the others have/) as string,
+    });
+  });
+
   it('show replicas that are not well with the reason, and followers that are behind', () => {
     const apart = shardReport(1, { state: 'unavailable', reason: 'set apart: a value is damaged' });
     const progress = [

@@ -1,4 +1,4 @@
-import { alarmOf, type CheckRecord, type Finding, isFinished, metaShard } from '../../meta/index.ts';
+import { alarmOf, type CheckRecord, type Finding, isFinished, metaShard, type ShardRecord } from '../../meta/index.ts';
 import type { peer } from '@oaas/proto';
 import { checkFinding, progressOf } from '../../tasks/index.ts';
 import { type DiagnosticsInput, error, info, isAnswering, nameOf, orWell, seconds, some, warning } from './types.ts';
@@ -88,7 +88,9 @@ export function replicationHealth(input: DiagnosticsInput): Finding[] {
       const reason = own.find((one) => one.member === member)?.report.reason ?? 'does not answer';
       return `${nameOf(input, member)}: ${reason === '' ? 'not open yet' : reason}`;
     });
-    if (shard.merges ? well.length === 0 : well.length * 2 <= voters.length) {
+    const loss = lossOf(input, shard, voters);
+    if (loss !== undefined) findings.push(loss);
+    else if (shard.merges ? well.length === 0 : well.length * 2 <= voters.length) {
       const message = `${name} has no ${shard.merges ? 'replica that is' : 'majority of replicas that are'} well`;
       findings.push(
         error('replication.no-majority', message, some(reasons), 'Bring the members with its replicas back.'),
@@ -108,6 +110,30 @@ export function replicationHealth(input: DiagnosticsInput): Finding[] {
     findings.push(...lagging(input, name, own), ...behind(input, name, own));
   }
   return orWell(findings, info('replication.ok', 'all replicas are there and follow', `${String(replicas)} replicas`));
+}
+
+/**
+ * A durable shard so many of whose disks are gone that what it held, if anything, is nowhere for certain. That nothing was
+ * ever acknowledged cannot be proven: a replica takes writes as soon as it is open, and who has lost it cannot tell.
+ */
+function lossOf(input: DiagnosticsInput, shard: ShardRecord, voters: readonly number[]): Finding | undefined {
+  const { state } = input;
+  const { collection } = shard;
+  if (state.collections.get(collection)?.spec.durability === 'ephemeral') return undefined;
+  const lost = voters.flatMap((member) => {
+    if (alarmOf(state, shard, member)?.kind === 'lost-replica') return `${nameOf(input, member)} has lost its replica`;
+    const isReplaced = state.members.get(member)?.replacedBy !== undefined;
+    return isReplaced ? `${nameOf(input, member)} came back with an empty disk` : [];
+  });
+  const left = voters.length - lost.length;
+  if (lost.length === 0 || (shard.merges ? left > 0 : left * 2 > voters.length)) return undefined;
+  const read = left > 0 ? 'Read what the others have (with x-oaas-consistency: local), then delete' : 'Delete';
+  return error(
+    'replication.lost',
+    `${collection}/${String(shard.partition)} cannot come back: the disks of ${left > 0 ? 'most of its' : 'all its'} replicas are gone`,
+    `${some(lost)}; whether anything was ever written to it is not on record`,
+    `${read} the collection with all its partitions, and make it anew: DELETE /admin/collections/${collection} (?dry_run=true says what goes), then PUT.`,
+  );
 }
 
 /** Followers that lack much of the leader's log, or need a snapshot. */
