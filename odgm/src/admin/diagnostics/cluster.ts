@@ -70,7 +70,7 @@ function leaderless({ state, members }: DiagnosticsInput): Finding[] {
   return [error('consensus.shards-without-leader', message, some(names), remedy)];
 }
 
-/** Who sees whom, as the members that answer say of their links. */
+/** Who sees whom, as the members that answer say of their links. One that nobody hears is told of with the members. */
 export function networkPartitions(input: DiagnosticsInput): Finding[] {
   const views = input.members.filter(isAnswering);
   const sees = (a: MemberView, b: MemberView): boolean => a.report?.links.includes(b.record.number) === true;
@@ -120,32 +120,16 @@ export function networkPartitions(input: DiagnosticsInput): Finding[] {
       }
     }
   }
-  for (const silent of input.members) if (!isAnswering(silent)) findings.push(silence(silent, views, input.now));
-  const names = views.map(({ record }) => record.id);
-  return orWell(findings, info('network.ok', 'all members have links to each other', some(names, 10)));
-}
-
-/** A member that does not answer here: some have a link to it, or nobody, and then when anybody had one last. */
-function silence({ record, lastSeen, problem }: MemberView, views: readonly MemberView[], now: number): Finding {
-  const { id, number, drains } = record;
-  const heardBy = views.filter(({ report }) => report?.links.includes(number) === true);
-  if (heardBy.length > 0) {
-    const others = views.filter((view) => !heardBy.includes(view)).map((view) => view.record.id);
-    const why = problem === undefined ? '' : `; ${problem}`;
-    const evidence = `heard by ${some(heardBy.map((view) => view.record.id))}, not by ${some(others) || 'nobody'}${why}`;
+  for (const silent of input.members) {
+    const links = heardBy(silent, views);
+    if (isAnswering(silent) || !isCutOff(silent, links)) continue;
     const remedy = 'Look at addresses, firewalls and policies between it and those that have no link to it.';
-    return warning('network.cut-off', `${id} does not answer here, though others hear it`, evidence, remedy);
+    const evidence = `${links.evidence}; ${seenHere(silent, input.now)}`;
+    const message = `${silent.record.id} does not answer here, though others hear it`;
+    findings.push(warning('network.cut-off', message, evidence, remedy));
   }
-  const last = views
-    .flatMap(({ record: by, report }) =>
-      (report?.lostLinks ?? []).flatMap(({ member, agoMs }) => (member === number ? [{ by: by.id, agoMs }] : [])),
-    )
-    .sort((a, b) => a.agoMs - b.agoMs)[0];
-  const here = lastSeen === undefined ? 'never heard from' : `last heard from ${seconds(now - lastSeen)} ago`;
-  const evidence = last === undefined ? here : `last heard by ${last.by}, ${seconds(last.agoMs)} ago`;
-  const remedy = 'See whether it runs. If it does, look at the network between it and the others.';
-  const message = `nobody who answers hears ${id}: down or cut off, which cannot be told`;
-  return (drains === true ? info : warning)('network.silent', message, evidence, remedy);
+  const names = views.map(({ record }) => record.id);
+  return orWell(findings, info('network.ok', 'all members that answer have links to each other', some(names, 10)));
 }
 
 /** Sets of members that reach each other, if only through others. */
@@ -227,6 +211,58 @@ function clocks(members: readonly MemberView[]): Finding[] {
   });
 }
 
+/** What links others have, or had last, to a member that does not answer here. */
+interface Heard {
+  readonly by: readonly string[];
+  readonly evidence: string;
+}
+
+function heardBy({ record: { number } }: MemberView, views: readonly MemberView[]): Heard {
+  const ids = (of: readonly MemberView[]): string[] => of.map(({ record }) => record.id);
+  const hearing = views.filter(({ report }) => report?.links.includes(number) === true);
+  if (hearing.length > 0) {
+    const others = ids(views.filter((view) => !hearing.includes(view)));
+    const not = others.length === 0 ? '' : `, not by ${some(others)}`;
+    return { by: ids(hearing), evidence: `heard by ${some(ids(hearing))}${not}` };
+  }
+  const last = views
+    .flatMap(({ record: by, report }) =>
+      (report?.lostLinks ?? []).flatMap(({ member, agoMs }) => (member === number ? [{ by: by.id, agoMs }] : [])),
+    )
+    .sort((a, b) => a.agoMs - b.agoMs)[0];
+  const when = last === undefined ? '' : `, last by ${last.by} ${seconds(last.agoMs)} ago`;
+  return { by: [], evidence: `heard by nobody who answers${when}` };
+}
+
+/** Then the network between the members is to be looked at, not the member. */
+function isCutOff({ state }: MemberView, { by }: Heard): boolean {
+  return state !== 'down' && by.length > 0;
+}
+
+function seenHere({ lastSeen, problem }: MemberView, now: number): string {
+  const seen = lastSeen === undefined ? 'never heard from' : `last heard from ${seconds(now - lastSeen)} ago`;
+  return problem === undefined ? seen : `${seen}; ${problem}`;
+}
+
+/** Of a member that does not answer: what is seen from here, and what the others say of it. */
+function missed(view: MemberView, now: number, { by, evidence: heard }: Heard, holdsReplicas: boolean): Finding {
+  const { id, drains } = view.record;
+  const evidence = `${seenHere(view, now)}; ${heard}`;
+  if (view.state !== 'down') {
+    const remedy =
+      'Wait a moment; then see whether it runs. If it does, look at the network between it and the others.';
+    return warning('member.suspect', `${id} does not answer: down or cut off, which cannot be told`, evidence, remedy);
+  }
+  if (!holdsReplicas) {
+    const remedy = `Bring it back, or take it off the list: DELETE /admin/members/${id}.`;
+    if (drains === true) return info('member.drained', `${id} was drained and is down`, evidence, remedy);
+    return warning('member.down', `${id} is down and holds no replicas`, evidence, remedy);
+  }
+  const remedy = 'Bring it back, or wait: its replicas are made anew on other members when it is down for too long.';
+  const link = by.length > 0 ? 'Look at the network between it and those that do not hear it. ' : '';
+  return error('member.down', `${id} is down`, evidence, `${link}${remedy}`);
+}
+
 /** What members are, and what is wrong with them. */
 export function memberHealth({ members, now, state: grid }: DiagnosticsInput): Finding[] {
   const findings: Finding[] = [];
@@ -235,36 +271,18 @@ export function memberHealth({ members, now, state: grid }: DiagnosticsInput): F
       id === metaShard ? [] : replicas.map(({ member }) => member),
     ),
   );
+  const views = members.filter(isAnswering);
   for (const view of members) {
-    const { record, state, report, problem, lastSeen } = view;
-    const seen = lastSeen === undefined ? 'never heard from' : `last heard from ${seconds(now - lastSeen)} ago`;
-    const why = problem === undefined ? '' : `; ${problem}`;
-    if (state === 'down' && !holders.has(record.number)) {
-      const remedy = `Bring it back, or take it off the list: DELETE /admin/members/${record.id}.`;
-      findings.push(
-        record.drains === true
-          ? info('member.drained', `${record.id} was drained and is down`, seen, remedy)
-          : warning('member.down', `${record.id} is down and holds no replicas`, `${seen}${why}`, remedy),
-      );
-    } else if (state === 'down') {
-      const remedy =
-        'Bring it back, or wait: its replicas are made anew on other members when it is down for too long.';
-      findings.push(error('member.down', `${record.id} is down`, `${seen}${why}`, remedy));
-    } else if (state === 'suspect') {
-      findings.push(
-        warning(
-          'member.suspect',
-          `${record.id} cannot be reached from here`,
-          `${seen}${why}`,
-          'Wait a moment; then look at the member and at the network.',
-        ),
-      );
+    const { record, state, report } = view;
+    if (!isAnswering(view)) {
+      const links = heardBy(view, views);
+      if (!isCutOff(view, links)) findings.push(missed(view, now, links, holders.has(record.number)));
     } else if (state === 'draining') {
       findings.push(
         info(
           'member.draining',
           `${record.id} is being drained`,
-          seen,
+          seenHere(view, now),
           `When it holds no replicas any more, stop it and take it off the list: DELETE /admin/members/${record.id}.`,
         ),
       );
@@ -273,7 +291,7 @@ export function memberHealth({ members, now, state: grid }: DiagnosticsInput): F
         warning(
           'member.not-ready',
           `${record.id} does not take calls yet`,
-          seen,
+          seenHere(view, now),
           'See /ready and the log of the member.',
         ),
       );

@@ -136,7 +136,10 @@ describe('the cluster', () => {
     const alone = view(
       1,
       {},
-      { collections: [{ ...report(1).collections[0]!, shards: [shardReport(1, { group: group({ leader: 0 }) })] }] },
+      {
+        collections: [{ ...report(1).collections[0]!, shards: [shardReport(1, { group: group({ leader: 0 }) })] }],
+        links: [],
+      },
     );
     const { cluster, shards } = diagnose(input({ members: [alone, view(2, down), view(3, down)], metaLeader: 0 }));
     expect(codes(cluster.consensusHealth)).toEqual(['consensus.no-quorum', 'consensus.shards-without-leader']);
@@ -144,8 +147,10 @@ describe('the cluster', () => {
     expect(cluster.memberHealth[0]).toMatchObject({
       code: 'member.down',
       message: 'b is down',
-      evidence: 'last heard from 9 s ago; no link',
+      evidence: 'last heard from 9 s ago; no link; heard by nobody who answers',
     });
+    // One that nobody hears is no second finding of the network.
+    expect(codes(cluster.networkPartitions)).toEqual(['network.ok']);
     expect(codes(shards.replicationHealth)).toEqual(['replication.no-majority', 'replication.no-majority']);
   });
 
@@ -182,28 +187,41 @@ describe('the cluster', () => {
 
   it('names a member that does not answer, with who last heard it: whether it is down or cut off cannot be told', () => {
     const lost = (agoMs: number) => ({ lostLinks: [{ member: 3, agoMs }] });
-    const silent = view(3, { state: 'down', lastSeen: now - 90_000 });
+    const silent = view(3, { state: 'suspect', lastSeen: now - 90_000, problem: 'no answer' });
     const found = (a: Partial<peer.NodeReport> = {}, b: Partial<peer.NodeReport> = {}) => {
       const members = [view(1, {}, { links: [2], ...a }), view(2, {}, { links: [1], ...b }), silent];
-      return diagnose(input({ members })).cluster.networkPartitions;
+      const { networkPartitions, memberHealth } = diagnose(input({ members })).cluster;
+      return [...networkPartitions, ...memberHealth];
     };
-    const message = 'nobody who answers hears c: down or cut off, which cannot be told';
+    const message = 'c does not answer: down or cut off, which cannot be told';
+    const here = 'last heard from 90 s ago; no answer; heard by nobody who answers';
     expect(found(lost(60_000), lost(20_000))).toMatchObject([
-      { severity: 'warning', code: 'network.silent', message, evidence: 'last heard by b, 20 s ago' },
+      { code: 'network.ok' },
+      { severity: 'warning', code: 'member.suspect', message, evidence: `${here}, last by b 20 s ago` },
     ]);
     // Members of a build that does not tell.
-    expect(found()).toMatchObject([{ code: 'network.silent', evidence: 'last heard from 90 s ago' }]);
-    silent.record.drains = true;
-    expect(found()).toMatchObject([{ severity: 'info', code: 'network.silent' }]);
+    expect(found()[1]).toMatchObject({ code: 'member.suspect', evidence: here });
   });
 
   it('names a member that is cut off from some, and heard by others', () => {
     const cut = view(3, { state: 'suspect', problem: 'no answer' });
     const members = [view(1, {}, { links: [2] }), view(2, {}, { links: [1, 3] }), cut];
-    expect(diagnose(input({ members })).cluster.networkPartitions).toMatchObject([
+    const { networkPartitions, memberHealth } = diagnose(input({ members })).cluster;
+    expect([...networkPartitions, ...memberHealth]).toMatchObject([
       {
         ...{ severity: 'warning', code: 'network.cut-off', message: 'c does not answer here, though others hear it' },
-        evidence: 'heard by b, not by a; no answer',
+        evidence: 'heard by b, not by a; last heard from 0 s ago; no answer',
+      },
+      { code: 'member.ok', message: 'all members are up' },
+    ]);
+    const down = [...members.slice(0, 2), view(3, { ...cut, state: 'down' })];
+    const { cluster } = diagnose(input({ members: down }));
+    expect([...cluster.networkPartitions, ...cluster.memberHealth]).toMatchObject([
+      { code: 'network.ok' },
+      {
+        ...{ severity: 'error', code: 'member.down' },
+        evidence: 'last heard from 0 s ago; no answer; heard by b, not by a',
+        remedy: expect.stringContaining('Look at the network between') as string,
       },
     ]);
   });
@@ -227,9 +245,16 @@ describe('the cluster', () => {
 
   it('shows members that are not well, were restarted, or have damaged data of their own', () => {
     const members = [
-      view(1, {}, { uptimeSeconds: 30, storageProblems: [{ at: 1, message: 'the record of a group is damaged' }] }),
+      view(
+        1,
+        {},
+        {
+          ...{ uptimeSeconds: 30, links: [3] },
+          storageProblems: [{ at: 1, message: 'the record of a group is damaged' }],
+        },
+      ),
       view(2, { state: 'suspect', problem: 'the link broke' }),
-      view(3, {}, { ready: false, version: '2' }),
+      view(3, {}, { ready: false, version: '2', links: [1] }),
     ];
     expect(codes(diagnose(input({ members })).cluster.memberHealth)).toEqual([
       'member.storage-damaged',
