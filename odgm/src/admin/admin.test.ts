@@ -1,13 +1,16 @@
 import { createGridAdminClient } from '@oaas/commons/client';
+import { createGrpcChannel, createGrpcServer } from '@oaas/commons/grpc';
 import type { AuditRecord, AuditSink } from '@oaas/commons/security';
 import { createLogger, createMetrics } from '@oaas/commons/telemetry';
 import { systemClock, systemTimers } from '@oaas/commons/time/system';
 import { eventually, simulatedTime, tempDir, type TempDir } from '@oaas/commons/testkit';
+import { admin } from '@oaas/proto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type RunningNode, startNode } from '../../testkit/index.ts';
 import { AdminAccess } from './access.ts';
 import { Audit, logAuditSink } from './audit.ts';
 import { Collections } from './collections.ts';
+import { gridAdminService } from './grid-admin.ts';
 import { createAdminHttp } from './http.ts';
 import { Tasks } from './tasks.ts';
 import { VersionHolders } from './version-holders.ts';
@@ -178,18 +181,65 @@ describe('a call that changes something', () => {
     expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([{ audit: { subject: 'ann' } }]);
   });
 
-  it('is recorded over HTTP as well: done, failed and refused; what only looks is not', async () => {
+  /** What both carriers of the admin API are made from. */
+  const parts = () => {
     const { node: grid } = node.program;
-    const metrics = createMetrics({ service: 'odgm' });
-    const app = createAdminHttp({
-      ...{ node: grid, metrics, clock: systemClock, audit: new Audit(sink, clock) },
+    return {
+      ...{ node: grid, metrics: createMetrics({ service: 'odgm' }), clock: systemClock, audit: new Audit(sink, clock) },
       access: new AdminAccess({ token: 'a-token-of-some-length', clock: systemClock }),
       tasks: new Tasks({ node: grid, clock: systemClock, timers: systemTimers }),
       collections: new Collections({ node: grid, clock: systemClock, timers: systemTimers }),
       versions: new VersionHolders(grid, () => expect.fail('there is no other member')),
-      ops: () => Promise.resolve(false),
       logger: createLogger({ service: 'test', level: 'silent' }),
-    });
+    };
+  };
+
+  it('of versions and branches has the same name and says the same over HTTP and over gRPC', async () => {
+    const app = createAdminHttp({ ...parts(), ops: () => Promise.resolve(false) });
+    const server = createGrpcServer({ logger: parts().logger });
+    server.add(admin.GridAdminDefinition, gridAdminService(parts()));
+    const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
+    const channel = createGrpcChannel(`127.0.0.1:${String(port)}`);
+    const client = createGridAdminClient(channel);
+    const options = { metadata: { authorization: 'Bearer a-token-of-some-length' } };
+    const of = { collection: 'c' };
+    const put = { k: { data: Buffer.from('v') } };
+    for (const call of [
+      () => client.recordVersion({ of, label: 'l' }, options),
+      () => client.labelVersion({ of, sequence: 1, label: 'l' }, options),
+      () => client.createBranch({ of, branch: 'b', from: 'now' }, options),
+      () => client.writeBranch({ of, branch: 'b', objectId: 'o', put }, options),
+      () => client.mergeBranch({ of, branch: 'b', policy: 'ours' }, options),
+      () => client.deleteBranch({ of, branch: 'b' }, options),
+    ]) {
+      await expect(call()).rejects.toMatchObject({ code: 'FailedPrecondition' });
+    }
+    const said = (): unknown[] =>
+      records
+        .splice(0)
+        .map(({ action, resource, diff }) => [action, resource, ...Object.entries(diff ?? {}).map(String)]);
+    const overGrpc = said();
+    const base = '/admin/collections/c';
+    for (const [method, url, payload] of [
+      ['POST', `${base}/versions/record?label=l`],
+      ['POST', `${base}/versions/label?sequence=1&label=l`],
+      ['POST', `${base}/branches/b?from=now`],
+      ['POST', `${base}/branches/b/objects/o`, { put: { k: { data: 'dg==' } } }],
+      ['POST', `${base}/branches/b/merge?policy=ours`],
+      ['DELETE', `${base}/branches/b`],
+    ] as const) {
+      const headers = { authorization: 'Bearer a-token-of-some-length' };
+      expect((await app.inject({ method, url, headers, ...(payload && { payload }) })).statusCode).toBe(409);
+    }
+    expect(overGrpc.map(String)).toContain('branch.write,collection/c,branch,b,objectId,o');
+    expect(said()).toEqual(overGrpc);
+    channel.close();
+    server.stop();
+    await app.close();
+  });
+
+  it('is recorded over HTTP as well: done, failed and refused; what only looks is not', async () => {
+    const app = createAdminHttp({ ...parts(), ops: () => Promise.resolve(false) });
     const authorization = 'Bearer a-token-of-some-length';
     const ask = async (
       method: 'GET' | 'POST' | 'DELETE' | 'PUT',

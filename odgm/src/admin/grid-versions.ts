@@ -3,7 +3,7 @@ import type { JsonValue } from '@oaas/commons/errors';
 import type { Clock } from '@oaas/commons/time';
 import type { admin } from '@oaas/proto';
 import { isPassedOn, onward } from '../rpc/index.ts';
-import type { VersionMethod } from './version-calls.ts';
+import { versionActions, type VersionMethod } from './version-calls.ts';
 import type { VersionCaller, VersionHolders } from './version-holders.ts';
 
 export interface GridVersionsOptions {
@@ -43,13 +43,13 @@ export function gridVersions({
     },
     recordVersion: (request, context) => {
       const { of, label } = request;
-      return changing(context, 'version.record', resourceOf(of), { label }, (actor) =>
+      return changing(context, versionActions.recordVersion, resourceOf(of), { label }, (actor) =>
         holders.ask(of, callerOf(context, actor), (versions, options) => versions.recordVersion(request, options)),
       );
     },
     labelVersion: (request, context) => {
       const { of, sequence, label } = request;
-      return changing(context, 'version.label', resourceOf(of), { sequence, label }, (actor) =>
+      return changing(context, versionActions.labelVersion, resourceOf(of), { sequence, label }, (actor) =>
         holders.ask(of, callerOf(context, actor), (versions, options) => versions.labelVersion(request, options)),
       );
     },
@@ -65,19 +65,19 @@ export function gridVersions({
     },
     createBranch: (request, context) => {
       const { of, branch, from } = request;
-      return changing(context, 'branch.create', resourceOf(of), { branch, from }, (actor) =>
+      return changing(context, versionActions.createBranch, resourceOf(of), { branch, from }, (actor) =>
         holders.ask(of, callerOf(context, actor), (versions, options) => versions.createBranch(request, options)),
       );
     },
     deleteBranch: (request, context) => {
       const { of, branch } = request;
-      return changing(context, 'branch.delete', resourceOf(of), { branch }, (actor) =>
+      return changing(context, versionActions.deleteBranch, resourceOf(of), { branch }, (actor) =>
         holders.ask(of, callerOf(context, actor), (versions, options) => versions.deleteBranch(request, options)),
       );
     },
     writeBranch: (request, context) => {
       const { of, branch, objectId } = request;
-      return changing(context, 'branch.write', resourceOf(of), { branch, objectId }, (actor) =>
+      return changing(context, versionActions.writeBranch, resourceOf(of), { branch, objectId }, (actor) =>
         holders.ask(of, callerOf(context, actor), (versions, options) => versions.writeBranch(request, options)),
       );
     },
@@ -85,7 +85,7 @@ export function gridVersions({
       const { of, branch, policy, dryRun } = request;
       const merge = (actor?: string) =>
         holders.ask(of, callerOf(context, actor), (versions, options) => versions.mergeBranch(request, options));
-      if (!dryRun) return changing(context, 'branch.merge', resourceOf(of), { branch, policy }, merge);
+      if (!dryRun) return changing(context, versionActions.mergeBranch, resourceOf(of), { branch, policy }, merge);
       await allow(context, of?.collection);
       return merge();
     },

@@ -20,6 +20,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The route reads a body. */
     takesBody?: boolean;
+    /** What audit records call it, where its path does not say. */
+    action?: string;
   }
 }
 
@@ -297,22 +299,27 @@ const dryRuns: ReadonlySet<string> = new Set([
 
 const verbs: Readonly<Record<string, string>> = { PUT: 'create', DELETE: 'delete' };
 
-/** From the path: `/admin/members/:id/drain` is `member.drain` of `member/<id>`; without a verb there, from the method. */
+/**
+ * From the path: `/admin/members/:id/drain` is `member.drain` of `member/<id>`; without a verb there, from the method. What
+ * else the path names belongs to what was asked for.
+ */
 function auditedCall(request: FastifyRequest, subject: string): AuditedCall {
   const [kind = '', name, verb = verbs[request.method]] = (request.routeOptions.url ?? '').split('/').slice(2);
-  const [one] = Object.values(request.params as Record<string, string>);
+  const [[, one] = [], ...others] = Object.entries(request.params as Record<string, string>);
   const thing = kind.replace(/s$/, '');
   const isNamed = name?.startsWith(':') === true && verb !== undefined && one !== undefined;
   const path = request.url.split('?', 1)[0] ?? '';
   const query = readable(request.query);
   const unnamed = name === undefined ? `grid.${kind}` : `${thing}.${name}`;
   const isStart = kind === 'tasks' && name === undefined;
+  const derived = isStart ? `task.start.${query['kind'] ?? ''}` : isNamed ? `${thing}.${verb}` : unnamed;
   return {
     subject,
-    action: isStart ? `task.start.${query['kind'] ?? ''}` : isNamed ? `${thing}.${verb}` : unnamed,
+    action: request.routeOptions.config.action ?? derived,
     resource: isNamed ? `${thing}/${one}` : path,
     from: { address: request.ip, via: 'rest' },
     diff: {
+      ...Object.fromEntries(others),
       ...query,
       ...(request.method === 'PUT' ? { body: (request.body ?? null) as JsonValue } : {}),
     },

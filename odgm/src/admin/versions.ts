@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { hopHeader } from '../rpc/index.ts';
 import { actorHeader } from './grid-versions.ts';
 import { flagOf, parametersOf, wholeOf } from './parameters.ts';
-import type { VersionCalls } from './version-calls.ts';
+import { versionActions, type VersionCalls } from './version-calls.ts';
 import type { VersionHolders } from './version-holders.ts';
 
 /** Values of a change on a branch, in base64. */
@@ -28,7 +28,12 @@ const change = z.strictObject({
 });
 
 interface At {
-  readonly Params: { readonly name: string; readonly branch: string; readonly id: string };
+  readonly Params: { readonly name: string; readonly branch: string; readonly objectId: string };
+}
+
+/** A route whose calls are recorded under the name that they have over gRPC. */
+function audited(method: keyof typeof versionActions): { readonly config: { readonly action: string } } {
+  return { config: { action: versionActions[method] } };
 }
 
 /**
@@ -66,12 +71,12 @@ export function addVersionRoutes(
     const { node, versions, branches } = await ask((calls, options) => calls.listVersions(of, options));
     return { node, versions: versions.map(versionJson), branches };
   });
-  app.post<At>(`${base}/versions/record`, async (request) => {
+  app.post<At>(`${base}/versions/record`, audited('recordVersion'), async (request) => {
     const { of, query, ask } = asked(request, 'label');
     const { label = '' } = query;
     return versionJson(await ask((calls, options) => calls.recordVersion({ of, label }, options)));
   });
-  app.post<At>(`${base}/versions/label`, async (request) => {
+  app.post<At>(`${base}/versions/label`, audited('labelVersion'), async (request) => {
     const { of, query, ask } = asked(request, 'sequence', 'label');
     const sequence = wholeOf('sequence', query['sequence'] ?? '');
     const { label = '' } = query;
@@ -90,32 +95,32 @@ export function addVersionRoutes(
       next: orNull(next),
     };
   });
-  app.get<At>(`${base}/versions/objects/:id`, async (request) => {
+  app.get<At>(`${base}/versions/objects/:objectId`, async (request) => {
     const { of, query, ask } = asked(request, 'at');
     const { at = 'now' } = query;
-    const { id: objectId } = request.params;
+    const { objectId } = request.params;
     const { root, version, entries } = await ask((calls, options) => calls.getObjectAt({ of, at, objectId }, options));
     const shown = Object.fromEntries(Object.entries(entries).map(([key, value]) => [key, valueJson(value)]));
     return { object_id: objectId, root, version, entries: shown };
   });
 
-  app.post<At>(`${base}/branches/:branch`, (request) => {
+  app.post<At>(`${base}/branches/:branch`, audited('createBranch'), (request) => {
     const { of, query, ask } = asked(request, 'from');
     const { from = 'now' } = query;
     const { branch } = request.params;
     return ask((calls, options) => calls.createBranch({ of, branch, from }, options));
   });
-  app.delete<At>(`${base}/branches/:branch`, async (request) => {
+  app.delete<At>(`${base}/branches/:branch`, audited('deleteBranch'), async (request) => {
     const { of, ask } = asked(request);
     const { branch } = request.params;
     const { deleted } = await ask((calls, options) => calls.deleteBranch({ of, branch }, options));
     return { success: deleted };
   });
   app.post<At>(
-    `${base}/branches/:branch/objects/:id`,
-    { bodyLimit: bodyBytesMax, config: { takesBody: true } },
+    `${base}/branches/:branch/objects/:objectId`,
+    { bodyLimit: bodyBytesMax, config: { ...audited('writeBranch').config, takesBody: true } },
     async (request) => {
-      const { branch, id: objectId } = request.params;
+      const { branch, objectId } = request.params;
       const { of, ask } = asked(request);
       const body = change.safeParse(request.body);
       if (!body.success || !name.safeParse(objectId).success) {
@@ -133,7 +138,7 @@ export function addVersionRoutes(
     },
   );
   /** `policy`: what to do where both sides changed the same; by default such conflicts are only listed. */
-  app.post<At>(`${base}/branches/:branch/merge`, async (request) => {
+  app.post<At>(`${base}/branches/:branch/merge`, audited('mergeBranch'), async (request) => {
     const { of, query, ask } = asked(request, 'policy', 'dry_run');
     const { policy = 'list' } = query;
     const { branch } = request.params;
