@@ -3,7 +3,7 @@ import { seededRandom, simulatedTime } from '@oaas/commons/testkit';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { SimulatedDisk } from '../../testkit/disk.ts';
 import type { Engine, LogEntry } from './engine.ts';
-import { type JournalEngineOptions, openJournalEngine, type RetentionHint } from './journal-engine.ts';
+import { type JournalEngineOptions, openJournalEngine } from './journal-engine.ts';
 import type { WriteOperation } from './port.ts';
 
 let disk: SimulatedDisk;
@@ -411,75 +411,6 @@ describe('a flush that fails', () => {
     await expect(engine.checkpoint()).rejects.toMatchObject({ code: 'Unavailable' });
     await expect(engine.write([put('a', '2')])).rejects.toMatchObject({ code: 'Unavailable' });
     await engine.close();
-  });
-});
-
-describe('old segments', () => {
-  it('are cleared away and used again once all they hold is in the base', async () => {
-    const engine = await open();
-    for (let round = 0; round < 10; round++) {
-      await writeFrames(engine, 8);
-      await engine.checkpoint();
-    }
-    expect(engine.status().journalSegments).toBeLessThanOrEqual(2);
-    expect(disk.names().length).toBeLessThanOrEqual(4);
-    expect(disk.names()).not.toContain(segment(1));
-    disk.crash();
-    const again = await open();
-    expect(text(again.get(bytes('k7')))).toHaveLength(950);
-  });
-
-  it('stay as long as entries in them are part of a log', async () => {
-    const engine = await open();
-    await engine.append([{ group: 1, entries: entries(1, 2) }]);
-    await writeFrames(engine, 12);
-    await engine.checkpoint();
-    expect(disk.names()).toContain(segment(1));
-    engine.compact(1, 1);
-    await engine.checkpoint();
-    expect(disk.names()).toContain(segment(1));
-    engine.compact(1, 2);
-    await engine.checkpoint();
-    expect(disk.names()).not.toContain(segment(1));
-    disk.crash();
-    expect((await open()).log(1).truncated).toEqual({ index: 2, term: 1 });
-  });
-
-  it('are freed of small logs that nobody forgets, after their owners were asked to', async () => {
-    const hints: RetentionHint[] = [];
-    const engine = await open({ retentionBytes: 16_384, onRetention: (given) => hints.push(...given) });
-    const hardState = { term: 3, vote: 2, commit: 2 };
-    await engine.append([{ group: 7, hardState, reset: { index: 40, term: 1 }, entries: entries(41, 2) }]);
-    const log = engine.log(7);
-    for (let round = 0; round < 10; round++) {
-      await writeFrames(engine, 4);
-      await engine.checkpoint();
-    }
-    expect(hints[0]).toEqual({ group: 7, index: 42 });
-    expect(disk.names()).not.toContain(segment(1));
-    disk.crash();
-    for (const each of [log, (await open()).log(7)]) {
-      expect(each.truncated).toEqual({ index: 40, term: 1 });
-      expect(each.hardState).toEqual(hardState);
-      expect(each.entries(41, 43, Infinity).map(({ data }) => data[0])).toEqual([41, 42]);
-    }
-  });
-
-  it('do not bring forgotten entries back when they are freed', async () => {
-    const engine = await open({
-      retentionBytes: 8192,
-      // Forgets while the move is on its way.
-      onRetention: () =>
-        void Promise.resolve()
-          .then(() => Promise.resolve())
-          .then(() => engine.compact(7, 2)),
-    });
-    await engine.append([{ group: 7, entries: entries(1, 3) }]);
-    await writeFrames(engine, 12);
-    await engine.checkpoint();
-    await engine.write([put('a', '1')]);
-    expect(engine.log(7).firstIndex).toBe(3);
-    expect(engine.log(7).entries(3, 4, 100)[0]?.data[0]).toBe(3);
   });
 });
 

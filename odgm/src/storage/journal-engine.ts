@@ -3,7 +3,8 @@ import type { Timers } from '@oaas/commons/time';
 import { oaasError, toOaasError } from '@oaas/commons/errors';
 import type { Base } from './base.ts';
 import { copyOf, textOf } from './bytes.ts';
-import { checkpointChange, type GroupRecord, groupChange, groupRemoval, readState } from './checkpoint.ts';
+import { readState } from './checkpoint.ts';
+import { Checkpoints } from './checkpoints.ts';
 import type { Engine, LogEntry, LogWrite } from './engine.ts';
 import { EntryCache } from './entry-cache.ts';
 import { corruptAt } from './failures.ts';
@@ -20,14 +21,8 @@ import { LogChange, PendingAppend, PendingWrite, type StoredSpan } from './pendi
 import type { WriteOperation } from './port.ts';
 import { readerOf } from './reader.ts';
 import { recover } from './recovery.ts';
+import { Retention, type RetentionHint } from './retention.ts';
 import { scrub } from './scrub.ts';
-
-/** A group whose oldest entries keep old journal segments from being cleared away. */
-export interface RetentionHint {
-  readonly group: number;
-  /** Forgetting entries up to this index would free them. */
-  readonly index: number;
-}
 
 export interface JournalEngineOptions {
   /** The directory of the journal. */
@@ -66,10 +61,6 @@ export interface JournalEngineOptions {
 }
 
 const mebibyte = 1024 * 1024;
-/** A log of at most this size is moved to the head of the journal rather than keep an old segment. */
-const movedLogBytes = mebibyte;
-/** Bytes moved after one checkpoint, at most. */
-const movedBytes = 16 * mebibyte;
 
 /**
  * The durable engine: a write-ahead journal, memtables, and a base that they are brought into in the background.
@@ -85,20 +76,13 @@ class JournalEngine implements Engine {
   readonly isDurable = true;
   readonly #options: JournalEngineOptions;
   readonly #turn: () => Promise<void>;
-  readonly #retentionBytes: number;
   readonly #segments: Segments;
+  readonly #retention: Retention;
   readonly #memtables: Memtables;
   readonly #cache: EntryCache;
   readonly #logs = new Map<number, Log>();
-  /** Changed, or gone, since the last checkpoint was begun. */
-  #dirty = new Set<Log>();
-  #dropped = new Set<number>();
+  readonly #checkpoints: Checkpoints;
   #journal: Journal | undefined;
-  /** The last frame that a checkpoint was begun for, and the segment that it was begun in. */
-  #captured = 0;
-  #capturedIn = 0;
-  /** The last frame that is in the base. */
-  #stored = 0;
   #closing: Promise<void> | undefined;
   readonly #reader = readerOf(() => {
     this.#assertOpen();
@@ -108,9 +92,25 @@ class JournalEngine implements Engine {
   constructor(options: JournalEngineOptions) {
     this.#options = options;
     this.#turn = options.turn ?? turnOfTheLoop;
-    this.#retentionBytes = options.retentionBytes ?? 128 * mebibyte;
     const { files, logger, base, timers } = options;
     this.#segments = new Segments({ files, logger, segmentBytes: options.segmentBytes ?? 32 * mebibyte });
+    this.#retention = new Retention({
+      segments: this.#segments.list,
+      logs: this.#logs,
+      bytes: options.retentionBytes ?? 128 * mebibyte,
+      onHints: (hints) => options.onRetention?.(hints),
+      append: (write) => this.#append([write], [], true),
+      logger,
+    });
+    this.#checkpoints = new Checkpoints({
+      segments: this.#segments,
+      logs: this.#logs,
+      journal: () => this.#journal,
+      cleared: () => {
+        if (this.#closing === undefined) this.#retention.look();
+      },
+      logger,
+    });
     this.#cache = new EntryCache(options.cacheBytes ?? 64 * mebibyte);
     this.#memtables = new Memtables({
       base,
@@ -119,10 +119,10 @@ class JournalEngine implements Engine {
       flushBytes: options.flushBytes ?? 16 * mebibyte,
       flushKeys: options.flushKeys ?? 32_768,
       maxAgeMs: options.flushAgeMs ?? 10_000,
-      hasGrown: () => (this.#segments.last?.id ?? 0) > this.#capturedIn + 1,
+      hasGrown: () => this.#checkpoints.hasGrown,
       turn: this.#turn,
-      hasNews: () => this.#dirty.size > 0 || this.#dropped.size > 0 || (this.#journal?.lastWrite ?? 0) > this.#captured,
-      capture: () => this.#capture(),
+      hasNews: () => this.#checkpoints.hasNews,
+      capture: () => this.#checkpoints.capture(),
       failed: (error) => this.#journal?.fail(error),
     });
   }
@@ -144,12 +144,10 @@ class JournalEngine implements Engine {
     const { sequence, lastWrite, frames } = await recover(this.#segments, state, target, logger);
     for (const log of this.#logs.values()) {
       log.expectStored();
-      this.#markDirty(log);
+      this.#checkpoints.changed(log);
     }
-    for (const group of state.groups.keys()) if (!this.#logs.has(group)) this.#dropped.add(group);
     const first = await this.#segments.place(0, sequence + 1);
-    this.#capturedIn = first.id;
-    this.#stored = state.checkpoint?.sequence ?? 0;
+    this.#checkpoints.opened(state, first.id);
     // What a killed process wrote may still be in the system's memory only.
     await first.file.datasync();
     await files.syncNames();
@@ -160,7 +158,7 @@ class JournalEngine implements Engine {
       lastWrite,
       timers: this.#options.timers,
       sealAfterMs: this.#options.sealAfterMs ?? 50,
-      vouchedFor: () => this.#stored,
+      vouchedFor: () => this.#checkpoints.stored,
       maxWaitingBytes: this.#options.maxWaitingBytes ?? 256 * mebibyte,
       room: () => this.#memtables.room(),
       turn: this.#turn,
@@ -249,7 +247,7 @@ class JournalEngine implements Engine {
     this.#writable();
     const log = this.#logs.get(group);
     if (log?.compact(index) !== true) return;
-    this.#dirty.add(log);
+    this.#checkpoints.compacted(log);
     this.#memtables.changed();
   }
 
@@ -267,7 +265,7 @@ class JournalEngine implements Engine {
           land: () => {
             log.waiting -= 1;
             this.#forget(group);
-            this.#dropped.add(group);
+            this.#checkpoints.dropped(group);
           },
           cancel: () => {
             log.cancelled();
@@ -352,7 +350,7 @@ class JournalEngine implements Engine {
         // Both end up in one frame, which is there as a whole or not at all.
         if (operations.length > 0) journal.add(this.#encoded(operations, frame, nothing, nothing));
         const changes = writes.map((write) => new LogChange(this.#logOf(write.group), write, frame));
-        journal.add(new PendingAppend(changes, isMove, this.#markDirty, resolve, reject));
+        journal.add(new PendingAppend(changes, isMove, this.#checkpoints.changed, resolve, reject));
       } catch (error) {
         reject(toOaasError(error));
       }
@@ -393,7 +391,7 @@ class JournalEngine implements Engine {
     const log = this.#logs.get(group);
     if (log === undefined) return;
     log.clear();
-    this.#dirty.delete(log);
+    this.#checkpoints.forgotten(log);
     // Writes that wait may begin it anew.
     if (log.waiting === 0) this.#logs.delete(group);
   }
@@ -426,39 +424,6 @@ class JournalEngine implements Engine {
     return entries.slice(skipped, skipped + run.count);
   }
 
-  /** What the next checkpoint will say of the journal and the logs. The memtable that goes with it was just closed. */
-  #capture(): { changes: () => ReturnType<typeof groupChange>[]; done: () => Promise<void> } {
-    const groups: GroupRecord[] = [];
-    for (const { group, truncated, hardState, lastIndex } of this.#dirty) {
-      groups.push({ group, truncated, hardState, last: lastIndex });
-    }
-    const removed = [...this.#dropped].filter((group) => this.#logs.get(group)?.isStored !== true);
-    this.#dirty = new Set();
-    this.#dropped = new Set();
-    this.#captured = this.#journal?.sequence ?? 0;
-    const segment = this.#segments.last;
-    this.#capturedIn = segment?.id ?? 0;
-    const first = this.#segments.list.find((candidate) => candidate.runs > 0 || candidate === segment);
-    const checkpoint = {
-      segment: segment?.id ?? 1,
-      firstSegment: first?.id ?? 1,
-      sequence: this.#captured,
-      firstSequence: first?.firstSequence ?? 1,
-    };
-    return {
-      changes: () => [...groups.map(groupChange), ...removed.map(groupRemoval), checkpointChange(checkpoint)],
-      done: async () => {
-        this.#stored = checkpoint.sequence;
-        try {
-          await this.#segments.dropBelow(checkpoint.firstSegment);
-          this.#retain();
-        } catch (error) {
-          this.#options.logger.warn({ err: error }, 'old journal segments could not be cleared away');
-        }
-      },
-    };
-  }
-
   /** Goes on in another segment, and sees to it that this one is soon not needed any more. */
   #retire(segment: Segment): void {
     if (segment.isRetired) return;
@@ -471,64 +436,6 @@ class JournalEngine implements Engine {
         this.#options.logger.warn({ err: error }, 'a damaged journal segment is still in use');
       });
   }
-
-  /** Keeps logs that are not used from holding the whole journal, and any log from holding a damaged segment. */
-  #retain(): void {
-    const retired = this.#segments.list.findLast(({ isRetired }) => isRetired);
-    const old = Math.max(this.#oldSegments() ?? 0, retired === undefined ? 0 : retired.id + 1);
-    if (old === 0 || this.#closing !== undefined) return;
-    const hints: RetentionHint[] = [];
-    for (const log of this.#logs.values()) {
-      const index = lastIn(log, old);
-      if (index > 0) hints.push({ group: log.group, index });
-    }
-    if (hints.length === 0) return;
-    this.#options.onRetention?.(hints);
-    let liveBytes = 0;
-    for (const { bytes } of this.#logs.values()) liveBytes += bytes;
-    // Moving what is mostly alive would make as much journal as it frees.
-    if (liveBytes * 2 > this.#retentionBytes && retired === undefined) return;
-    let left = movedBytes;
-    for (const { group } of hints) {
-      const log = this.#logs.get(group);
-      if (log === undefined || log.waiting > 0 || log.bytes > movedLogBytes || lastIn(log, old) === 0) continue;
-      left -= log.bytes;
-      if (left < 0) return;
-      this.#move(log);
-    }
-  }
-
-  #move(log: Log): void {
-    try {
-      const entries = log.entries(log.firstIndex, log.lastIndex + 1, Infinity);
-      const { group, truncated: reset, hardState } = log;
-      this.#append([{ group, reset, hardState, entries }], [], true).catch((error: unknown) => {
-        this.#options.logger.warn({ err: error, group }, 'a log could not be moved to the head of the journal');
-      });
-    } catch (error) {
-      this.#options.logger.warn(
-        { err: error, group: log.group },
-        'a log could not be moved to the head of the journal',
-      );
-    }
-  }
-
-  /** Id below which segments are more than the retention; `undefined` when all are within it. */
-  #oldSegments(): number | undefined {
-    let bytes = 0;
-    for (let i = this.#segments.list.length - 1; i >= 0; i--) {
-      const segment = this.#segments.list[i];
-      if (segment === undefined) return undefined;
-      bytes += Math.max(segment.capacity, segment.position);
-      if (bytes > this.#retentionBytes) return segment.id + 1;
-    }
-    return undefined;
-  }
-
-  readonly #markDirty = (log: Log): void => {
-    log.isStored = true;
-    this.#dirty.add(log);
-  };
 
   readonly #corrupt = (error: Error): void => {
     this.#options.onCorruption?.(error);
@@ -560,17 +467,6 @@ function hasPartIn(log: Log, segment: Segment, start: number, end: number): bool
     const stored = run.stored as StoredSpan | undefined;
     return stored?.segment === segment && stored.position >= start && stored.position < end;
   });
-}
-
-/** Index of the last entry of a log in segments below `id`; 0 when there is none. */
-function lastIn(log: Log, id: number): number {
-  let last = 0;
-  for (const run of log.runs()) {
-    const stored = run.stored as StoredSpan | undefined;
-    if (stored === undefined || stored.segment.id >= id) break;
-    last = run.first + run.count - 1;
-  }
-  return last;
 }
 
 function bytesOfAll(operations: readonly WriteOperation[]): number {
