@@ -370,7 +370,7 @@ export class TaskCoordinator {
       [...meta.state.members.values()].map((member) => {
         const isUp = member.number === mesh.self.number || mesh.isUp(member.number);
         const freeBytes = freeBytesOf(meta.state, member, this.#loads?.of ?? new Map(), shard);
-        return [member.number, { state: isUp && member.state !== 'down' ? member.state : 'down', freeBytes }];
+        return [member.number, { state: isUp || member.state === 'down' ? member.state : 'suspect', freeBytes }];
       }),
     );
   }

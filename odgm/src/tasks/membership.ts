@@ -7,7 +7,7 @@ export function quorumOf(voters: number): number {
 /** Whether the member answers: known to the cluster as such, and heard by the shard's leader. */
 export function isLive(shard: ObservedShard, members: ReadonlyMap<number, ObservedMember>, member: number): boolean {
   const state = members.get(member)?.state;
-  if (state === undefined || state === 'down') return false;
+  if (state === undefined || state === 'suspect' || state === 'down') return false;
   return member === shard.leader || shard.progress.get(member)?.active === true;
 }
 

@@ -1,5 +1,5 @@
 import type { StopReason } from '../meta/index.ts';
-import type { Step } from './types.ts';
+import type { Step, WaitFor } from './types.ts';
 
 /** A step with its name for people, and what happens when it does not get on. */
 export interface NamedStep {
@@ -18,6 +18,6 @@ export function stopped(reason: StopReason): NamedStep {
   return ended(reason === 'Cancelled' ? 'cancelled' : 'failed', reason);
 }
 
-export function waitFor(what: 'leader' | 'catch-up' | 'quorum', giveUp: StopReason): NamedStep {
+export function waitFor(what: WaitFor, giveUp: StopReason): NamedStep {
   return { step: { do: 'wait', for: what }, name: what, giveUp };
 }

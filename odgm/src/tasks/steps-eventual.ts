@@ -35,6 +35,7 @@ export function eventualStep(input: ReplicaInput): NamedStep {
   }
   const target = members.get(to);
   if (target === undefined || target.state === 'down') return back() ?? ended('failed', 'NodeDown');
+  if (target.state === 'suspect') return waitFor('member', 'NodeDown');
   if (!isLearner) {
     if ((target.freeBytes ?? Infinity) < shard.bytes) return ended('failed', 'Capacity');
     return record([...shard.recorded, { member: to, role: 'learner' }]);

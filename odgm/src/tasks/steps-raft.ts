@@ -53,6 +53,7 @@ export function addStep(input: ReplicaInput, to: number): NamedStep {
   const { shard, members, memory, limits } = input;
   const target = members.get(to);
   if (target === undefined || target.state === 'down') return takeBack(input, to, 'NodeDown');
+  if (target.state === 'suspect') return waitFor('member', 'NodeDown');
   if (!hasQuorum(shard, members, shard.voters)) return waitFor('quorum', 'QuorumAtRisk');
   if (!isRecorded(shard, to)) {
     if ((target.freeBytes ?? Infinity) < shard.bytes) return ended('failed', 'Capacity');

@@ -40,7 +40,9 @@ function takeOut(input: ReplicaInput, member: number): NamedStep {
   if (others.length === 0) return ended('failed', 'QuorumAtRisk');
   if (shard.voters.includes(member)) {
     if (stopping !== undefined) return stopped(stopping);
-    if (members.get(member)?.state !== 'up') return ended('failed', 'NodeDown');
+    const state = members.get(member)?.state;
+    if (state === 'suspect') return waitFor('member', 'NodeDown');
+    if (state !== 'up') return ended('failed', 'NodeDown');
     if (!hasQuorum(shard, members, others)) return waitFor('quorum', 'QuorumAtRisk');
     if (shard.leader === member) {
       const next = successor(shard, members, member, move.leaderTo, limits.maxLag);

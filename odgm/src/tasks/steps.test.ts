@@ -137,6 +137,20 @@ describe('a move that cannot go on', () => {
     expect(end(ask(changed).step)).toEqual(['failed', 'MembershipNotMatch']);
   });
 
+  it('waits for a member that is not heard just now, and fails only when that is noted as down, or after a minute', () => {
+    const lost = { members: membersWith(4, { state: 'suspect' }) } as const;
+    for (const given of [shard(), shard({ type: 'mst', leader: 1 })]) {
+      expect(ask(given, lost).step).toEqual({ do: 'wait', for: 'member' });
+    }
+    const rebuilt = { ...lost, move: { kind: 'replica', from: 4, to: 4 } } as const;
+    expect(ask(shard({ voters: [1, 2, 4], recorded: [1, 2, 4].map(voter) }), rebuilt).step).toEqual({
+      do: 'wait',
+      for: 'member',
+    });
+    const { memory } = ask(shard(), lost);
+    expect(end(ask(shard(), { ...lost, memory, now: 60_001 }).step)).toEqual(['failed', 'NodeDown']);
+  });
+
   it('is taken back while the new replica only learns, and finished after that', () => {
     const cancelling = true;
     expect(ask(learning, { cancelling }).step).toMatchObject({ do: 'change', change: { remove: [4] } });

@@ -43,7 +43,8 @@ export interface ObservedShard {
 
 /** What a move needs to know about members. */
 export interface ObservedMember {
-  readonly state: 'up' | 'draining' | 'down';
+  /** `suspect`: it is not heard now, and not noted as down yet: it may be back at once. */
+  readonly state: 'up' | 'draining' | 'suspect' | 'down';
   /** Bytes that it can still take; undefined: no bound. */
   readonly freeBytes?: number | undefined;
 }
@@ -61,6 +62,9 @@ export interface RaftChange {
   readonly joint: boolean;
 }
 
+/** `member`: the one that is to get the replica is not heard now. */
+export type WaitFor = 'leader' | 'catch-up' | 'quorum' | 'member';
+
 export type Step =
   /** Write the shard's replicas to the meta group (epoch checked), so that nodes host and drop replicas. */
   | {
@@ -76,7 +80,7 @@ export type Step =
   /** Ask the leader to hand over, and wait for about an election timeout. */
   | { readonly do: 'transferLeader'; readonly to: number }
   /** Nothing to do until something else is observed. */
-  | { readonly do: 'wait'; readonly for: 'leader' | 'catch-up' | 'quorum' }
+  | { readonly do: 'wait'; readonly for: WaitFor }
   | {
       readonly do: 'end';
       readonly outcome: 'done' | 'skipped' | 'cancelled' | 'failed';
