@@ -150,6 +150,39 @@ describe('the simulated network', () => {
     expect(failure).toMatchObject({ code: 'Unavailable' });
   });
 
+  it('delivers of a stream only what comes without a gap from its beginning, whatever is cut off and reset meanwhile', async () => {
+    let broken = 0;
+    for (let seed = 1; seed <= 60; seed += 1) {
+      const slow = { ...healthyLink, delay: { minMs: 1, meanMs: 10, maxMs: 40 } };
+      const { world, network, members } = await cluster(2, { seed, faults: slow });
+      const taken: number[] = [];
+      members[1]?.mesh.onStream(2, async (_header, chunks) => {
+        for await (const [number = -1] of chunks) taken.push(number);
+        return bytes('');
+      });
+      const write = async (): Promise<void> => {
+        const stream = members[0]?.mesh.stream(2, 2, bytes(''));
+        for (let i = 0; i < 100; i += 1) {
+          await stream?.write(Uint8Array.of(i));
+          await new Promise<void>((resolve) => void world.after(world.random.next(), resolve));
+        }
+        await stream?.end();
+      };
+      const written = write().catch(() => (broken += 1));
+      const soon = (run: () => void): void => void world.after(world.random.next() * 40, run);
+      soon(() => network.partition([['n1'], ['n2']]));
+      soon(() => network.heal());
+      soon(() => network.partition([['n1'], ['n2']]));
+      soon(() => network.reset('n1', 'n2'));
+      await world.run(100);
+      network.heal();
+      await world.run(10_000);
+      await written;
+      expect(taken, `seed ${seed}`).toEqual(Array.from(taken, (_, i) => i));
+    }
+    expect(broken).toBeGreaterThan(0);
+  });
+
   it('takes a while to say that the other side is cut off, and links again after it is healed', async () => {
     const { world, network, members } = await cluster(3, { silenceMs: 4000 });
     network.isolate('n1');

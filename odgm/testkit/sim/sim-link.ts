@@ -14,6 +14,8 @@ interface Frame {
   readonly channel: Channel;
   readonly id: number;
   readonly payload: Uint8Array;
+  /** Place among those of its sender that keep theirs; undefined for one that may be lost or overtaken. */
+  readonly place?: number | undefined;
 }
 
 /** Frames that must not be lost or overtaken while the link lasts, for a stream has no other way to notice. */
@@ -60,6 +62,11 @@ export class SimEnd implements FrameLink {
   private wasFull = false;
   /** Streams that the other end opened: their answers must not be lost either. */
   private readonly streams = new Set<number>();
+  /** Place of the next frame that keeps it: of those that are sent here, and of those that arrive. */
+  private nextSent = 0;
+  private nextArriving = 0;
+  /** What came before its place. What is missing may be lost for good: then this is never delivered, as by a TCP connection. */
+  private readonly early = new Map<number, Frame>();
 
   constructor(network: SimNetwork, mesh: SimMesh, peer: MeshIdentity) {
     this.network = network;
@@ -156,8 +163,11 @@ export class SimEnd implements FrameLink {
     other.refresh();
   }
 
-  private send(frame: Frame): void {
+  private send(given: Frame): void {
     const { network } = this;
+    if (given.kind === frameKinds.streamOpen) this.other.streams.add(given.id);
+    const isLossless = this.isLossless(given);
+    const frame = isLossless ? { ...given, place: this.nextSent++ } : given;
     const bytes = headerBytes + frame.payload.length;
     this.queuedBytes += bytes;
     this.sentBytes += bytes;
@@ -165,8 +175,6 @@ export class SimEnd implements FrameLink {
     const from = this.mesh.nodeId;
     const to = this.other.mesh.nodeId;
     const faults = network.faultsOf(from, to);
-    if (frame.kind === frameKinds.streamOpen) this.other.streams.add(frame.id);
-    const isLossless = this.isLossless(frame);
     if (!isLossless && network.chance(faults.loss)) {
       network.counts.lost += 1;
       network.note(`${from}>${to} loses ${nameOf(frame)}`);
@@ -198,7 +206,7 @@ export class SimEnd implements FrameLink {
     const { reorders, bytesPerMs } = network.faultsOf(from, to);
     this.busyUntil = Math.max(this.busyUntil, world.now) + frame.payload.length / bytesPerMs;
     let at = this.busyUntil + network.delayOf(from, to);
-    if (reorders && !this.isLossless(frame)) {
+    if (reorders && frame.place === undefined) {
       if (at < this.lastArrival) network.counts.overtaken += 1;
     } else at = Math.max(at, this.lastArrival);
     this.lastArrival = Math.max(this.lastArrival, at);
@@ -215,7 +223,7 @@ export class SimEnd implements FrameLink {
 
   /** A packet is sent again until the link is given up; some were the last that a process said, and are lost with it. */
   private holdOrLose(frame: Frame): void {
-    if (this.isLossless(frame) || this.network.chance(0.5)) {
+    if (frame.place !== undefined || this.network.chance(0.5)) {
       this.held.push(frame);
       return;
     }
@@ -223,7 +231,21 @@ export class SimEnd implements FrameLink {
     this.gone(headerBytes + frame.payload.length);
   }
 
+  /** Frames that keep their places are delivered in that order, without a gap. */
   private arrive(frame: Frame): void {
+    if (frame.place === undefined) {
+      this.deliver(frame);
+      return;
+    }
+    this.early.set(frame.place, frame);
+    for (let next = this.early.get(this.nextArriving); next !== undefined; next = this.early.get(this.nextArriving)) {
+      this.early.delete(this.nextArriving);
+      this.nextArriving += 1;
+      this.deliver(next);
+    }
+  }
+
+  private deliver(frame: Frame): void {
     if (this.state !== 'up') return;
     const { network } = this;
     network.counts.delivered += 1;
