@@ -96,14 +96,17 @@ const schema = z.object({
   maxInvocations: z.number().int().min(1).default(1024).describe('Function calls in flight; more are refused.'),
   invocationTimeout: duration().default(30_000).describe('Longest function call, when the caller sets no deadline.'),
   reflectionEnabled: z.boolean().default(false).describe('Serve gRPC reflection.'),
-  eventsEnabled: z.boolean().default(true).describe('Accepted for the event pipeline; no effect in this build.'),
+  eventsEnabled: z
+    .boolean()
+    .default(true)
+    .describe('Fire the triggers of objects. False: none are fired, and those that wait are kept.'),
   maxTriggerDepth: z
     .number()
     .int()
     .min(1)
     .default(10)
-    .describe('Accepted for the event pipeline; no effect in this build.'),
-  triggerTimeoutMs: duration().default(5000).describe('Accepted for the event pipeline; no effect in this build.'),
+    .describe('Calls of triggers that may lead to each other; a deeper one becomes a dead letter.'),
+  triggerTimeoutMs: duration().default(5000).describe('Longest call of a trigger; it is tried again after that.'),
   heartbeatInterval: duration().default(1000).describe('How often each member asks the others for their report.'),
   joinTimeout: duration().default(3000).describe('How long a start waits to hear from all members.'),
   drainTimeout: duration().default(8000).describe('How long a stop waits for calls in flight.'),

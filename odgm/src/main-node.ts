@@ -12,6 +12,7 @@ import {
   Audit,
   Collections,
   createAdminHttp,
+  DeadLetters,
   gridAdminService,
   logAuditSink,
   Tasks,
@@ -37,8 +38,8 @@ import { dialTcp } from './mesh/dial.ts';
 import { createTcpMesh } from './mesh/tcp-mesh.ts';
 import { meshPreface } from './mesh/handshake.ts';
 import { ResourceSampler } from './resources.ts';
-import { sampleOnScrape } from './sampling.ts';
-import { createPeers, dataService, functionService, GridTracing, peerService } from './rpc/index.ts';
+import { deliveryObserver, sampleOnScrape } from './sampling.ts';
+import { createPeers, dataService, functionService, GridTracing, peerService, triggerPort } from './rpc/index.ts';
 import { openDurableEngine } from './storage/durable.ts';
 import { createMemoryEngine } from './storage/memory.ts';
 
@@ -154,6 +155,14 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     memoryBytes: dependencies.memoryBytes,
     tracer: tracing,
     resources: () => ({ ...resources.sample, functionCalls: invoker.inFlight }),
+    events: config.eventsEnabled
+      ? {
+          port: { call: (classId, invocation, options) => triggers.call(classId, invocation, options) },
+          maxDepth: config.maxTriggerDepth,
+          timeoutMs: config.triggerTimeoutMs,
+          observer: deliveryObserver(nodeMetrics),
+        }
+      : undefined,
     onMoved: (seconds) => {
       nodeMetrics.migrationSeconds.observe({}, seconds);
     },
@@ -174,6 +183,8 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
       if (status !== invoke.ResponseStatus.OKAY) nodeMetrics.callErrors.inc({ ...labels, status: nameOf(status) });
     },
   });
+
+  const triggers = triggerPort({ node, invoker });
 
   const grpc = createEdgeServer({
     logger,
@@ -198,6 +209,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
   const access = new AdminAccess({ token: config.adminToken, jwtSecret: config.adminJwtSecret, clock });
   const tasks = new Tasks({ node, clock, timers });
   const collections = new Collections({ node, clock, timers });
+  const letters = new DeadLetters({ node, clientOf: ({ address }) => adminClients.client(address), clock });
   const versions = new VersionHolders(node, ({ address }) => adminClients.client(address));
   const clientOf = ({ address }: Member) => dataClients.client(address);
   grpc.add(dataServiceDefinition, dataService({ node, clientOf, metrics: nodeMetrics, clock, tracing }));
@@ -208,7 +220,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
   grpc.add(peer.GridPeerDefinition, peerService(node));
   grpc.add(
     admin.GridAdminDefinition,
-    gridAdminService({ node, tasks, collections, versions, metrics, audit, clock, access }),
+    gridAdminService({ node, tasks, collections, versions, deadLetters: letters, metrics, audit, clock, access }),
   );
 
   const { configSource } = dependencies;
@@ -241,6 +253,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     tasks,
     collections,
     versions,
+    deadLetters: letters,
     metrics,
     ops: createOpsHandler({ health, metrics, status, logger }),
     access,

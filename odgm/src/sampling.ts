@@ -1,5 +1,6 @@
 import type { Clock } from '@oaas/commons/time';
 import { shardDistribution } from './admin/index.ts';
+import type { DeliveryObserver } from './events/index.ts';
 import type { Invoker } from './invocation/index.ts';
 import { type GridNode, type HostedCollection, type NodeMetrics, operations } from './node/index.ts';
 import type { ResourceSampler } from './resources.ts';
@@ -31,6 +32,7 @@ export function sampleOnScrape(sampled: Sampled): void {
     metrics.concurrentCalls.set({}, invoker.inFlight);
     sampleCluster(node, metrics, counted);
     sampleAntiEntropy(node, metrics, counted);
+    sampleEvents(node, metrics);
     for (const collection of node.collections()) {
       const { name } = collection.spec;
       if (!known.has(name)) beginAtZero(collection, metrics);
@@ -53,6 +55,28 @@ export function sampleOnScrape(sampled: Sampled): void {
       metrics.diskBytes.inc({ operation }, counted.more(`disk ${operation}`, disk[operation]));
     }
   });
+}
+
+/** Counts what becomes of events. */
+export function deliveryObserver(metrics: NodeMetrics): DeliveryObserver {
+  return {
+    taken: (events) => {
+      metrics.eventTriggers.inc({}, events);
+    },
+    ended: (ageMs, death) => {
+      metrics.eventSeconds.observe({}, ageMs / 1000);
+      if (death !== undefined) metrics.eventErrors.inc({});
+    },
+  };
+}
+
+/** Of the shards whose events this node delivers. */
+function sampleEvents(node: GridNode, metrics: NodeMetrics): void {
+  let waiting = 0;
+  for (const collection of node.collections()) {
+    for (const { outbox } of collection.handles()) if (outbox.isActive) waiting += outbox.counts.events;
+  }
+  metrics.eventQueue.set({}, waiting);
 }
 
 function sampleCluster(node: GridNode, metrics: NodeMetrics, counted: Counted): void {

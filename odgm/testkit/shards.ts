@@ -19,6 +19,10 @@ export interface ShardStoreOptions {
   readonly limits?: Partial<ShardLimits> | undefined;
   /** Says what has expired. */
   readonly clock?: Clock | undefined;
+  /** Changes set off triggers. Default: they do not. */
+  readonly fires?: boolean | undefined;
+  /** Told when there are new events. */
+  readonly onEvents?: (() => void) | undefined;
   /** Proposals that may wait, of shards of type raft. */
   readonly maxProposals?: number | undefined;
 }
@@ -79,6 +83,12 @@ async function mergingStore(type: 'basic' | 'mst', options: ShardStoreOptions): 
   };
 }
 
-function configOf(partition: number, { limits, clock = simulatedTime(1000).clock }: ShardStoreOptions) {
-  return { id: 1 + partition, collection: 'c', partition, clock, limits: { ...defaultLimits, ...limits } };
+function configOf(
+  partition: number,
+  { limits, clock = simulatedTime(1000).clock, fires = false, onEvents }: ShardStoreOptions,
+) {
+  return {
+    ...{ id: 1 + partition, collection: 'c', partition, clock, limits: { ...defaultLimits, ...limits } },
+    ...{ fires: () => fires, onEvents },
+  };
 }

@@ -15,3 +15,4 @@ export {
 } from './clients.ts';
 export { dataServiceDefinition } from './data/definition.ts';
 export { idLengthMax, isValidId, normalizeId, partitionOf } from './ids.ts';
+export { eventIdHeader, triggerDepthHeader } from './trigger-headers.ts';

@@ -1,4 +1,4 @@
-import type { DataClient, FunctionClient } from '../client/index.ts';
+import { type DataClient, type FunctionClient, triggerDepthHeader } from '../client/index.ts';
 import { type JsonValue, oaasError } from '../errors/index.ts';
 import type { CallContext, CallOptions } from '../grpc/index.ts';
 import type { Logger } from '../telemetry/index.ts';
@@ -67,8 +67,12 @@ export class FunctionCall implements CallFacts {
   readonly deadlineMs: number | undefined;
   readonly log: Logger;
   readonly #environment: CallEnvironment;
+  /** Metadata of this call that those made for it bring too: the grid ends triggers that set each other off by it. */
+  readonly #passedOn: Readonly<Record<string, string>>;
 
   constructor(facts: CallFacts, context: CallContext, environment: CallEnvironment) {
+    const depth = context.metadata.get(triggerDepthHeader);
+    this.#passedOn = depth === undefined ? {} : { [triggerDepthHeader]: depth };
     this.classId = facts.classId;
     this.functionName = facts.functionName;
     this.objectId = facts.objectId;
@@ -127,7 +131,7 @@ export class FunctionCall implements CallFacts {
       .grid()
       .functions.invokeObj(
         { clsId: classId, objectId, fnId: functionName, payload: encodePayload(payload) ?? Buffer.alloc(0) },
-        { ...this.#options(), metadata: { 'x-oaas-partition': 'auto' } },
+        { ...this.#options(), metadata: { ...this.#passedOn, 'x-oaas-partition': 'auto' } },
       );
     const result = response.payload ?? Buffer.alloc(0);
     if (response.status !== invoke.ResponseStatus.OKAY) throw failureOf(functionName, response.status, result);
@@ -145,6 +149,7 @@ export class FunctionCall implements CallFacts {
     return {
       signal: this.signal,
       deadlineMs: this.deadlineMs === undefined ? undefined : Math.max(1, this.deadlineMs - clock.now()),
+      metadata: this.#passedOn,
     };
   }
 }

@@ -11,6 +11,7 @@ import { AdminAccess } from './access.ts';
 import { Audit, logAuditSink } from './audit.ts';
 import { Collections } from './collections.ts';
 import { gridAdminService } from './grid-admin.ts';
+import { DeadLetters } from './dead-letters.ts';
 import { createAdminHttp } from './http.ts';
 import { Tasks } from './tasks.ts';
 import { VersionHolders } from './version-holders.ts';
@@ -190,6 +191,9 @@ describe('a call that changes something', () => {
       tasks: new Tasks({ node: grid, clock: systemClock, timers: systemTimers }),
       collections: new Collections({ node: grid, clock: systemClock, timers: systemTimers }),
       versions: new VersionHolders(grid, () => expect.fail('there is no other member')),
+      deadLetters: new DeadLetters({
+        ...{ node: grid, clock: systemClock, clientOf: () => expect.fail('there is no other member') },
+      }),
       logger: createLogger({ service: 'test', level: 'silent' }),
     };
   };
@@ -401,11 +405,6 @@ describe('what cannot be meant is refused with the field and the remedy', () => 
     await client.startTask({ kind: 'consistency-check' });
     await expect(client.updateTask({ taskId: '1' })).rejects.toMatchObject(refused);
     await expect(client.updateTask({ taskId: '1', options: { mode: 'deep' } })).rejects.toMatchObject(refused);
-  });
-
-  it('what belongs to events is said to be missing, not unknown', async () => {
-    expect(await problemOf('GET', 'dead-letters')).toMatchObject({ status: 501, code: 'Unimplemented' });
-    expect(await problemOf('POST', 'dead-letters/1/replay')).toMatchObject({ status: 501, code: 'Unimplemented' });
   });
 });
 

@@ -6,9 +6,11 @@ import type { admin } from '@oaas/proto';
 import type { GridNode } from '../node/index.ts';
 import type { Audit } from './audit.ts';
 import type { Collections } from './collections.ts';
+import type { DeadLetters, LetterCaller } from './dead-letters.ts';
 import type { AdminAccess, Permission } from './access.ts';
 import { diagnose, flatDiagnostics, inputOf } from './diagnostics/index.ts';
 import { actorHeader, gridVersions } from './grid-versions.ts';
+import { isPassedOn, onward } from '../rpc/index.ts';
 import { metricsJson } from './json.ts';
 import type { Tasks } from './tasks.ts';
 import type { VersionHolders } from './version-holders.ts';
@@ -19,6 +21,7 @@ export interface GridAdminOptions {
   readonly tasks: Tasks;
   readonly collections: Collections;
   readonly versions: VersionHolders;
+  readonly deadLetters: DeadLetters;
   readonly metrics: Metrics;
   readonly audit: Audit;
   readonly clock: Clock;
@@ -28,7 +31,7 @@ export interface GridAdminOptions {
 
 /** The part of `oaas.admin.v1.GridAdmin` that this build has; the other methods answer UNIMPLEMENTED. */
 export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typeof admin.GridAdminDefinition> {
-  const { node, tasks, collections, versions, metrics, audit, clock, access } = options;
+  const { node, tasks, collections, versions, deadLetters, metrics, audit, clock, access } = options;
   /** Reading; without a collection, all of the grid. */
   const allow = (context: CallContext, collection?: string, permission: Permission = 'Read'): Promise<void> => {
     const of = collection === '' ? undefined : collection;
@@ -60,6 +63,29 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
       await allow(context, collection, permissionOf(action));
       return run(subject);
     });
+  };
+  const letterCaller = (context: CallContext, actor?: string): LetterCaller => ({
+    isPassedOn: isPassedOn(context),
+    onward: () => {
+      const { metadata, ...rest } = onward(context, clock);
+      return { ...rest, metadata: { ...metadata, ...(actor === undefined ? {} : { [actorHeader]: actor }) } };
+    },
+  });
+  const changingLetters = async (
+    context: CallContext,
+    what: 'replay' | 'purge',
+    request: admin.DeadLetterSelection,
+  ): Promise<admin.DeadLetterResult> => {
+    const { collection, functionKey, reason, all, ids, dryRun } = request;
+    if (dryRun) {
+      await allow(context, collection);
+      return deadLetters[what](request, letterCaller(context));
+    }
+    const resource = collection === '' ? 'dead-letters' : `collection/${collection}`;
+    const diff = { ids, collection, function: functionKey, reason, all };
+    return changing(context, `dead-letter.${what}`, resource, diff, (actor) =>
+      deadLetters[what](request, letterCaller(context, actor)),
+    );
   };
   return {
     ...gridVersions({ holders: versions, clock, allow, changing }),
@@ -105,6 +131,12 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
     },
     getDiagnostics: (_request, context) =>
       asked(context, () => flatDiagnostics(diagnose(inputOf(node, clock)), toRfc3339(clock.now()))),
+    listDeadLetters: async (request, context) => {
+      await allow(context, request.collection);
+      return deadLetters.list(request, letterCaller(context));
+    },
+    replayDeadLetters: (request, context) => changingLetters(context, 'replay', request),
+    purgeDeadLetters: (request, context) => changingLetters(context, 'purge', request),
     getMetricsSnapshot: async (_request, context) => {
       await allow(context);
       return { values: (await metricsJson(metrics)).metrics, takenAt: toRfc3339(clock.now()) };

@@ -6,6 +6,8 @@ import type { GridNode, HostedCollection } from '../node/index.ts';
 import { flagOf, parametersOf, readable } from './parameters.ts';
 import type { Audit, AuditedCall } from './audit.ts';
 import type { Collections } from './collections.ts';
+import { addDeadLetterRoutes } from './dead-letter-routes.ts';
+import type { DeadLetters } from './dead-letters.ts';
 import type { AdminAccess, Need } from './access.ts';
 import { Members } from './members.ts';
 import { GridSettings } from './settings.ts';
@@ -30,6 +32,7 @@ export interface AdminHttpOptions {
   readonly tasks: Tasks;
   readonly collections: Collections;
   readonly versions: VersionHolders;
+  readonly deadLetters: DeadLetters;
   readonly metrics: Metrics;
   /** Answers /health, /ready, /metrics and /status. */
   readonly ops: OpsHandler;
@@ -228,18 +231,7 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
   app.post<{ Params: { id: string } }>('/admin/members/:id/repair', (request) =>
     begin('repair', parametersOf(request.query)['collection'] ?? '', request.params.id, request, ['collection']),
   );
-  /** What the contract has for a pipeline of events, which this version does not have. */
-  for (const url of ['/admin/dead-letters', '/admin/dead-letters/*']) {
-    app.route({
-      method: ['GET', 'POST'],
-      url,
-      handler: () => {
-        throw oaasError('Unimplemented', 'this version fires no triggers, so there are no dead letters', {
-          remedy: 'Nothing is lost: triggers are kept with their objects.',
-        });
-      },
-    });
-  }
+  addDeadLetterRoutes(app, options.deadLetters, actorOf);
   app.get('/admin/checks', () => asked(() => ({ checks: tasks.checks().map(snakeCase) })));
   app.get('/admin/diagnostics', () =>
     asked(() => ({ ...snakeCase(diagnose(inputOf(node, clock))), taken_at: toRfc3339(clock.now()) })),
@@ -272,7 +264,8 @@ function needOf(request: FastifyRequest): Need {
   const query = readable(request.query);
   const { name } = request.params as { readonly name?: string };
   const isOfOne = url.startsWith('/admin/collections/:name');
-  const collection = isOfOne ? name : url === '/admin/shards/distribution' ? query['collection'] : undefined;
+  const isFiltered = url === '/admin/shards/distribution' || /^\/admin\/dead-letters(\/replay)?$/.test(url);
+  const collection = isOfOne ? name : isFiltered ? query['collection'] : undefined;
   if (request.method === 'HEAD' || !isChanging(request)) return { permission: 'Read', collection };
   if (request.method === 'DELETE' && url === '/admin/collections/:name') return { permission: 'Delete', collection };
   const isData = /^\/admin\/collections\/:name\/(versions|branches)\//.test(url);
@@ -288,6 +281,8 @@ function isChanging({ method, query, routeOptions }: FastifyRequest): boolean {
 /** Elsewhere the word changes nothing. */
 const dryRuns: ReadonlySet<string> = new Set([
   'DELETE /admin/collections/:name',
+  'DELETE /admin/dead-letters',
+  'POST /admin/dead-letters/replay',
   'POST /admin/collections/:name/branches/:branch/merge',
   'POST /admin/collections/:name/rebalance',
   'POST /admin/collections/:name/consistency-check',
@@ -310,7 +305,8 @@ function auditedCall(request: FastifyRequest, subject: string): AuditedCall {
   const isNamed = name?.startsWith(':') === true && verb !== undefined && one !== undefined;
   const path = request.url.split('?', 1)[0] ?? '';
   const query = readable(request.query);
-  const unnamed = name === undefined ? `grid.${kind}` : `${thing}.${name}`;
+  const isPurge = name === undefined && request.method === 'DELETE';
+  const unnamed = isPurge ? `${thing}.purge` : name === undefined ? `grid.${kind}` : `${thing}.${name}`;
   const isStart = kind === 'tasks' && name === undefined;
   const derived = isStart ? `task.start.${query['kind'] ?? ''}` : isNamed ? `${thing}.${verb}` : unnamed;
   return {

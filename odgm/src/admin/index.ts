@@ -2,6 +2,7 @@
 export { AdminAccess } from './access.ts';
 export { Audit, logAuditSink } from './audit.ts';
 export { Collections } from './collections.ts';
+export { DeadLetters } from './dead-letters.ts';
 export { gridAdminService } from './grid-admin.ts';
 export { createAdminHttp } from './http.ts';
 export { settingsSchema } from './settings.ts';

@@ -7,6 +7,7 @@ import { type RunningNode, startNode } from '../../testkit/index.ts';
 import { AdminAccess } from './access.ts';
 import { Audit } from './audit.ts';
 import { Collections } from './collections.ts';
+import { DeadLetters } from './dead-letters.ts';
 import { createAdminHttp } from './http.ts';
 import { Tasks } from './tasks.ts';
 import { VersionHolders } from './version-holders.ts';
@@ -100,6 +101,9 @@ describe('the events of a task', () => {
       tasks: new Tasks({ node: grid, clock: systemClock, timers: systemTimers }),
       collections: new Collections({ node: grid, clock: systemClock, timers: systemTimers }),
       versions: new VersionHolders(grid, () => expect.fail('there is no other member')),
+      deadLetters: new DeadLetters({
+        ...{ node: grid, clock: systemClock, clientOf: () => expect.fail('there is no other member') },
+      }),
       ops: () => Promise.resolve(false),
       logger: createLogger({ service: 'test', level: 'silent' }),
     });

@@ -13,7 +13,7 @@ import type {
 } from './types.ts';
 
 /** Version of the commands of this build. A new kind of command, or a new field that apply heeds, raises it. */
-export const commandVersion = 4;
+export const commandVersion = 5;
 
 /** From this agreed version on a drain is remembered while its member is down. */
 export const remembersDrains = 3;
@@ -23,6 +23,9 @@ export const removesVoters = 3;
 
 /** From this agreed version on the settings say how often the grid checks itself. */
 export const schedulesChecks = 4;
+
+/** From this agreed version on logs of shards have changes that set off triggers, and what became of these. */
+export const firesTriggers = 5;
 
 export interface JoiningMember {
   readonly id: string;

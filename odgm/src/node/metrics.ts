@@ -111,7 +111,7 @@ export function createNodeMetrics(metrics: Metrics) {
     }),
     eventTriggers: metrics.counter({
       name: 'odgm_event_triggers_total',
-      help: 'Triggers of objects that committed changes and ended calls have set off.',
+      help: 'Triggers that were set off and that this node has taken up to deliver; again after a change of leadership.',
     }),
     eventSeconds: metrics.histogram({
       name: 'odgm_event_processing_duration_seconds',
@@ -119,11 +119,11 @@ export function createNodeMetrics(metrics: Metrics) {
     }),
     eventQueue: metrics.gauge({
       name: 'odgm_event_queue_size',
-      help: 'Triggers that were set off and whose call has not ended.',
+      help: 'Triggers that were set off, that this node has to deliver, and whose call has not ended.',
     }),
     eventErrors: metrics.counter({
       name: 'odgm_event_processing_errors_total',
-      help: 'Calls of triggers that failed for good.',
+      help: 'Triggers that could not be delivered and became dead letters.',
     }),
     networkBytes: metrics.counter({
       name: 'odgm_network_io_bytes_total',

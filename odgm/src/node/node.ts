@@ -1,6 +1,7 @@
 import { oaasError } from '@oaas/commons/errors';
 import { sleep, toRfc3339 } from '@oaas/commons/time';
 import type { peer } from '@oaas/proto';
+import type { Deliverer } from '../events/index.ts';
 import {
   type CollectionAsk,
   type DeletedCollection,
@@ -21,7 +22,14 @@ import { HostedCollections } from './hosted-collections.ts';
 import type { NodeIdentity } from './identity.ts';
 import type { Member } from './members.ts';
 import { OwnMembership, type OwnMembershipOptions } from './own-membership.ts';
-import { collectionReport, groupReport, ownLoads, ownReplicas, storageReport } from './own-report.ts';
+import {
+  collectionReport,
+  eventReport,
+  groupReport,
+  ownLoads,
+  ownReplicas,
+  storageReport,
+} from './own-report.ts';
 import { assembleParts, closeParts, type NodeParts, type PartsOptions } from './parts.ts';
 import { Quarantine } from './quarantine.ts';
 import { type MemberView, Reports, type ReportPort } from './reports.ts';
@@ -119,6 +127,16 @@ export class GridNode {
   /** True when the node has joined, its shards are open, and it is not stopping. */
   get isReady(): boolean {
     return this.#phase === 'ready';
+  }
+
+  /** Changes that this node takes set off the triggers of their objects. */
+  get firesTriggers(): boolean {
+    return this.#parts?.fires() === true;
+  }
+
+  /** Delivers events; undefined before this node has joined, and where triggers are off. */
+  get deliverer(): Deliverer | undefined {
+    return this.#parts?.deliverer;
   }
 
   /** Why the node is not ready. */
@@ -353,6 +371,7 @@ export class GridNode {
       resources: this.#stop.signal.aborted ? undefined : this.#resources(),
       storageProblems: [...this.#quarantine.storageProblems],
       clockMs: Math.max(0, Math.round(clock.now())),
+      events: this.#parts === undefined ? undefined : eventReport(this.#parts, clock.now()),
     };
   }
 

@@ -121,6 +121,35 @@ export function groupReport(status: GroupStatus, elections: Elections): peer.Gro
   };
 }
 
+const failingShown = 20;
+
+/** Of the shards whose events this node delivers. Reads one event of each of them that has any. */
+export function eventReport({ deliverer, fires, replicas }: NodeParts, now: number): peer.EventReport {
+  const report = { waiting: 0, oldestMs: 0, deadLetters: 0, dropped: 0 };
+  for (const { outbox } of replicas.serving()) {
+    if (!outbox.isActive) continue;
+    const { events, letters, dropped } = outbox.counts;
+    report.waiting += events;
+    report.deadLetters += letters;
+    report.dropped += dropped;
+    const [oldest] = events === 0 ? [] : readable(() => outbox.events(undefined, 1));
+    if (oldest !== undefined) report.oldestMs = Math.max(report.oldestMs, Math.round(now - oldest.event.at));
+  }
+  const failing = (deliverer?.failing ?? []).slice(-failingShown).map(({ target, failures, since, error }) => ({
+    ...{ target, failures, error, forMs: Math.max(0, Math.round(now - since)) },
+  }));
+  return { ...report, fires: fires(), inFlight: deliverer?.inFlight ?? 0, failing };
+}
+
+/** Nothing of what is damaged: the storage has said so, and a report goes on without it. */
+function readable<T>(read: () => T[]): T[] {
+  try {
+    return read();
+  } catch {
+    return [];
+  }
+}
+
 /** What a node's storage uses; `refusal`: why it takes no writes now. */
 export function storageReport(
   engines: readonly Engine[],

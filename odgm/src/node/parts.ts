@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Logger } from '@oaas/commons/telemetry';
 import type { Clock, Random, Timer, Timers } from '@oaas/commons/time';
 import { channels, type Mesh, type RateLimit } from '../mesh/index.ts';
-import { MetaDuties, MetaGroup, MetaMachine, metaShard, type ShardRecord } from '../meta/index.ts';
+import { firesTriggers, MetaDuties, MetaGroup, MetaMachine, metaShard, type ShardRecord } from '../meta/index.ts';
 import {
   EventualHost,
   type HostEvents,
@@ -11,6 +11,7 @@ import {
   type RaftTracer,
   type Tuning,
 } from '../replication/index.ts';
+import { Deliverer, type DeliveryObserver, type DeliveryPolicy, type TriggerPort } from '../events/index.ts';
 import { EventualShard, RaftShard, type ShardHandle } from '../shard/index.ts';
 import type { Engine } from '../storage/index.ts';
 import {
@@ -33,6 +34,7 @@ import { type ReplicaHome, ShardFactory } from './shard-factory.ts';
 import { CopyRates } from './copy-rates.ts';
 import { checkRateOf } from './task-rates.ts';
 
+/** How often replicas are looked at for what is due. */
 const expireMs = 1000;
 const expireMax = 256;
 
@@ -52,6 +54,18 @@ export interface PartsOptions {
   readonly tracer?: RaftTracer | undefined;
   /** Told how long each move of a replica took that this node drove to its end. */
   readonly onMoved?: ((seconds: number) => void) | undefined;
+  /** Absent: changes set off no triggers, and none of those that wait is delivered. */
+  readonly events?: EventsOptions | undefined;
+}
+
+/** How triggers are delivered. */
+export interface EventsOptions {
+  readonly port: TriggerPort;
+  /** See {@link DelivererOptions}. */
+  readonly maxDepth: number;
+  readonly timeoutMs: number;
+  readonly policy?: DeliveryPolicy | undefined;
+  readonly observer?: DeliveryObserver | undefined;
 }
 
 /** The node that the parts belong to. */
@@ -83,6 +97,10 @@ export interface NodeParts {
   readonly tasks: TaskCoordinator;
   readonly rates: CopyRates;
   readonly scrubber: Scrubber;
+  /** Undefined where triggers are off. */
+  readonly deliverer: Deliverer | undefined;
+  /** Whether changes that this node takes set off triggers now. */
+  readonly fires: () => boolean;
   readonly timers: readonly Timer[];
 }
 
@@ -129,13 +147,23 @@ export async function assembleParts(options: PartsOptions, owner: PartsOwner): P
   );
   const meta = new MetaGroup({ group, machine, mesh, clock, timers });
   const scrubber = new Scrubber({ clock, timers, logger, bytesPerSecond: () => checkRateOf(meta.state) });
-  const replicas = new Replicas({
+  const deliverer =
+    options.events === undefined
+      ? undefined
+      : new Deliverer({ ...options.events, clock, timers, random, logger, schedule });
+  const fires = (): boolean => deliverer !== undefined && (meta.state.cluster?.commandVersion ?? 0) >= firesTriggers;
+  const replicas: Replicas = new Replicas({
     self: identity.member,
     logger,
     factory: new ShardFactory({
       ...{ homes, merging, levelKey: levelKeyOf(identity), notes: engine, self: identity.member, clock },
       onScan: (source) => {
         scrubber.scan(source);
+      },
+      fires,
+      onEvents: (shard) => {
+        const handle = replicas.get(shard);
+        if (handle?.outbox.isActive === true) deliverer?.poke(handle);
       },
     }),
     onProblem: (shard, epoch, error) => {
@@ -147,6 +175,7 @@ export async function assembleParts(options: PartsOptions, owner: PartsOwner): P
       owner.onOpen(shard, handle);
     },
     onClose: (shard) => {
+      deliverer?.retire(shard);
       owner.onClose(shard);
     },
   });
@@ -186,15 +215,34 @@ export async function assembleParts(options: PartsOptions, owner: PartsOwner): P
     logger,
   });
   const expiry = timers.every(expireMs, () => {
-    for (const handle of replicas.serving()) handle.expire(expireMax);
+    for (const handle of replicas.serving()) {
+      handle.expire(expireMax);
+      // Also what others took before this replica came to lead.
+      if (handle.outbox.counts.events > 0) deliverer?.poke(handle);
+    }
   });
-  return { mesh, hosts, merging, meta, duties, tasks, rates, leaders, replicas, scrubber, timers: [expiry] };
+  return {
+    mesh,
+    deliverer,
+    fires,
+    hosts,
+    merging,
+    meta,
+    duties,
+    tasks,
+    rates,
+    leaders,
+    replicas,
+    scrubber,
+    timers: [expiry],
+  };
 }
 
 /** Commits what is under way, then closes everything but storage. */
 export async function closeParts(parts: NodeParts): Promise<void> {
-  const { duties, tasks, scrubber, replicas, hosts, merging, leaders, mesh, timers } = parts;
+  const { duties, tasks, scrubber, deliverer, replicas, hosts, merging, leaders, mesh, timers } = parts;
   for (const timer of timers) timer.cancel();
+  deliverer?.close();
   duties.close();
   tasks.close();
   scrubber.close();

@@ -3,7 +3,14 @@ import type { Clock } from '@oaas/commons/time';
 import type { CollectionRecord, CollectionSpec, ShardRecord, ShardReplicaRecord } from '../meta/index.ts';
 import { isFounder, metaShard } from '../meta/index.ts';
 import type { EventualHost, RaftHost } from '../replication/index.ts';
-import { defaultLimits, EventualShard, openRaftShard, type ScanSource, type ShardHandle } from '../shard/index.ts';
+import {
+  defaultLimits,
+  EventualShard,
+  openRaftShard,
+  type RaftShardOptions,
+  type ScanSource,
+  type ShardHandle,
+} from '../shard/index.ts';
 import type { Engine, Storage } from '../storage/index.ts';
 import { limitsOf } from './collection.ts';
 import type { ReplicaFactory } from './replicas.ts';
@@ -25,6 +32,8 @@ export class ShardFactory implements ReplicaFactory {
   readonly #self: number;
   readonly #clock: Clock;
   readonly #onScan: (source: ScanSource) => void;
+  readonly #fires: () => boolean;
+  readonly #onEvents: (shard: number) => void;
 
   /** `notes` is the node's own storage, as durable as its member number. */
   constructor(options: {
@@ -37,6 +46,10 @@ export class ShardFactory implements ReplicaFactory {
     readonly self: number;
     readonly clock: Clock;
     readonly onScan: (source: ScanSource) => void;
+    /** Whether changes set off triggers now. */
+    readonly fires: () => boolean;
+    /** See {@link RaftShardOptions.onEvents}. */
+    readonly onEvents: (shard: number) => void;
   }) {
     this.#homes = options.homes;
     this.#merging = options.merging;
@@ -45,6 +58,8 @@ export class ShardFactory implements ReplicaFactory {
     this.#self = options.self;
     this.#clock = options.clock;
     this.#onScan = options.onScan;
+    this.#fires = options.fires;
+    this.#onEvents = options.onEvents;
   }
 
   async open(shard: ShardRecord, { spec }: CollectionRecord, replica: ShardReplicaRecord): Promise<ShardHandle> {
@@ -66,6 +81,7 @@ export class ShardFactory implements ReplicaFactory {
         clock: this.#clock,
         limits: limitsOf(spec),
         onScan: this.#onScan,
+        ...this.#eventsOf(shard.id),
       },
       { voters },
     );
@@ -92,10 +108,20 @@ export class ShardFactory implements ReplicaFactory {
         ...{ id: shard.id, epoch, collection: spec.name, partition: shard.partition },
         ...{ engine, clock: this.#clock, limits: limitsOf(spec), levelKey: this.#levelKey },
         ...{ membership: shard, isFounder: founded },
+        ...this.#eventsOf(shard.id),
       },
     );
     merging.attach(opened);
     return opened;
+  }
+
+  #eventsOf(shard: number): Pick<RaftShardOptions, 'fires' | 'onEvents'> {
+    return {
+      fires: this.#fires,
+      onEvents: () => {
+        this.#onEvents(shard);
+      },
+    };
   }
 
   async remove(id: number, shard?: ShardRecord): Promise<void> {

@@ -73,7 +73,7 @@ export function objectAddressOf(request: data.SetObjectRequest): { address: Obje
   return { address, object };
 }
 
-/** `now`, here and below: wall clock, from which on times to live count. */
+/** `now`, here and below: wall clock, from which on times to live count, and which events bear. */
 export function setMutation(objectId: string, object: data.ObjData, now: number): Mutation {
   return {
     type: 'change',
@@ -82,6 +82,7 @@ export function setMutation(objectId: string, object: data.ObjData, now: number)
     remove: [],
     replace: true,
     event: eventOf(object.event),
+    at: now,
   };
 }
 
@@ -96,11 +97,12 @@ export function setValueMutation(
   now: number,
 ): Mutation {
   if (value === undefined) throw missing('value');
-  return { type: 'change', objectId, put: new Map([[key, valueOf(value, now)]]), remove: [], replace: false };
+  const put = new Map([[key, valueOf(value, now)]]);
+  return { type: 'change', objectId, put, remove: [], replace: false, at: now };
 }
 
-export function deleteValueMutation(objectId: string, key: string): Mutation {
-  return { type: 'change', objectId, put: new Map(), remove: [key], replace: false };
+export function deleteValueMutation(objectId: string, key: string, now: number): Mutation {
+  return { type: 'change', objectId, put: new Map(), remove: [key], replace: false, at: now };
 }
 
 export function batchMutation(objectId: string, request: data.BatchSetValuesRequest, now: number): Mutation {
@@ -111,6 +113,7 @@ export function batchMutation(objectId: string, request: data.BatchSetValuesRequ
     remove: request.deleteKeys.map((key) => idOf(key, 'delete_keys')),
     replace: false,
     expectedVersion: request.expectedObjectVersion,
+    at: now,
   };
 }
 

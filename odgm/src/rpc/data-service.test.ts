@@ -196,7 +196,7 @@ it('Capabilities and Stats tell what there is', async () => {
     stringIds: true,
     stringEntryKeys: true,
     granularEntryStorage: true,
-    eventPipelineV2: false,
+    eventPipelineV2: true,
   });
   await node.data.set({ clsId: 'volatile', objectId: 'a', object: {} });
   const { shards } = await node.data.stats({});

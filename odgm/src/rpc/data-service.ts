@@ -114,7 +114,7 @@ export function dataService(options: ServingOptions): ServiceHandlers<DataServic
         'delete',
         address,
         context,
-        { type: 'delete', objectId: address.objectId },
+        { type: 'delete', objectId: address.objectId, at: clock.now() },
         done,
         (client, to) => client.delete({ ...request, partitionId: to.partition }, to.options),
       );
@@ -145,7 +145,7 @@ export function dataService(options: ServingOptions): ServiceHandlers<DataServic
         'delete_value',
         address,
         context,
-        codec.deleteValueMutation(address.objectId, key),
+        codec.deleteValueMutation(address.objectId, key, clock.now()),
         done,
         (client, to) => client.deleteValue({ ...request, partitionId: to.partition }, to.options),
       );
@@ -184,7 +184,7 @@ export function dataService(options: ServingOptions): ServiceHandlers<DataServic
       stringIds: true,
       stringEntryKeys: true,
       granularEntryStorage: true,
-      eventPipelineV2: false,
+      eventPipelineV2: node.firesTriggers,
     }),
   };
 }

@@ -3,6 +3,7 @@ import type { CallContext, CallOptions, ServiceHandlers } from '@oaas/commons/gr
 import { correlationHeader } from '@oaas/commons/telemetry';
 import type { Clock } from '@oaas/commons/time';
 import type { invoke } from '@oaas/proto';
+import type { TriggerPort } from '../events/index.ts';
 import type { Invocation, InvocationTable, Invoker } from '../invocation/index.ts';
 import type { GridNode, HostedCollection } from '../node/index.ts';
 import { addressOf } from './codec.ts';
@@ -65,6 +66,22 @@ export function functionService(
       const partitionId = isAuto ? partitionOf(objectId, collection.partitionCount) : request.partitionId;
       const call = { ...request, objectId, partitionId };
       return invoked('invoke_obj', context, collection, { kind: 'object', request: call });
+    },
+  };
+}
+
+/** Calls of triggers, made as those of clients are. `x-oaas-partition: auto` among the options is heeded as theirs. */
+export function triggerPort({ node, invoker }: Pick<FunctionServiceOptions, 'node' | 'invoker'>): TriggerPort {
+  return {
+    call: async (classId, invocation, options) => {
+      const collection = node.collection(classId);
+      if (invocation.kind === 'function') return invoker.invoke(tableOf(collection), invocation, options);
+      const { request } = invocation;
+      const { objectId } = addressOf(request);
+      const isAuto = request.options[partitionHeader] === 'auto';
+      const partitionId = isAuto ? partitionOf(objectId, collection.partitionCount) : request.partitionId;
+      const call = { kind: 'object', request: { ...request, objectId, partitionId } } as const;
+      return invoker.invoke(tableOf(collection), call, options);
     },
   };
 }

@@ -1,4 +1,4 @@
-import { partitionOf } from '@oaas/commons/client';
+import { partitionOf, triggerDepthHeader } from '@oaas/commons/client';
 import { oaasError } from '@oaas/commons/errors';
 import type { CallContext, CallOptions, ReadonlyMetadata } from '@oaas/commons/grpc';
 import type { Clock } from '@oaas/commons/time';
@@ -18,6 +18,16 @@ export const stalenessTrailer = 'x-oaas-staleness-ms';
 export const hopHeader = 'x-oaas-hop';
 /** Trailing metadata of a call that was passed on: host:port of the member to ask the next time. */
 export const ownerTrailer = 'x-oaas-owner';
+
+/** Calls of triggers that led to this one, one of the other, as the caller says. Throws `InvalidArgument`. */
+export function depthOf(context: CallContext): number {
+  const depth = context.metadata.get(triggerDepthHeader);
+  if (depth === undefined) return 0;
+  if (/^\d{1,9}$/.test(depth)) return Number(depth);
+  throw oaasError('InvalidArgument', `${triggerDepthHeader} is a whole number of at least 0`, {
+    remedy: 'Send what the call of the trigger came with.',
+  });
+}
 
 /** Where a call is served: here, or by a member with the options to pass the call on. */
 export type Route =
@@ -98,6 +108,7 @@ export function onward(context: CallContext, clock: Clock): CallOptions {
   const consistency = context.metadata.get(consistencyHeader);
   const parent = context.metadata.get('traceparent');
   const state = context.metadata.get('tracestate');
+  const depth = context.metadata.get(triggerDepthHeader);
   const isLocal = consistency === 'local';
   return {
     signal: context.signal,
@@ -107,6 +118,7 @@ export function onward(context: CallContext, clock: Clock): CallOptions {
       [hopHeader]: '1',
       ...(authorization === undefined ? {} : { authorization }),
       ...(consistency === undefined ? {} : { [consistencyHeader]: consistency }),
+      ...(depth === undefined ? {} : { [triggerDepthHeader]: depth }),
       // The trace goes on on the other side, whether this node has spans of its own or not.
       ...(parent === undefined ? {} : { traceparent: parent, ...(state === undefined ? {} : { tracestate: state }) }),
     },

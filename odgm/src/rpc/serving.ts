@@ -14,6 +14,7 @@ import type { Mutation, MutationResult, ShardHandle, ShardReader } from '../shar
 import type { GridTracing, OperationSpan } from './tracing.ts';
 import {
   consistencyOf,
+  depthOf,
   isPassedOn,
   partitionIn,
   type Route,
@@ -85,8 +86,10 @@ export class Serving {
     answer: (result: MutationResult, shard: ShardHandle, partition: number) => T,
     remote: Remote<T>,
   ): Promise<T> {
+    const depth = depthOf(context);
+    const asked = depth === 0 ? mutation : { ...mutation, depth };
     const run = async (shard: ShardHandle, partition: number): Promise<T> =>
-      answer(await shard.mutate(mutation), shard, partition);
+      answer(await shard.mutate(asked), shard, partition);
     return this.#serve(operation, target, context, run, remote);
   }
 

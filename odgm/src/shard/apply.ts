@@ -1,6 +1,10 @@
 import { oaasError } from '@oaas/commons/errors';
-import type { ExpiringEntry, Mutation, MutationResult, ObjectMeta, ShardLimits, Value } from './model.ts';
+import { data } from '@oaas/proto';
+import type { ExpiringEntry, Firing, Mutation, MutationResult, ObjectMeta, ShardLimits, Value } from './model.ts';
+import { wholeTime } from './mutation-codec.ts';
+import type { NewEvent } from './outbox-transaction.ts';
 import type { EntryChange, ShardTransaction } from './transaction.ts';
+import { firedByData } from './triggers.ts';
 
 type Change = Extract<Mutation, { type: 'change' }>;
 
@@ -10,11 +14,19 @@ type Change = Extract<Mutation, { type: 'change' }>;
  * the same mutations in the same order ends with the same state. It reads no clock: an entry whose time has come
  * counts as there until a mutation takes it away.
  *
+ * `firesAt`: where the triggers that the change sets off have their place in the outbox, which is the index of its log
+ * entry; 0: it sets off none.
+ *
  * Throws `VersionConflict` (with `currentVersion` in the details), `ResourceExhausted` over a limit; the transaction
  * is then as it was before.
  */
-export function applyMutation(transaction: ShardTransaction, mutation: Mutation, limits: ShardLimits): MutationResult {
-  if (mutation.type === 'expire') return applyExpiry(transaction, mutation.entries);
+export function applyMutation(
+  transaction: ShardTransaction,
+  mutation: Mutation,
+  limits: ShardLimits,
+  firesAt = 0,
+): MutationResult {
+  if (mutation.type === 'expire') return applyExpiry(transaction, mutation.entries, firesAt);
   const meta = transaction.meta(mutation.objectId);
   const current = meta?.version ?? 0;
   if (mutation.expectedVersion !== undefined && mutation.expectedVersion !== current) {
@@ -24,10 +36,14 @@ export function applyMutation(transaction: ShardTransaction, mutation: Mutation,
   }
   if (mutation.type === 'delete') {
     if (meta === undefined) return { version: 0, changed: false };
+    if (firesAt !== 0 && meta.event !== undefined) {
+      const gone = goneOf(transaction, mutation.objectId);
+      fire(transaction, eventsOf(mutation, meta.event, gone, [meta.version, 0]), firesAt);
+    }
     transaction.delete(mutation.objectId);
     return { version: 0, changed: true };
   }
-  return applyChange(transaction, mutation, meta, limits);
+  return applyChange(transaction, mutation, meta, limits, firesAt);
 }
 
 /** Throws `ResourceExhausted` for a mutation that is over a limit whatever the state is. */
@@ -49,11 +65,17 @@ function applyChange(
   mutation: Change,
   meta: ObjectMeta | undefined,
   limits: ShardLimits,
+  firesAt: number,
 ): MutationResult {
   const planned = planChange(transaction, mutation, meta, limits);
   if (planned === undefined) return { version: meta?.version ?? 0, changed: false };
   const { changes, ...rest } = planned;
   const version = (meta?.version ?? 0) + 1;
+  // Whoever takes the triggers away with a change has them told of it.
+  const event = planned.event ?? meta?.event;
+  if (firesAt !== 0 && event !== undefined) {
+    fire(transaction, eventsOf(mutation, event, changes, [version - 1, version]), firesAt);
+  }
   transaction.change(mutation.objectId, { version, ...rest }, changes, mutation.replace ? mutation.put : undefined);
   return { version, changed: true };
 }
@@ -129,8 +151,35 @@ function removals(transaction: ShardTransaction, mutation: Change): Removal[] {
   return found;
 }
 
+/** The events that changes of an object's entries set off, in their order. */
+export function eventsOf(
+  { objectId, at = 0, depth = 0 }: Firing & { readonly objectId: string },
+  triggers: Uint8Array,
+  changes: readonly Pick<EntryChange, 'key' | 'value' | 'old'>[],
+  versions: readonly [before: number, after: number],
+): NewEvent[] {
+  return firedByData(triggers, changes).map(({ type, key, target }) => ({
+    ...{ type, objectId, key, versions, at: wholeTime(at), depth: depth + 1 },
+    target: data.TriggerTarget.encode(target).finish(),
+  }));
+}
+
+/** Puts events into the outbox, with the change that they are of or not at all. */
+function fire(transaction: ShardTransaction, events: readonly NewEvent[], firesAt: number): void {
+  for (const event of events) transaction.outbox.append({ major: firesAt, first: 0, by: 0 }, event);
+}
+
+/** All entries of an object, as they are when the object goes. */
+export function goneOf(transaction: ShardTransaction, objectId: string): EntryChange[] {
+  return Array.from(transaction.entries(objectId), ([key, old]) => ({ key, value: undefined, old }));
+}
+
 /** Each object that loses entries gets one version more. */
-function applyExpiry(transaction: ShardTransaction, entries: readonly ExpiringEntry[]): MutationResult {
+function applyExpiry(
+  transaction: ShardTransaction,
+  entries: readonly ExpiringEntry[],
+  firesAt: number,
+): MutationResult {
   const byObject = new Map<string, Map<string, number>>();
   for (const { objectId, key, expiresAt } of entries) {
     const keys = byObject.get(objectId);
@@ -152,6 +201,13 @@ function applyExpiry(transaction: ShardTransaction, entries: readonly ExpiringEn
     if (changes.length === 0) continue;
     changed = true;
     const entryCount = meta.entryCount - changes.length;
+    const { event, version } = meta;
+    if (firesAt !== 0 && event !== undefined) {
+      for (const change of changes) {
+        const at = change.old?.expiresAt;
+        fire(transaction, eventsOf({ objectId: id, at }, event, [change], [version, version + 1]), firesAt);
+      }
+    }
     transaction.change(id, { version: meta.version + 1, entryCount, bytes, event: meta.event }, changes, undefined);
   }
   return { version: 0, changed };

@@ -1,4 +1,5 @@
 import type { Mutation, MutationResult, ShardCounters } from './model.ts';
+import type { Outbox } from './outbox.ts';
 import type { ShardReader } from './reader.ts';
 
 /**
@@ -57,6 +58,8 @@ export interface ShardHandle {
   readonly isPrimary: boolean;
   /** The state of this replica, as `read('local')` gives it. */
   readonly reader: ShardReader;
+  /** Triggers of objects that were set off and not delivered yet, of this replica. */
+  readonly outbox: Outbox;
   /** Objects, entries and bytes as this replica has applied them; entries that expired count until they are taken away. */
   readonly counters: ShardCounters;
   /**

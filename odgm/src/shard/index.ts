@@ -18,3 +18,18 @@ export { type BadValue, ContentScan } from './content-scan.ts';
 export type { BranchMerge, EntryDifference, ShardVersions } from './eventual/versions.ts';
 export { MergingScan } from './eventual/merging-scan.ts';
 export { EventualShard, type EventualShardOptions, type Membership } from './eventual/eventual-shard.ts';
+export { Outbox, type DeadLetter, type WaitingEvent } from './outbox.ts';
+export type { OutboxChange, OutboxResult } from './outbox-change.ts';
+export {
+  type Death,
+  type DeathReason,
+  deathReasons,
+  encodeEvent,
+  eventId,
+  type EventOrigin,
+  type EventRef,
+  type LetterRef,
+  type OutboxCounts,
+  type OutboxEvent,
+} from './outbox-records.ts';
+export { firedByFunction } from './triggers.ts';

@@ -19,7 +19,7 @@ export interface ObjectMeta {
   readonly entryCount: number;
   /** Bytes of the id and of all keys and values. */
   readonly bytes: number;
-  /** Triggers that the object's writer configured, as the wire's ObjectEvent: kept and given back, not read here. */
+  /** Triggers that the object's writer configured, as the wire's ObjectEvent. */
   readonly event?: Uint8Array | undefined;
 }
 
@@ -28,9 +28,17 @@ export interface StoredObject {
   readonly entries: ReadonlyMap<string, Value>;
 }
 
+/** What a change of an object says about the triggers of the object. */
+export interface Firing {
+  /** Wall-clock milliseconds at which it came; absent: it sets off no triggers, whatever the object has. */
+  readonly at?: number | undefined;
+  /** Calls of triggers that led to it, one of the other: 0, or absent, for a change that a client asked for by itself. */
+  readonly depth?: number | undefined;
+}
+
 /** One atomic change: of one object, or of what has expired. It is decided when it is applied, never before. */
 export type Mutation =
-  | {
+  | ({
       readonly type: 'change';
       readonly objectId: string;
       /** Entries to write. */
@@ -43,10 +51,13 @@ export type Mutation =
       readonly event?: Uint8Array | undefined;
       /** Compare-and-set: the version that the object must have; 0 means that it must not exist. */
       readonly expectedVersion?: number | undefined;
-    }
-  | { readonly type: 'delete'; readonly objectId: string; readonly expectedVersion?: number | undefined }
+    } & Firing)
+  | ({ readonly type: 'delete'; readonly objectId: string; readonly expectedVersion?: number | undefined } & Firing)
   | {
-      /** Takes away entries whose time has come; one that was written again meanwhile, with another time, stays. */
+      /**
+       * Takes away entries whose time has come; one that was written again meanwhile, with another time, stays. Where
+       * triggers fire, an entry counts as deleted at its time.
+       */
       readonly type: 'expire';
       readonly entries: readonly ExpiringEntry[];
     };

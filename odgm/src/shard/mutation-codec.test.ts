@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type CheckMark, defaultLimits, type Mutation, type Value } from './model.ts';
-import { decodeMutation, encodeMutation } from './mutation-codec.ts';
+import { decodeMutation, encodeMutation, firesTriggers } from './mutation-codec.ts';
+import type { OutboxChange } from './outbox-change.ts';
+import { deathReasons } from './outbox-records.ts';
 
 const name = fc.string({
   unit: fc.constantFrom('a', 'b', 'z', '0', '9', '.', '_', ':', '-'),
@@ -16,7 +18,27 @@ const value: fc.Arbitrary<Value> = fc.record({
   type: fc.constantFrom('bytes', 'crdt-map'),
   expiresAt: fc.option(time, { nil: undefined }),
 });
-const mutation: fc.Arbitrary<Mutation | CheckMark> = fc.oneof(
+const ref = fc.record({ major: time, minor: fc.nat() });
+const letter = fc.record({ major: time, minor: fc.nat(), diedAt: time });
+const death = fc.record({
+  ref,
+  reason: fc.constantFrom(...deathReasons),
+  attempts: fc.nat(),
+  error: fc.string({ unit: 'grapheme' }),
+});
+const firing = { at: time, depth: fc.nat() };
+const list = <T>(items: fc.Arbitrary<T>) => fc.array(items, { maxLength: 4 });
+const mutation: fc.Arbitrary<Mutation | CheckMark | OutboxChange> = fc.oneof(
+  fc.record({ type: fc.constant('delete' as const), objectId: name, expectedVersion: version, ...firing }),
+  fc.record({
+    ...{ type: fc.constant('change' as const), objectId: name, put: fc.constant(new Map<string, Value>()) },
+    ...{ remove: list(name), replace: fc.boolean(), event: fc.option(bytes, { nil: undefined }) },
+    ...{ expectedVersion: version, ...firing },
+  }),
+  fc.record({
+    ...{ type: fc.constant('outbox' as const), at: time, done: list(ref), dead: list(death) },
+    ...{ replay: list(letter), purge: list(letter), add: list(bytes) },
+  }),
   fc.record({
     type: fc.constant('change' as const),
     objectId: name,
@@ -46,9 +68,26 @@ describe('a mutation as bytes', () => {
   it('is read back as it was, with the limits of its proposer', () => {
     fc.assert(
       fc.property(mutation, (original) => {
-        const decoded = decodeMutation(encodeMutation(original, defaultLimits));
+        const whole = encodeMutation(original, defaultLimits, true);
+        const decoded = decodeMutation(whole);
+        const hasTime = original.type !== 'mark' && original.type !== 'outbox' && original.type !== 'expire';
+        expect(firesTriggers(whole)).toBe(original.type === 'expire' || (hasTime && original.at !== undefined));
         expect(plain(decoded.mutation)).toEqual(plain(original));
         expect(decoded.limits).toEqual(original.type === 'change' ? defaultLimits : undefined);
+      }),
+    );
+  });
+
+  it('says nothing of triggers where none are to be fired, in the bytes of builds that do not know of them', () => {
+    fc.assert(
+      fc.property(mutation, (original) => {
+        if (original.type === 'outbox') return;
+        const whole = encodeMutation(original, defaultLimits);
+        expect(firesTriggers(whole)).toBe(false);
+        expect(plain(decodeMutation(whole).mutation)).not.toMatchObject({ depth: expect.anything() as unknown });
+        expect(encodeMutation({ ...original, at: undefined, depth: undefined } as Mutation, defaultLimits)).toEqual(
+          whole,
+        );
       }),
     );
   });

@@ -1,6 +1,6 @@
-import { oaasError } from '@oaas/commons/errors';
-import type { CheckMark, ExpiringEntry, Mutation, ShardLimits, Value } from './model.ts';
-import { putText } from './records.ts';
+import { ByteReader, ByteWriter, unreadable } from './byte-codec.ts';
+import type { CheckMark, ExpiringEntry, Firing, Mutation, ShardLimits, Value } from './model.ts';
+import { type OutboxChange, readOutboxChange, sizeOfOutboxChange, writeOutboxChange } from './outbox-change.ts';
 
 /**
  * A mutation as bytes of a log entry. Every replica decodes what one of them encoded, perhaps of another version, so
@@ -10,38 +10,50 @@ import { putText } from './records.ts';
  * times are u48. The limits travel with the mutation: what is refused must not hang on the configuration of the
  * replica that applies it.
  *
- * - change: u8 flags, limits (3), id, expected version?, count of puts x (key, u8 flags, expiry?, bytes), count of removes x key, event?
- * - delete: u8 flags, id, expected version?
- * - expire: count x (id, key, time)
+ * - change: u8 flags, limits (3), id, expected version?, count of puts x (key, u8 flags, expiry?, bytes), count of removes x key, event?, firing?
+ * - delete: u8 flags, id, expected version?, firing?
+ * - expire: count x (id, key, time); also as a type of its own that fires triggers
  * - mark: u8 flags, id, version of the content's hash
+ * - outbox: see outbox-change.ts
+ *
+ * Firing is time and depth: whether triggers fire is said by the entry, so that all replicas do alike. Programs that do
+ * not know it stop; it is written once all members of the cluster do.
  */
 const format = 1;
-const types = { change: 1, delete: 2, expire: 3, mark: 4 } as const;
-const flags = { replace: 1, event: 2, expected: 4 } as const;
+const types = { change: 1, delete: 2, expire: 3, mark: 4, outbox: 5, expireAndFire: 6 } as const;
+const flags = { replace: 1, event: 2, expected: 4, fires: 8 } as const;
 const markFlags = { scan: 1 } as const;
 const valueFlags = { crdtMap: 1, expires: 2 } as const;
 
 export interface DecodedMutation {
-  readonly mutation: Mutation | CheckMark;
+  readonly mutation: Mutation | CheckMark | OutboxChange;
   /** Those of the proposer. Undefined for what writes nothing. */
   readonly limits: ShardLimits | undefined;
 }
 
-export function encodeMutation(mutation: Mutation | CheckMark, limits: ShardLimits): Buffer {
-  const writer = new Writer(sizeOf(mutation));
+/** `fires`: a change with a time sets off triggers. */
+export function encodeMutation(
+  mutation: Mutation | CheckMark | OutboxChange,
+  limits: ShardLimits,
+  fires = false,
+): Buffer {
+  const writer = new ByteWriter(sizeOf(mutation));
   writer.u8(format);
   switch (mutation.type) {
     case 'change':
-      writeChange(writer, mutation, limits);
+      writeChange(writer, mutation, limits, fires);
       break;
-    case 'delete':
+    case 'delete': {
+      const firesNow = fires && mutation.at !== undefined;
       writer.u8(types.delete);
-      writer.u8(mutation.expectedVersion === undefined ? 0 : flags.expected);
+      writer.u8((mutation.expectedVersion === undefined ? 0 : flags.expected) | (firesNow ? flags.fires : 0));
       writer.text(mutation.objectId);
       if (mutation.expectedVersion !== undefined) writer.number(mutation.expectedVersion);
+      if (firesNow) writeFiring(writer, mutation);
       break;
+    }
     case 'expire':
-      writer.u8(types.expire);
+      writer.u8(fires ? types.expireAndFire : types.expire);
       writer.number(mutation.entries.length);
       for (const { objectId, key, expiresAt } of mutation.entries) {
         writer.text(objectId);
@@ -54,8 +66,19 @@ export function encodeMutation(mutation: Mutation | CheckMark, limits: ShardLimi
       writer.u8(mutation.scan ? markFlags.scan : 0);
       writer.text(mutation.id);
       writer.number(mutation.algorithm);
+      break;
+    case 'outbox':
+      writer.u8(types.outbox);
+      writeOutboxChange(writer, mutation);
   }
   return writer.finish();
+}
+
+/** Whether an entry sets off triggers, by its first bytes. */
+export function firesTriggers(bytes: Uint8Array): boolean {
+  const type = bytes[1];
+  if (type === types.change || type === types.delete) return ((bytes[2] ?? 0) & flags.fires) !== 0;
+  return type === types.expireAndFire;
 }
 
 /** Whether an entry is a mark that asks for a scan, by its first bytes. */
@@ -65,13 +88,25 @@ export function isScanMark(bytes: Uint8Array): boolean {
 
 type Change = Extract<Mutation, { type: 'change' }>;
 
-function writeChange(writer: Writer, mutation: Change, limits: ShardLimits): void {
+function writeFiring(writer: ByteWriter, { at = 0, depth = 0 }: Firing): void {
+  writer.time(wholeTime(at));
+  writer.number(depth);
+}
+
+/** As an entry of the log has it: whoever wrote the entry and whoever reads it mean the same time. */
+export function wholeTime(at: number): number {
+  return Math.min(Math.max(0, Math.floor(at)), 2 ** 48 - 1);
+}
+
+function writeChange(writer: ByteWriter, mutation: Change, limits: ShardLimits, fires: boolean): void {
   const { event, expectedVersion } = mutation;
+  const firesNow = fires && mutation.at !== undefined;
   writer.u8(types.change);
   writer.u8(
     (mutation.replace ? flags.replace : 0) |
       (event === undefined ? 0 : flags.event) |
-      (expectedVersion === undefined ? 0 : flags.expected),
+      (expectedVersion === undefined ? 0 : flags.expected) |
+      (firesNow ? flags.fires : 0),
   );
   writer.number(limits.maxValueBytes);
   writer.number(limits.maxEntriesPerObject);
@@ -90,20 +125,21 @@ function writeChange(writer: Writer, mutation: Change, limits: ShardLimits): voi
   writer.number(mutation.remove.length);
   for (const key of mutation.remove) writer.text(key);
   if (event !== undefined) writer.bytes(event);
+  if (firesNow) writeFiring(writer, mutation);
 }
 
 /** Most bytes that a mutation can take. */
-function sizeOf(mutation: Mutation | CheckMark): number {
+function sizeOf(mutation: Mutation | CheckMark | OutboxChange): number {
   const perNumber = 8;
   switch (mutation.type) {
     case 'change': {
-      let size = 7 * perNumber + 3 + mutation.objectId.length + perNumber + (mutation.event?.length ?? 0);
+      let size = 9 * perNumber + 3 + mutation.objectId.length + perNumber + (mutation.event?.length ?? 0);
       for (const [key, { data }] of mutation.put) size += key.length + data.length + 2 * perNumber + 7;
       for (const key of mutation.remove) size += key.length + perNumber;
       return size;
     }
     case 'delete':
-      return 3 + mutation.objectId.length + 2 * perNumber;
+      return 3 + mutation.objectId.length + 4 * perNumber;
     case 'expire': {
       let size = 2 + perNumber;
       for (const { objectId, key } of mutation.entries) size += objectId.length + key.length + 2 * perNumber + 6;
@@ -111,12 +147,14 @@ function sizeOf(mutation: Mutation | CheckMark): number {
     }
     case 'mark':
       return 3 + mutation.id.length + 2 * perNumber;
+    case 'outbox':
+      return 2 + sizeOfOutboxChange(mutation);
   }
 }
 
 /** Throws `DataLoss` for bytes that are no mutation of a known format; the entries' bytes are views of `bytes`. */
 export function decodeMutation(bytes: Uint8Array): DecodedMutation {
-  const reader = new Reader(bytes);
+  const reader = new ByteReader(bytes);
   if (reader.u8() !== format) throw unreadable('the format is unknown');
   const type = reader.u8();
   const decoded = decodeBody(reader, type);
@@ -124,7 +162,7 @@ export function decodeMutation(bytes: Uint8Array): DecodedMutation {
   return decoded;
 }
 
-function decodeBody(reader: Reader, type: number): DecodedMutation {
+function decodeBody(reader: ByteReader, type: number): DecodedMutation {
   switch (type) {
     case types.change:
       return readChange(reader);
@@ -132,9 +170,10 @@ function decodeBody(reader: Reader, type: number): DecodedMutation {
       const set = reader.u8();
       const objectId = reader.text();
       const expectedVersion = (set & flags.expected) === 0 ? undefined : reader.number();
-      return { mutation: { type: 'delete', objectId, expectedVersion }, limits: undefined };
+      return { mutation: { type: 'delete', objectId, expectedVersion, ...readFiring(reader, set) }, limits: undefined };
     }
-    case types.expire: {
+    case types.expire:
+    case types.expireAndFire: {
       const entries: ExpiringEntry[] = [];
       for (let left = reader.number(); left > 0; left--) {
         entries.push({ objectId: reader.text(), key: reader.text(), expiresAt: reader.time() });
@@ -145,12 +184,14 @@ function decodeBody(reader: Reader, type: number): DecodedMutation {
       const scan = (reader.u8() & markFlags.scan) !== 0;
       return { mutation: { type: 'mark', id: reader.text(), algorithm: reader.number(), scan }, limits: undefined };
     }
+    case types.outbox:
+      return { mutation: readOutboxChange(reader), limits: undefined };
     default:
       throw unreadable('the type is unknown');
   }
 }
 
-function readChange(reader: Reader): DecodedMutation {
+function readChange(reader: ByteReader): DecodedMutation {
   const set = reader.u8();
   const limits = {
     maxValueBytes: reader.number(),
@@ -170,106 +211,10 @@ function readChange(reader: Reader): DecodedMutation {
   for (let left = reader.number(); left > 0; left--) remove.push(reader.text());
   const event = (set & flags.event) === 0 ? undefined : reader.bytes();
   const replace = (set & flags.replace) !== 0;
-  return { mutation: { type: 'change', objectId, put, remove, replace, event, expectedVersion }, limits };
+  const firing = readFiring(reader, set);
+  return { mutation: { type: 'change', objectId, put, remove, replace, event, expectedVersion, ...firing }, limits };
 }
 
-function unreadable(what: string): Error {
-  return oaasError('DataLoss', `an entry of the log cannot be read: ${what}`, {
-    remedy: 'Run the version that wrote it; if it is no newer, rebuild this replica from another one.',
-  });
-}
-
-class Writer {
-  readonly #bytes: Buffer;
-  #at = 0;
-
-  constructor(size: number) {
-    this.#bytes = Buffer.allocUnsafe(size);
-  }
-
-  u8(value: number): void {
-    this.#bytes[this.#at++] = value;
-  }
-
-  number(value: number): void {
-    let rest = value;
-    while (rest > 0x7f) {
-      this.#bytes[this.#at++] = (rest % 128) | 0x80;
-      rest = Math.floor(rest / 128);
-    }
-    this.#bytes[this.#at++] = rest;
-  }
-
-  time(value: number): void {
-    this.#at = this.#bytes.writeUIntBE(value, this.#at, 6);
-  }
-
-  text(value: string): void {
-    this.number(value.length);
-    putText(this.#bytes, value, this.#at);
-    this.#at += value.length;
-  }
-
-  bytes(value: Uint8Array): void {
-    this.number(value.length);
-    this.#bytes.set(value, this.#at);
-    this.#at += value.length;
-  }
-
-  finish(): Buffer {
-    return this.#bytes.subarray(0, this.#at);
-  }
-}
-
-class Reader {
-  readonly #bytes: Buffer;
-  #at = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
-
-  u8(): number {
-    return this.#bytes[this.#take(1)] ?? 0;
-  }
-
-  number(): number {
-    let value = 0;
-    for (let scale = 1; scale <= 2 ** 49; scale *= 128) {
-      const byte = this.u8();
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) {
-        if (!Number.isSafeInteger(value)) break;
-        return value;
-      }
-    }
-    throw unreadable('a number is too large');
-  }
-
-  time(): number {
-    return this.#bytes.readUIntBE(this.#take(6), 6);
-  }
-
-  text(): string {
-    const length = this.number();
-    const from = this.#take(length);
-    return this.#bytes.toString('latin1', from, from + length);
-  }
-
-  bytes(): Uint8Array {
-    const length = this.number();
-    const from = this.#take(length);
-    return this.#bytes.subarray(from, from + length);
-  }
-
-  end(): void {
-    if (this.#at !== this.#bytes.length) throw unreadable('there is more than one mutation');
-  }
-
-  #take(length: number): number {
-    const from = this.#at;
-    if (length > this.#bytes.length - from) throw unreadable('it ends too early');
-    this.#at = from + length;
-    return from;
-  }
+function readFiring(reader: ByteReader, set: number): Firing | undefined {
+  return (set & flags.fires) === 0 ? undefined : { at: reader.time(), depth: reader.number() };
 }

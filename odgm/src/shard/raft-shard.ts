@@ -21,7 +21,10 @@ import {
   type ShardCounters,
   type ShardLimits,
 } from './model.ts';
-import { decodeMutation, encodeMutation, isScanMark } from './mutation-codec.ts';
+import { decodeMutation, encodeMutation, firesTriggers, isScanMark } from './mutation-codec.ts';
+import { Outbox } from './outbox.ts';
+import type { OutboxChange, OutboxResult } from './outbox-change.ts';
+import { countsKey, decodeCounts, noCounts, type OutboxCounts } from './outbox-records.ts';
 import { ShardReader } from './reader.ts';
 import { decodeTotals, type ShardLocation, type ShardTotals, totalsKey } from './records.ts';
 import { ShardTransaction } from './transaction.ts';
@@ -38,6 +41,10 @@ export interface RaftShardOptions {
   readonly limits: ShardLimits;
   /** Given what to read at a mark that asks for a scan, as soon as it is applied. Must close the snapshot. */
   readonly onScan?: ((scan: ScanSource) => void) | undefined;
+  /** Whether changes proposed now set off triggers: only once all members know of events. Default: they do not. */
+  readonly fires?: (() => boolean) | undefined;
+  /** There are new events in the outbox; they can be read when the call that it is told within has ended. */
+  readonly onEvents?: (() => void) | undefined;
 }
 
 /** What a replica had when it applied a mark. */
@@ -89,6 +96,7 @@ class ShardMachine implements StateMachine {
   #marks: readonly ReplicaMark[] = [];
   reader!: ShardReader;
   earliestExpiry = 0;
+  outboxCounts: OutboxCounts = noCounts;
   readonly isMark = isScanMark;
 
   constructor(options: RaftShardOptions) {
@@ -97,6 +105,10 @@ class ShardMachine implements StateMachine {
 
   get counters(): ShardCounters {
     return this.#totals.counters;
+  }
+
+  get location(): ShardLocation {
+    return this.#location;
   }
 
   mark(id: string): ReplicaMark | undefined {
@@ -109,6 +121,7 @@ class ShardMachine implements StateMachine {
     const { counters, content } = decodeTotals(engine.get(totalsKey(this.#location)));
     this.#totals = { counters, content: content ?? contentOf(engine, this.#location) };
     this.#marks = [];
+    this.outboxCounts = decodeCounts(engine.get(countsKey(this.#location)));
     this.reader = new ShardReader(engine, this.#location, `${collection}/${String(partition)}`, clock);
     this.earliestExpiry = this.reader.earliestExpiry();
   }
@@ -118,6 +131,11 @@ class ShardMachine implements StateMachine {
     for (const entry of entries) results.push(this.#decide(transaction, entry));
     this.#totals = transaction.totals;
     if (transaction.earliestExpiry < this.earliestExpiry) this.earliestExpiry = transaction.earliestExpiry;
+    const counts = transaction.openedOutbox?.counts;
+    if (counts !== undefined) {
+      this.outboxCounts = counts;
+      if (counts.events > 0) this.#options.onEvents?.();
+    }
     return transaction.operations();
   }
 
@@ -128,8 +146,11 @@ class ShardMachine implements StateMachine {
     onScan({ shard: id, mark, snapshot: engine.snapshot(), location: this.#location, engine });
   }
 
-  #decide(transaction: ShardTransaction, { index, data, own }: CommittedEntry): MutationResult | ReplicaMark | Error {
-    let mutation = own as Mutation | CheckMark | undefined;
+  #decide(
+    transaction: ShardTransaction,
+    { index, data, own }: CommittedEntry,
+  ): MutationResult | ReplicaMark | OutboxResult | Error {
+    let mutation = own as Mutation | CheckMark | OutboxChange | undefined;
     let { limits } = this.#options;
     if (mutation === undefined) {
       const decoded = decodeMutation(data);
@@ -137,8 +158,9 @@ class ShardMachine implements StateMachine {
       limits = decoded.limits ?? defaultLimits;
     }
     if (mutation.type === 'mark') return this.#remember(mutation.id, index, transaction.totals);
+    if (mutation.type === 'outbox') return transaction.outbox.change(mutation, { major: index, first: 0, by: 0 });
     try {
-      return applyMutation(transaction, mutation, limits);
+      return applyMutation(transaction, mutation, limits, firesTriggers(data) ? index : 0);
     } catch (error) {
       // Every replica refuses it alike. Anything else is a fault of this one.
       if (isOaasError(error, 'VersionConflict') || isOaasError(error, 'ResourceExhausted')) return toOaasError(error);
@@ -160,10 +182,12 @@ export class RaftShard implements ShardHandle {
   readonly collection: string;
   readonly partition: number;
   readonly group: RaftGroup;
+  readonly outbox: Outbox;
   readonly #host: RaftHost;
   readonly #machine: ShardMachine;
   readonly #limits: ShardLimits;
   readonly #clock: Clock;
+  readonly #fires: (() => boolean) | undefined;
   #isExpiring = false;
   #frozen: string | undefined;
   /** Reads that wait together share one promise. */
@@ -179,6 +203,14 @@ export class RaftShard implements ShardHandle {
     this.#machine = machine;
     this.#limits = options.limits;
     this.#clock = options.clock;
+    this.#fires = options.fires;
+    this.outbox = new Outbox({
+      storage: options.engine,
+      location: () => machine.location,
+      counts: () => machine.outboxCounts,
+      isActive: () => this.isPrimary && this.#frozen === undefined,
+      change: (change) => this.#changeOutbox(change),
+    });
   }
 
   get isPrimary(): boolean {
@@ -220,11 +252,16 @@ export class RaftShard implements ShardHandle {
     if (this.#frozen !== undefined) return Promise.reject(frozen(this, this.#frozen));
     try {
       checkMutation(mutation, this.#limits);
-      const data = encodeMutation(mutation, this.#limits);
+      const data = encodeMutation(mutation, this.#limits, this.#fires?.());
       return this.group.propose(data, mutation) as Promise<MutationResult>;
     } catch (error) {
       return Promise.reject(toOaasError(error));
     }
+  }
+
+  #changeOutbox(change: OutboxChange): Promise<OutboxResult> {
+    if (this.#frozen !== undefined) return Promise.reject(frozen(this, this.#frozen));
+    return this.group.propose(encodeMutation(change, this.#limits), change) as Promise<OutboxResult>;
   }
 
   read(consistency: Consistency): ShardReader | Promise<ShardReader> {

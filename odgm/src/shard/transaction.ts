@@ -1,6 +1,7 @@
 import { prefixEnd, type StorageReader, type WriteOperation } from '../storage/index.ts';
 import { ContentHash } from './content-hash.ts';
 import type { ObjectMeta, ShardCounters, Value } from './model.ts';
+import { OutboxTransaction } from './outbox-transaction.ts';
 import {
   decodeMeta,
   decodeSummed,
@@ -61,6 +62,7 @@ export class ShardTransaction {
   readonly #content: ContentHash;
   #counters: ShardCounters;
   #earliestExpiry = endOfTime;
+  #outbox: OutboxTransaction | undefined;
 
   constructor(storage: StorageReader, location: ShardLocation, { counters, content }: ShardTotals) {
     this.#storage = storage;
@@ -72,6 +74,16 @@ export class ShardTransaction {
   /** As of the last mutation. */
   get totals(): ShardTotals {
     return { counters: this.#counters, content: this.#content.sum };
+  }
+
+  /** Events that the changes set off, and what becomes of others. */
+  get outbox(): OutboxTransaction {
+    return (this.#outbox ??= new OutboxTransaction(this.#storage, this.#location));
+  }
+
+  /** Undefined where nobody asked for it: it is as stored. */
+  get openedOutbox(): OutboxTransaction | undefined {
+    return this.#outbox;
   }
 
   /** The earliest time at which an entry that was written here expires; {@link endOfTime} when none does. */
@@ -165,6 +177,7 @@ export class ShardTransaction {
     if (operations.length > 0) {
       operations.push({ type: 'put', key: totalsKey(this.#location), value: encodeTotals(this.totals) });
     }
+    if (this.#outbox !== undefined) operations.push(...this.#outbox.operations());
     return operations;
   }
 

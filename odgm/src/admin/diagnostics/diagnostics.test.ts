@@ -60,6 +60,11 @@ const shardReport = (shardId: number, rest: Partial<peer.ShardReport> = {}): pee
   ...rest,
 });
 
+const eventReport = (rest: Partial<peer.EventReport> = {}): peer.EventReport => ({
+  ...{ fires: true, waiting: 0, oldestMs: 0, deadLetters: 0, dropped: 0, inFlight: 0, failing: [] },
+  ...rest,
+});
+
 function report(number: number, rest: Partial<peer.NodeReport> = {}): peer.NodeReport {
   return {
     ...{ clusterId: 'c', nodeId: 'abc'[number - 1] ?? '', version: '1', uptimeSeconds: 5000, memoryBytes: 100 },
@@ -83,6 +88,7 @@ function report(number: number, rest: Partial<peer.NodeReport> = {}): peer.NodeR
     storageProblems: [],
     lostLinks: [],
     clockMs: 0,
+    events: eventReport(),
     ...rest,
   };
 }
@@ -103,7 +109,7 @@ const codes = (findings: readonly { readonly code: string }[]): string[] => find
 describe('a grid that is well', () => {
   it('has one finding in each area, that says what it was made from', () => {
     const { cluster, shards, events, performance, resources } = diagnose(input());
-    const all = [...Object.values(cluster), ...Object.values(shards), performance, resources];
+    const all = [...Object.values(cluster), ...Object.values(shards), performance, resources, events];
     expect(all.map(codes)).toEqual([
       ['consensus.ok'],
       ['network.ok'],
@@ -115,8 +121,9 @@ describe('a grid that is well', () => {
       ['consistency.ok'],
       ['performance.ok'],
       ['resources.ok'],
+      ['events.ok'],
     ]);
-    for (const finding of [...all.flat(), ...events]) {
+    for (const finding of all.flat()) {
       expect(finding.severity).toBe('info');
       expect(finding.evidence).not.toBe('');
     }
@@ -127,6 +134,29 @@ describe('a grid that is well', () => {
     expect(flat.cluster.map(({ area, code }) => [area, code])).toContainEqual(['network_partitions', 'network.ok']);
     expect(flat.shards).toHaveLength(4);
     expect(flat.takenAt).toBe('now');
+  });
+});
+
+describe('triggers', () => {
+  const found = (rest: Partial<peer.EventReport>) =>
+    diagnose(input({ members: [view(1), view(2), view(3, {}, { events: eventReport(rest) })] })).events;
+
+  it.each([
+    ['are delivered', { waiting: 5, oldestMs: 900 }, 'info', 'events.ok', 'c: 5 wait'],
+    ['are late', { waiting: 5, oldestMs: 61_000 }, 'warning', 'events.late', 'the oldest for 61 s'],
+    ['are off', { fires: false, waiting: 2, oldestMs: 99_000 }, 'info', 'events.off', '2 that were set off before'],
+    ['could not be delivered', { deadLetters: 3 }, 'warning', 'events.dead-letters', '3 dead letters'],
+    ['were lost', { dropped: 7 }, 'error', 'events.dropped', '7 since'],
+    [
+      'fail',
+      { failing: [{ target: 'p.Class.f', failures: 4, forMs: 9000, error: 'it is down' }] },
+      'warning',
+      'events.failing',
+      '4 in a row on c, for 9 s: it is down',
+    ],
+  ])('that %s', (_what, rest, severity, code, evidence) => {
+    const said = expect.stringContaining(evidence) as string;
+    expect(found(rest as Partial<peer.EventReport>)).toMatchObject([{ severity, code, evidence: said }]);
   });
 });
 

@@ -1,6 +1,7 @@
 /** The state of the grid as findings with evidence and remedies. */
 import { consensusHealth, leaderStability, memberHealth, networkPartitions } from './cluster.ts';
-import { events, performance, resources } from './load.ts';
+import { events } from './events.ts';
+import { performance, resources } from './load.ts';
 import type { Clock } from '@oaas/commons/time';
 import type { admin } from '@oaas/proto';
 import { createMetaState, type Finding, placementSnapshot } from '../../meta/index.ts';
@@ -65,7 +66,7 @@ export function diagnose(input: DiagnosticsInput): DiagnosticsReport {
       migrationStatus: migrationStatus(input),
       consistencyIssues: consistencyIssues(input),
     },
-    events: events(),
+    events: events(input),
     performance: performance(input),
     resources: resources(input),
   };

@@ -85,13 +85,6 @@ export function resources({ members }: DiagnosticsInput): Finding[] {
   return orWell(findings, info('resources.ok', 'members have what they need', some(use, 10)));
 }
 
-/** This version keeps triggers with objects and does not fire them. */
-export function events(): Finding[] {
-  return [
-    info('events.off', 'triggers of objects are stored and given back, not fired', 'no event pipeline in this version'),
-  ];
-}
-
 function mebibytes(bytes: number): string {
   return `${(bytes / (1024 * 1024)).toFixed(0)} MiB`;
 }

@@ -28,6 +28,9 @@ import { contentAlgorithm } from '../content-hash.ts';
 import { contentOf } from '../content-scan.ts';
 import type { ReplicaStatus, ShardHandle, ShardStatus } from '../handle.ts';
 import type { Mutation, MutationResult, ShardCounters, ShardLimits } from '../model.ts';
+import { Outbox } from '../outbox.ts';
+import type { OutboxChange, OutboxResult } from '../outbox-change.ts';
+import { countsKey, decodeCounts, type OutboxCounts } from '../outbox-records.ts';
 import type { ScanSource } from '../raft-shard.ts';
 import { ShardReader } from '../reader.ts';
 import { decodeTotals, type ShardLocation, type ShardTotals, totalsKey } from '../records.ts';
@@ -67,6 +70,10 @@ export interface EventualShardOptions {
   readonly isFounder: boolean;
   /** Tombstones stay for at least so long, in milliseconds. Default 10 minutes. */
   readonly graceMs?: number | undefined;
+  /** Whether changes that clients ask for now set off triggers. Default: they do not. */
+  readonly fires?: (() => boolean) | undefined;
+  /** There are new events in the outbox. */
+  readonly onEvents?: (() => void) | undefined;
 }
 
 type Item =
@@ -145,6 +152,8 @@ export class EventualShard implements ShardHandle, EventualReplica {
   readonly index: TreeIndex;
   /** Labels and branches, of a shard of type mst. */
   readonly refs: (ReplicaRefs & { readonly digest: string }) | undefined;
+  /** Of triggers that changes set off which clients asked this replica for. It delivers them itself, whatever its role. */
+  readonly outbox: Outbox;
   readonly #options: EventualShardOptions;
   readonly #host: EventualHost;
   readonly #location: ShardLocation;
@@ -170,6 +179,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
   /** Highest epoch of the shard's record that any replica is known to follow. */
   #heardMembership = 0;
   #versions: ShardVersions | undefined;
+  #outboxCounts: OutboxCounts;
 
   /** Opens what is stored at the location, or an empty replica. Throws `StorageCorrupt`. */
   constructor(host: EventualHost, location: ShardLocation, options: EventualShardOptions) {
@@ -196,6 +206,14 @@ export class EventualShard implements ShardHandle, EventualReplica {
     this.#isComplete = this.index.state.isComplete;
     this.#reaping = { cut: this.index.state.cut, candidate: undefined };
     this.#clock = new HybridClock({ member: host.self, last: readClock(engine.get(clockKey(location))) });
+    this.#outboxCounts = decodeCounts(engine.get(countsKey(location)));
+    this.outbox = new Outbox({
+      storage: engine,
+      location: () => location,
+      counts: () => this.#outboxCounts,
+      isActive: () => !this.#isClosed,
+      change: (change) => this.whenIdle(() => this.#changeOutbox(change)),
+    });
     this.configure(options.membership);
   }
 
@@ -566,6 +584,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
       now: clock.now(),
       versionOf: this.#versionOf,
       leafKeys: this.#leafKeys,
+      fires: this.#options.fires?.(),
     };
     return new EventualTransaction(options);
   }
@@ -630,12 +649,24 @@ export class EventualShard implements ShardHandle, EventualReplica {
     await this.#options.engine.write(operations);
     transaction.landed();
     this.#totals = transaction.totals;
+    const counts = transaction.openedOutbox?.counts;
+    if (counts !== undefined) {
+      this.#outboxCounts = counts;
+      if (counts.events > 0) this.#options.onEvents?.();
+    }
     this.#earliestExpiry = Math.min(this.#earliestExpiry, transaction.earliestExpiry);
     if (leaves.length > 0) {
       this.index.apply(leaves);
       this.#host.poke(this.id);
     }
     return leaves;
+  }
+
+  async #changeOutbox(change: OutboxChange): Promise<OutboxResult> {
+    const transaction = this.#transaction();
+    const result = transaction.changeOutbox(change);
+    await this.#write(transaction);
+    return result;
   }
 
   /** A stamp leaves this node only after it, or a later one, is stored. */

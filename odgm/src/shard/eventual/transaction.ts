@@ -34,8 +34,10 @@ import {
 } from '../../merge/index.ts';
 import type { Key } from '../../merkle/index.ts';
 import { prefixEnd, type StorageReader, type WriteOperation } from '../../storage/index.ts';
-import { isSame, planChange } from '../apply.ts';
-import type { ExpiringEntry, Mutation, MutationResult, ObjectMeta, ShardLimits, Value } from '../model.ts';
+import { eventsOf, goneOf, isSame, planChange } from '../apply.ts';
+import type { ExpiringEntry, Firing, Mutation, MutationResult, ObjectMeta, ShardLimits, Value } from '../model.ts';
+import type { OutboxChange, OutboxResult } from '../outbox-change.ts';
+import type { EventPlace, NewEvent, OutboxTransaction } from '../outbox-transaction.ts';
 import { bufferOf, headLength, type ShardLocation, type ShardTotals } from '../records.ts';
 import { type EntryChange, ShardTransaction } from '../transaction.ts';
 import type { LeafKeys } from './leaf-keys.ts';
@@ -85,7 +87,12 @@ export interface EventualTransactionOptions {
    */
   readonly versionOf: ((treeKey: Key) => Uint8Array | undefined) | undefined;
   readonly leafKeys: LeafKeys;
+  /** Changes that clients ask for set off triggers. Default: they do not. */
+  readonly fires?: boolean | undefined;
 }
+
+/** Events of one stamp, which has as many places for them. */
+const eventsPerStamp = 65_536;
 
 /**
  * A group of client mutations and of states from other replicas, to be committed together; each sees the ones before it.
@@ -128,7 +135,16 @@ export class EventualTransaction {
         details: { objectId: id, expectedVersion, currentVersion: current },
       });
     }
-    return mutation.type === 'delete' ? this.#delete(object) : this.#change(object, mutation, limits);
+    return mutation.type === 'delete' ? this.#delete(object, mutation) : this.#change(object, mutation, limits);
+  }
+
+  /** See {@link OutboxTransaction.change}. */
+  changeOutbox(change: OutboxChange): OutboxResult {
+    return this.#visible.outbox.change(change, this.#placeAt(this.#options.clock.tick(this.#options.now)));
+  }
+
+  get openedOutbox(): OutboxTransaction | undefined {
+    return this.#visible.openedOutbox;
   }
 
   /** Merges what another replica has. False when it is from too far in the future, and nothing of it was taken. */
@@ -287,17 +303,42 @@ export class EventualTransaction {
       for (const [key, register] of written) entries.set(key, register);
       this.#dropCleared(object, header, entries);
     }
+    const triggers = planned.event ?? meta?.event;
+    if (triggers !== undefined && this.#mayFire(mutation)) {
+      this.#fire(eventsOf(mutation, triggers, planned.changes, [meta?.version ?? 0, versionOf(header)]), stamp);
+    }
     this.#write(object, header, entries, replace ? put : undefined);
     object.local ??= new Set();
     for (const [key, register] of entries) if (register !== undefined) object.local.add(key);
     return { version: versionOf(header), changed: true };
   }
 
-  #delete(object: PendingObject): MutationResult {
+  #mayFire({ at }: Firing): boolean {
+    return this.#options.fires === true && at !== undefined;
+  }
+
+  #fire(events: readonly NewEvent[], stamp: Stamp): void {
+    const { clock, now } = this.#options;
+    for (let from = 0; from < events.length; from += eventsPerStamp) {
+      const place = this.#placeAt(from === 0 ? stamp : clock.tick(now));
+      for (const event of events.slice(from, from + eventsPerStamp)) this.#visible.outbox.append(place, event);
+    }
+  }
+
+  #placeAt({ ms, counter }: Stamp): EventPlace {
+    return { major: ms, first: counter * eventsPerStamp, by: this.#options.member };
+  }
+
+  #delete(object: PendingObject, mutation: Extract<Mutation, { type: 'delete' }>): MutationResult {
     const { clock, member, now } = this.#options;
     const { header } = object;
     if (header === undefined || !isAlive(header)) return { version: 0, changed: false };
-    const deleted = deleteHeader(header, clock.tick(now), member);
+    const stamp = clock.tick(now);
+    const deleted = deleteHeader(header, stamp, member);
+    const meta = this.#visible.meta(object.id);
+    if (meta?.event !== undefined && this.#mayFire(mutation)) {
+      this.#fire(eventsOf(mutation, meta.event, goneOf(this.#visible, object.id), [meta.version, 0]), stamp);
+    }
     const entries = new Map<string, Register | undefined>();
     this.#dropCleared(object, deleted, entries);
     this.#write(object, deleted, entries);

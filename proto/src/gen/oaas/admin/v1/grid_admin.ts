@@ -339,37 +339,76 @@ export interface Diagnostics {
 
 export interface ListDeadLettersRequest {
   deploymentId: string;
+  /** Most of them, at most 200. 0: 50. */
   limit: number;
   cursor: string;
+  /** Those for this function: its name, or <class>.<name>. */
   functionKey: string;
+  /** Those of objects of this collection. */
+  collection: string;
+  /** unknown-target, rejected, failed, depth or overflow. */
+  reason: string;
+  /** That one only. */
+  id: string;
 }
 
+/** A trigger that was set off and whose call failed for good. */
 export interface DeadLetter {
   id: string;
+  /** Of the function that was to be called: <class>.<name>. */
   functionKey: string;
+  /** Whose trigger it was. */
   objectId: string;
   reason: string;
   attempts: number;
+  /** When the trigger was set off. */
   createdAt: string;
+  /** What the function was to be told: a TriggerPayload. */
   payload: Buffer;
+  collection: string;
+  partition: number;
+  /** Of the entry that changed; name of the function whose call ended. */
+  key: string;
+  /** data_create, data_update, data_delete, func_complete or func_error. */
+  eventType: string;
+  /** Of the last try. */
+  error: string;
+  /** When it became a dead letter: they are listed in this order. */
+  diedAt: string;
+  /** The same each time that the event is tried. */
+  eventId: string;
+  depth: number;
+  /** Object that the function was to be called with; empty for a function without one. */
+  targetObjectId: string;
+  /** Node whose replica has it. */
+  node: string;
 }
 
 export interface ListDeadLettersResponse {
   deadLetters: DeadLetter[];
   nextCursor: string;
+  /** Whose dead letters may be missing, such as a member that does not answer. */
+  incomplete: string[];
 }
 
 export interface DeadLetterSelection {
   deploymentId: string;
-  /** Empty with `all` unset selects nothing. */
+  /** Empty with no filter and `all` unset selects nothing, and is refused. */
   ids: string[];
+  /** Filters, as those of a list. */
   functionKey: string;
   all: boolean;
+  collection: string;
+  reason: string;
+  /** Says how many there are, and changes nothing. */
+  dryRun: boolean;
 }
 
 export interface DeadLetterResult {
   affected: number;
+  /** Ids that nobody had, and dead letters of which it could not be stored. */
   failed: number;
+  incomplete: string[];
 }
 
 export interface MetricsSnapshot {
@@ -4240,7 +4279,7 @@ export const Diagnostics: MessageFns<Diagnostics> = {
 };
 
 function createBaseListDeadLettersRequest(): ListDeadLettersRequest {
-  return { deploymentId: "", limit: 0, cursor: "", functionKey: "" };
+  return { deploymentId: "", limit: 0, cursor: "", functionKey: "", collection: "", reason: "", id: "" };
 }
 
 export const ListDeadLettersRequest: MessageFns<ListDeadLettersRequest> = {
@@ -4256,6 +4295,15 @@ export const ListDeadLettersRequest: MessageFns<ListDeadLettersRequest> = {
     }
     if (message.functionKey !== "") {
       writer.uint32(34).string(message.functionKey);
+    }
+    if (message.collection !== "") {
+      writer.uint32(42).string(message.collection);
+    }
+    if (message.reason !== "") {
+      writer.uint32(50).string(message.reason);
+    }
+    if (message.id !== "") {
+      writer.uint32(58).string(message.id);
     }
     return writer;
   },
@@ -4305,6 +4353,30 @@ export const ListDeadLettersRequest: MessageFns<ListDeadLettersRequest> = {
             message.functionKey = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.collection = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4326,12 +4398,33 @@ export const ListDeadLettersRequest: MessageFns<ListDeadLettersRequest> = {
     message.limit = object.limit ?? 0;
     message.cursor = object.cursor ?? "";
     message.functionKey = object.functionKey ?? "";
+    message.collection = object.collection ?? "";
+    message.reason = object.reason ?? "";
+    message.id = object.id ?? "";
     return message;
   },
 };
 
 function createBaseDeadLetter(): DeadLetter {
-  return { id: "", functionKey: "", objectId: "", reason: "", attempts: 0, createdAt: "", payload: Buffer.alloc(0) };
+  return {
+    id: "",
+    functionKey: "",
+    objectId: "",
+    reason: "",
+    attempts: 0,
+    createdAt: "",
+    payload: Buffer.alloc(0),
+    collection: "",
+    partition: 0,
+    key: "",
+    eventType: "",
+    error: "",
+    diedAt: "",
+    eventId: "",
+    depth: 0,
+    targetObjectId: "",
+    node: "",
+  };
 }
 
 export const DeadLetter: MessageFns<DeadLetter> = {
@@ -4356,6 +4449,36 @@ export const DeadLetter: MessageFns<DeadLetter> = {
     }
     if (message.payload.length !== 0) {
       writer.uint32(58).bytes(message.payload);
+    }
+    if (message.collection !== "") {
+      writer.uint32(66).string(message.collection);
+    }
+    if (message.partition !== 0) {
+      writer.uint32(72).uint32(message.partition);
+    }
+    if (message.key !== "") {
+      writer.uint32(82).string(message.key);
+    }
+    if (message.eventType !== "") {
+      writer.uint32(90).string(message.eventType);
+    }
+    if (message.error !== "") {
+      writer.uint32(98).string(message.error);
+    }
+    if (message.diedAt !== "") {
+      writer.uint32(106).string(message.diedAt);
+    }
+    if (message.eventId !== "") {
+      writer.uint32(114).string(message.eventId);
+    }
+    if (message.depth !== 0) {
+      writer.uint32(120).uint32(message.depth);
+    }
+    if (message.targetObjectId !== "") {
+      writer.uint32(130).string(message.targetObjectId);
+    }
+    if (message.node !== "") {
+      writer.uint32(138).string(message.node);
     }
     return writer;
   },
@@ -4429,6 +4552,86 @@ export const DeadLetter: MessageFns<DeadLetter> = {
             message.payload = Buffer.from(reader.bytes());
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.collection = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.partition = reader.uint32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.eventType = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.error = reader.string();
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.diedAt = reader.string();
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.eventId = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.depth = reader.uint32();
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.targetObjectId = reader.string();
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4453,12 +4656,22 @@ export const DeadLetter: MessageFns<DeadLetter> = {
     message.attempts = object.attempts ?? 0;
     message.createdAt = object.createdAt ?? "";
     message.payload = object.payload ?? Buffer.alloc(0);
+    message.collection = object.collection ?? "";
+    message.partition = object.partition ?? 0;
+    message.key = object.key ?? "";
+    message.eventType = object.eventType ?? "";
+    message.error = object.error ?? "";
+    message.diedAt = object.diedAt ?? "";
+    message.eventId = object.eventId ?? "";
+    message.depth = object.depth ?? 0;
+    message.targetObjectId = object.targetObjectId ?? "";
+    message.node = object.node ?? "";
     return message;
   },
 };
 
 function createBaseListDeadLettersResponse(): ListDeadLettersResponse {
-  return { deadLetters: [], nextCursor: "" };
+  return { deadLetters: [], nextCursor: "", incomplete: [] };
 }
 
 export const ListDeadLettersResponse: MessageFns<ListDeadLettersResponse> = {
@@ -4468,6 +4681,9 @@ export const ListDeadLettersResponse: MessageFns<ListDeadLettersResponse> = {
     }
     if (message.nextCursor !== "") {
       writer.uint32(18).string(message.nextCursor);
+    }
+    for (const v of message.incomplete) {
+      writer.uint32(26).string(v!);
     }
     return writer;
   },
@@ -4501,6 +4717,14 @@ export const ListDeadLettersResponse: MessageFns<ListDeadLettersResponse> = {
             message.nextCursor = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.incomplete.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4520,12 +4744,13 @@ export const ListDeadLettersResponse: MessageFns<ListDeadLettersResponse> = {
     const message = createBaseListDeadLettersResponse();
     message.deadLetters = object.deadLetters?.map((e) => DeadLetter.fromPartial(e)) || [];
     message.nextCursor = object.nextCursor ?? "";
+    message.incomplete = object.incomplete?.map((e) => e) || [];
     return message;
   },
 };
 
 function createBaseDeadLetterSelection(): DeadLetterSelection {
-  return { deploymentId: "", ids: [], functionKey: "", all: false };
+  return { deploymentId: "", ids: [], functionKey: "", all: false, collection: "", reason: "", dryRun: false };
 }
 
 export const DeadLetterSelection: MessageFns<DeadLetterSelection> = {
@@ -4541,6 +4766,15 @@ export const DeadLetterSelection: MessageFns<DeadLetterSelection> = {
     }
     if (message.all !== false) {
       writer.uint32(32).bool(message.all);
+    }
+    if (message.collection !== "") {
+      writer.uint32(42).string(message.collection);
+    }
+    if (message.reason !== "") {
+      writer.uint32(50).string(message.reason);
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(56).bool(message.dryRun);
     }
     return writer;
   },
@@ -4590,6 +4824,30 @@ export const DeadLetterSelection: MessageFns<DeadLetterSelection> = {
             message.all = reader.bool();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.collection = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4611,12 +4869,15 @@ export const DeadLetterSelection: MessageFns<DeadLetterSelection> = {
     message.ids = object.ids?.map((e) => e) || [];
     message.functionKey = object.functionKey ?? "";
     message.all = object.all ?? false;
+    message.collection = object.collection ?? "";
+    message.reason = object.reason ?? "";
+    message.dryRun = object.dryRun ?? false;
     return message;
   },
 };
 
 function createBaseDeadLetterResult(): DeadLetterResult {
-  return { affected: 0, failed: 0 };
+  return { affected: 0, failed: 0, incomplete: [] };
 }
 
 export const DeadLetterResult: MessageFns<DeadLetterResult> = {
@@ -4626,6 +4887,9 @@ export const DeadLetterResult: MessageFns<DeadLetterResult> = {
     }
     if (message.failed !== 0) {
       writer.uint32(16).uint32(message.failed);
+    }
+    for (const v of message.incomplete) {
+      writer.uint32(26).string(v!);
     }
     return writer;
   },
@@ -4659,6 +4923,14 @@ export const DeadLetterResult: MessageFns<DeadLetterResult> = {
             message.failed = reader.uint32();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.incomplete.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4678,6 +4950,7 @@ export const DeadLetterResult: MessageFns<DeadLetterResult> = {
     const message = createBaseDeadLetterResult();
     message.affected = object.affected ?? 0;
     message.failed = object.failed ?? 0;
+    message.incomplete = object.incomplete?.map((e) => e) || [];
     return message;
   },
 };

@@ -88,6 +88,36 @@ export interface NodeReport {
   clockMs: number;
   /** Members that the node had a link to and has none now. */
   lostLinks: LostLink[];
+  /** Absent when the node is of a build that fires no triggers. */
+  events: EventReport | undefined;
+}
+
+/** Triggers of the shards whose events the node delivers. */
+export interface EventReport {
+  /** Whether changes set off triggers: they may be switched off, or not all members know of them yet. */
+  fires: boolean;
+  /** Events whose calls have not ended. */
+  waiting: number;
+  /** Milliseconds since the oldest of them came to be. */
+  oldestMs: number;
+  deadLetters: number;
+  /** Dead letters that had to go, since their shards began. */
+  dropped: number;
+  /** Calls in flight. */
+  inFlight: number;
+  /** The last ones, at most 20. */
+  failing: FailingTarget[];
+}
+
+/** A function whose last call by a trigger failed. */
+export interface FailingTarget {
+  /** <class>.<name> */
+  target: string;
+  /** Calls that failed, one after the other. */
+  failures: number;
+  /** Milliseconds since the first of them. */
+  forMs: number;
+  error: string;
 }
 
 export interface LostLink {
@@ -763,6 +793,7 @@ function createBaseNodeReport(): NodeReport {
     storageProblems: [],
     clockMs: 0,
     lostLinks: [],
+    events: undefined,
   };
 }
 
@@ -816,6 +847,9 @@ export const NodeReport: MessageFns<NodeReport> = {
     }
     for (const v of message.lostLinks) {
       LostLink.encode(v!, writer.uint32(122).fork()).join();
+    }
+    if (message.events !== undefined) {
+      EventReport.encode(message.events, writer.uint32(130).fork()).join();
     }
     return writer;
   },
@@ -963,6 +997,14 @@ export const NodeReport: MessageFns<NodeReport> = {
             message.lostLinks.push(LostLink.decode(reader, reader.uint32()));
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.events = EventReport.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -999,6 +1041,227 @@ export const NodeReport: MessageFns<NodeReport> = {
     message.storageProblems = object.storageProblems?.map((e) => StorageProblem.fromPartial(e)) || [];
     message.clockMs = object.clockMs ?? 0;
     message.lostLinks = object.lostLinks?.map((e) => LostLink.fromPartial(e)) || [];
+    message.events = (object.events !== undefined && object.events !== null)
+      ? EventReport.fromPartial(object.events)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseEventReport(): EventReport {
+  return { fires: false, waiting: 0, oldestMs: 0, deadLetters: 0, dropped: 0, inFlight: 0, failing: [] };
+}
+
+export const EventReport: MessageFns<EventReport> = {
+  encode(message: EventReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.fires !== false) {
+      writer.uint32(8).bool(message.fires);
+    }
+    if (message.waiting !== 0) {
+      writer.uint32(16).uint64(message.waiting);
+    }
+    if (message.oldestMs !== 0) {
+      writer.uint32(24).uint64(message.oldestMs);
+    }
+    if (message.deadLetters !== 0) {
+      writer.uint32(32).uint64(message.deadLetters);
+    }
+    if (message.dropped !== 0) {
+      writer.uint32(40).uint64(message.dropped);
+    }
+    if (message.inFlight !== 0) {
+      writer.uint32(48).uint32(message.inFlight);
+    }
+    for (const v of message.failing) {
+      FailingTarget.encode(v!, writer.uint32(58).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EventReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEventReport();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.fires = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.waiting = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.oldestMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.deadLetters = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.dropped = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.inFlight = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.failing.push(FailingTarget.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<EventReport>): EventReport {
+    return EventReport.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EventReport>): EventReport {
+    const message = createBaseEventReport();
+    message.fires = object.fires ?? false;
+    message.waiting = object.waiting ?? 0;
+    message.oldestMs = object.oldestMs ?? 0;
+    message.deadLetters = object.deadLetters ?? 0;
+    message.dropped = object.dropped ?? 0;
+    message.inFlight = object.inFlight ?? 0;
+    message.failing = object.failing?.map((e) => FailingTarget.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseFailingTarget(): FailingTarget {
+  return { target: "", failures: 0, forMs: 0, error: "" };
+}
+
+export const FailingTarget: MessageFns<FailingTarget> = {
+  encode(message: FailingTarget, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.target !== "") {
+      writer.uint32(10).string(message.target);
+    }
+    if (message.failures !== 0) {
+      writer.uint32(16).uint64(message.failures);
+    }
+    if (message.forMs !== 0) {
+      writer.uint32(24).uint64(message.forMs);
+    }
+    if (message.error !== "") {
+      writer.uint32(34).string(message.error);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FailingTarget {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFailingTarget();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.target = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.failures = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.forMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.error = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FailingTarget>): FailingTarget {
+    return FailingTarget.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FailingTarget>): FailingTarget {
+    const message = createBaseFailingTarget();
+    message.target = object.target ?? "";
+    message.failures = object.failures ?? 0;
+    message.forMs = object.forMs ?? 0;
+    message.error = object.error ?? "";
     return message;
   },
 };

@@ -1,0 +1,92 @@
+import type { admin } from '@oaas/proto';
+import { data } from '@oaas/proto';
+import { eventName } from '../events/index.ts';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { hopHeader } from '../rpc/index.ts';
+import type { DeadLetters, LetterCaller } from './dead-letters.ts';
+import { actorHeader } from './grid-versions.ts';
+import { snakeCase } from './json.ts';
+import { flagOf, parametersOf, wholeOf } from './parameters.ts';
+
+interface One {
+  readonly Params: { readonly id: string };
+}
+
+/** For calls to other members. */
+const deadlineMs = 10_000;
+const filters = ['collection', 'function', 'reason'] as const;
+
+/**
+ * `GET /admin/dead-letters`, the oldest first: `?collection=&function=&reason=&limit=&cursor=`. One by its id, and with
+ * `POST …/:id/replay` and `DELETE …/:id` what is to become of it. `POST /admin/dead-letters/replay` and
+ * `DELETE /admin/dead-letters` do that with all that the same filters select, or with `?all=true`; `?dry_run=true` only
+ * counts them.
+ */
+export function addDeadLetterRoutes(
+  app: FastifyInstance,
+  letters: DeadLetters,
+  actorOf: (request: FastifyRequest) => Promise<string>,
+): void {
+  const callerOf = async (request: FastifyRequest): Promise<LetterCaller> => {
+    const { authorization } = request.headers;
+    const actor = await actorOf(request);
+    const metadata = {
+      ...{ [hopHeader]: '1', [actorHeader]: actor },
+      ...(authorization === undefined ? {} : { authorization }),
+    };
+    return { isPassedOn: false, onward: () => ({ deadlineMs, metadata }) };
+  };
+  const selected = (ids: readonly string[]): admin.DeadLetterSelection => ({
+    ...{ deploymentId: '', ids: [...ids], functionKey: '', all: false, collection: '', reason: '', dryRun: false },
+  });
+  const asked = ({ query }: FastifyRequest): admin.DeadLetterSelection => {
+    const { all, dry_run: dryRun, ...rest } = parametersOf(query, [...filters, 'all', 'dry_run']);
+    const { collection = '', function: functionKey = '', reason = '' } = rest;
+    return {
+      ...selected([]),
+      ...{ collection, functionKey, reason, all: flagOf('all', all), dryRun: flagOf('dry_run', dryRun) },
+    };
+  };
+  const base = '/admin/dead-letters';
+
+  app.get(base, async (request) => {
+    const { limit = '0', cursor = '', ...rest } = parametersOf(request.query, [...filters, 'limit', 'cursor']);
+    const { collection = '', function: functionKey = '', reason = '' } = rest;
+    const page = await letters.list(
+      { deploymentId: '', id: '', limit: wholeOf('limit', limit), cursor, collection, functionKey, reason },
+      await callerOf(request),
+    );
+    const { deadLetters, nextCursor, incomplete } = page;
+    return { dead_letters: deadLetters.map(letterJson), next_cursor: nextCursor, incomplete };
+  });
+  app.get<One>(`${base}/:id`, async (request) => {
+    parametersOf(request.query, []);
+    return letterJson(await letters.get(request.params.id, await callerOf(request)));
+  });
+  app.post(`${base}/replay`, async (request) =>
+    snakeCase(await letters.replay(asked(request), await callerOf(request))),
+  );
+  app.delete(base, async (request) => snakeCase(await letters.purge(asked(request), await callerOf(request))));
+  /** One that is not there is said to be, rather than counted as failed. */
+  const one = async (request: FastifyRequest<One>, what: 'replay' | 'purge') => {
+    parametersOf(request.query, []);
+    const caller = await callerOf(request);
+    const { id } = request.params;
+    await letters.get(id, caller);
+    return snakeCase(await letters[what](selected([id]), caller));
+  };
+  app.post<One>(`${base}/:id/replay`, (request) => one(request, 'replay'));
+  app.delete<One>(`${base}/:id`, (request) => one(request, 'purge'));
+}
+
+function letterJson({ payload, ...letter }: admin.DeadLetter) {
+  const { eventInfo, originalPayload } = data.TriggerPayload.decode(payload);
+  const { eventType = data.EventType.EVENT_TYPE_UNKNOWN, context = {}, ...info } = eventInfo ?? {};
+  return {
+    ...snakeCase(letter),
+    payload: {
+      event_info: { ...snakeCase(info), event_type: eventName(eventType), context },
+      original_payload: originalPayload?.toString('base64') ?? null,
+    },
+  };
+}

@@ -1,0 +1,94 @@
+import { type ByteReader, type ByteWriter, unreadable } from './byte-codec.ts';
+import { type Death, deathReasons, type EventRef, type LetterRef } from './outbox-records.ts';
+
+/**
+ * What becomes of events and dead letters of a shard, and new events that come of no change of an object; all of it at
+ * once. What it names and what is not there any more is skipped.
+ */
+export interface OutboxChange {
+  readonly type: 'outbox';
+  /** Wall-clock milliseconds. */
+  readonly at: number;
+  /** Events whose calls ended well. */
+  readonly done?: readonly EventRef[] | undefined;
+  /** Events that become dead letters. */
+  readonly dead?: readonly ({ readonly ref: EventRef } & Death)[] | undefined;
+  /** Dead letters that become events again, behind all others. */
+  readonly replay?: readonly LetterRef[] | undefined;
+  /** Dead letters that go. */
+  readonly purge?: readonly LetterRef[] | undefined;
+  /** New events, as {@link encodeEvent} makes them; where their origin has no place (major 0) it is the one that they get. */
+  readonly add?: readonly Uint8Array[] | undefined;
+}
+
+/** How many of those that were named were there. */
+export interface OutboxResult {
+  readonly settled: number;
+  readonly replayed: number;
+  readonly purged: number;
+  readonly added: number;
+}
+
+/** Body of a log entry: time, then each list after its count. */
+export function writeOutboxChange(writer: ByteWriter, change: OutboxChange): void {
+  const { at, done = [], dead = [], replay = [], purge = [], add = [] } = change;
+  writer.time(at);
+  writer.number(done.length);
+  for (const ref of done) writeRef(writer, ref);
+  writer.number(dead.length);
+  for (const { ref, reason, attempts, error } of dead) {
+    writeRef(writer, ref);
+    writer.u8(deathReasons.indexOf(reason));
+    writer.number(attempts);
+    writer.utf8(error);
+  }
+  for (const refs of [replay, purge]) {
+    writer.number(refs.length);
+    for (const ref of refs) {
+      writer.time(ref.diedAt);
+      writeRef(writer, ref);
+    }
+  }
+  writer.number(add.length);
+  for (const event of add) writer.bytes(event);
+}
+
+export function readOutboxChange(reader: ByteReader): OutboxChange {
+  const at = reader.time();
+  const done = readList(reader, readRef);
+  const dead = readList(reader, (from) => {
+    const ref = readRef(from);
+    const reason = deathReasons[from.u8()];
+    if (reason === undefined) throw unreadable('the reason of a dead letter is unknown');
+    return { ref, reason, attempts: from.number(), error: from.utf8() };
+  });
+  const letters = (from: ByteReader): LetterRef => ({ diedAt: from.time(), ...readRef(from) });
+  const replay = readList(reader, letters);
+  const purge = readList(reader, letters);
+  const add = readList(reader, (from) => from.bytes());
+  return { type: 'outbox', at, done, dead, replay, purge, add };
+}
+
+/** Most bytes that it can take. */
+export function sizeOfOutboxChange({ done = [], dead = [], replay = [], purge = [], add = [] }: OutboxChange): number {
+  const perNumber = 8;
+  let size = 6 + 5 * perNumber + 2 * perNumber * done.length + (2 * perNumber + 6) * (replay.length + purge.length);
+  for (const { error } of dead) size += 4 * perNumber + 1 + Buffer.byteLength(error);
+  for (const event of add) size += perNumber + event.length;
+  return size;
+}
+
+function writeRef(writer: ByteWriter, { major, minor }: EventRef): void {
+  writer.number(major);
+  writer.number(minor);
+}
+
+function readRef(reader: ByteReader): EventRef {
+  return { major: reader.number(), minor: reader.number() };
+}
+
+function readList<T>(reader: ByteReader, read: (reader: ByteReader) => T): T[] {
+  const list: T[] = [];
+  for (let left = reader.number(); left > 0; left--) list.push(read(reader));
+  return list;
+}
