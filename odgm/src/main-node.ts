@@ -184,7 +184,7 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
     },
   });
 
-  const triggers = triggerPort({ node, invoker });
+  const triggers = triggerPort({ node, invoker, clock });
 
   const grpc = createEdgeServer({
     logger,

@@ -1,4 +1,5 @@
 import {
+  AppError,
   type ClassFunction,
   createFunctionProgram,
   type FunctionProgram,
@@ -109,6 +110,93 @@ describe.each([
 async function metrics(node: RunningNode) {
   return { text: await (await fetch(`${node.admin}/metrics`)).text() };
 }
+
+it.each(['raft', 'mst'])(
+  'the end of a call sets off what its object has for that, through any node, in a collection of type %s',
+  async (shardType) => {
+    const told: Told[] = [];
+    const grid = await startGrid({
+      ...{ dataDir: directory.path, ids: ['n1', 'n2', 'n3'] },
+      collections: collections({ shardType, replicaCount: 2 }),
+    });
+    running.push(...grid.nodes);
+    const [first] = grid.nodes;
+    if (first === undefined) throw new Error('no node');
+    const answers: ClassFunction = (call) => {
+      if (call.text() === 'fail') throw new AppError('as asked');
+      return 'well done';
+    };
+    await serve({ ...listener(told), again: answers }, first.grpc);
+    const event = data.ObjectEvent.fromPartial({
+      funcTrigger: { again: { onComplete: [target('told')], onError: [target('told-of', 'watcher')] } },
+    });
+    await set(first, '1', event);
+    for (const { functions } of grid.nodes) {
+      await eventually(async () => {
+        // Only as many as there are nodes: a replica may still be without what another one took.
+        await functions.invokeObj({ ...address, fnId: 'again' });
+        return told.length > 0;
+      });
+      expect(told[0]).toMatchObject({
+        fn: 'told',
+        info: { eventType: data.EventType.EVENT_TYPE_FUNC_COMPLETE, fnId: 'again', sourceObjectId: 'o' },
+      });
+      await functions.invokeObj({ ...address, fnId: 'again', payload: Buffer.from('fail') });
+      await eventually(() => {
+        expect(told.at(-1)).toMatchObject({
+          ...{ fn: 'told-of', object: 'watcher' },
+          info: { eventType: data.EventType.EVENT_TYPE_FUNC_ERROR, fnId: 'again' },
+        });
+      });
+      await functions.invokeObj({ ...address, fnId: 'not-there' });
+      told.splice(0);
+    }
+  },
+  60_000,
+);
+
+it('what a replica that merges has not delivered goes to another one before it is removed', async () => {
+  const told: Told[] = [];
+  const grid = await startGrid({
+    ...{ dataDir: directory.path, ids: ['n1', 'n2', 'n3'] },
+    collections: collections({ shardType: 'mst', replicaCount: 2 }),
+  });
+  running.push(...grid.nodes);
+  const shardOf = ({ program }: RunningNode) => program.node.collections()[0]?.handle(0);
+  const taker = await eventually(() => grid.nodes.find((node) => shardOf(node)?.isPrimary === true) ?? false);
+  await set(taker, '1', on('a', [target('told')]));
+  await taker.data.set({
+    ...{ ...address, objectId: 'dead' },
+    object: { entries: { a: bytes('1') }, event: on('a', [target('nobody')]) },
+  });
+  await eventually(() => {
+    expect(shardOf(taker)?.outbox.counts).toMatchObject({ events: 1, letters: 1 });
+  });
+  const ids = async () => {
+    const response = await fetch(`${taker.admin}/admin/dead-letters`);
+    const { dead_letters: letters } = (await response.json()) as { dead_letters: { event_id: string; node: string }[] };
+    return letters.map(({ event_id: id, node }) => ({ id, node }));
+  };
+  const [before] = await ids();
+  expect(before?.node).toBe(taker.id);
+  await fetch(`${taker.admin}/admin/members/${taker.id}/drain`, { method: 'POST' });
+  await eventually(
+    async () => {
+      expect(shardOf(taker)).toBeUndefined();
+      const [after] = await ids();
+      expect(after?.id).toBe(before?.id);
+      expect(after?.node).not.toBe(taker.id);
+    },
+    { timeoutMs: 30_000 },
+  );
+  await serve(listener(told), taker.grpc);
+  await eventually(
+    () => {
+      expect(keysOf(told)).toEqual(['a 3']);
+    },
+    { timeoutMs: 40_000 },
+  );
+}, 90_000);
 
 it('triggers that set each other off end at the depth that is allowed', async () => {
   const node = await startNode({

@@ -20,4 +20,6 @@ export const channels = {
   checks: 10,
   /** Shards whose replicas merge: messages with states of objects, requests of comparisons and exchanges. */
   eventual: 11,
+  /** Request: events and dead letters of a former replica of a shard whose replicas merge. */
+  events: 12,
 } as const;

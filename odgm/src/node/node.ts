@@ -1,7 +1,6 @@
 import { oaasError } from '@oaas/commons/errors';
 import { sleep, toRfc3339 } from '@oaas/commons/time';
 import type { peer } from '@oaas/proto';
-import type { Deliverer } from '../events/index.ts';
 import {
   type CollectionAsk,
   type DeletedCollection,
@@ -15,6 +14,7 @@ import { type Consistency, EventualShard, type ShardHandle } from '../shard/inde
 import type { Engine } from '../storage/index.ts';
 import type { TaskCoordinator } from '../tasks/index.ts';
 import { indexByClassId } from './collection.ts';
+import type { FunctionEvents } from './function-events.ts';
 import { ConfiguredCollections } from './configured-collections.ts';
 import { Elections } from './elections.ts';
 import type { HostedCollection } from './hosted.ts';
@@ -26,8 +26,11 @@ import {
   collectionReport,
   eventReport,
   groupReport,
+  linkBytes,
+  linkReport,
   ownLoads,
   ownReplicas,
+  peerMembers,
   storageReport,
 } from './own-report.ts';
 import { assembleParts, closeParts, type NodeParts, type PartsOptions } from './parts.ts';
@@ -129,14 +132,9 @@ export class GridNode {
     return this.#phase === 'ready';
   }
 
-  /** Changes that this node takes set off the triggers of their objects. */
-  get firesTriggers(): boolean {
-    return this.#parts?.fires() === true;
-  }
-
-  /** Delivers events; undefined before this node has joined, and where triggers are off. */
-  get deliverer(): Deliverer | undefined {
-    return this.#parts?.deliverer;
+  /** Triggers that changes and the ends of calls set off; undefined before this node has joined. */
+  get events(): FunctionEvents | undefined {
+    return this.#parts?.functionEvents;
   }
 
   /** Why the node is not ready. */
@@ -287,11 +285,7 @@ export class GridNode {
 
   /** Bytes of links with other members since this node joined. */
   linkBytes(): { readonly received: number; readonly sent: number } {
-    const peers = this.#parts?.mesh.peers() ?? [];
-    return {
-      received: peers.reduce((sum, { receivedBytes }) => sum + receivedBytes, 0),
-      sent: peers.reduce((sum, { sentBytes }) => sum + sentBytes, 0),
-    };
+    return linkBytes(this.#parts?.mesh.peers() ?? []);
   }
 
   /** What replicas that merge have done to come to have the same; undefined before this node has joined. */
@@ -333,14 +327,7 @@ export class GridNode {
         capacityBytes: request.capacityBytes === 0 ? undefined : request.capacityBytes,
       },
     });
-    const members = [...meta.state.members.values()].map((record) => ({
-      number: record.number,
-      id: record.id,
-      address: record.address,
-      admin: record.admin,
-      zone: record.zone,
-    }));
-    return { clusterUid: cluster.id, member, members };
+    return { clusterUid: cluster.id, member, members: peerMembers(meta.state) };
   }
 
   /** What this node tells another member. Throws `Unavailable` before it knows what it holds: that is not nothing. */
@@ -364,10 +351,7 @@ export class GridNode {
       collections: this.collections().map((collection) => this.#collectionReport(collection)),
       member: this.number,
       meta: this.#parts === undefined ? undefined : groupReport(this.#parts.meta.group.status(), this.elections),
-      links: peers.filter(({ state }) => state === 'up').map(({ number }) => number),
-      lostLinks: peers.flatMap(({ number: member, lostAt }) =>
-        lostAt === undefined ? [] : [{ member, agoMs: Math.round(clock.monotonic() - lostAt) }],
-      ),
+      ...linkReport(peers, clock.monotonic()),
       resources: this.#stop.signal.aborted ? undefined : this.#resources(),
       storageProblems: [...this.#quarantine.storageProblems],
       clockMs: Math.max(0, Math.round(clock.now())),

@@ -1,5 +1,6 @@
 import type { peer } from '@oaas/proto';
-import type { ShardLoad, ShardRecord } from '../meta/index.ts';
+import type { PeerStatus } from '../mesh/index.ts';
+import type { MetaState, ShardLoad, ShardRecord } from '../meta/index.ts';
 import type { GroupStatus } from '../replication/index.ts';
 import type { ShardHandle } from '../shard/index.ts';
 import type { Engine, EngineStatus } from '../storage/index.ts';
@@ -121,10 +122,33 @@ export function groupReport(status: GroupStatus, elections: Elections): peer.Gro
   };
 }
 
+/** The members, for one that joins. */
+export function peerMembers({ members }: MetaState): peer.PeerMember[] {
+  return [...members.values()].map(({ number, id, address, admin, zone }) => ({ number, id, address, admin, zone }));
+}
+
+/** Bytes of all links since this node joined. */
+export function linkBytes(peers: readonly PeerStatus[]): { readonly received: number; readonly sent: number } {
+  return {
+    received: peers.reduce((sum, { receivedBytes }) => sum + receivedBytes, 0),
+    sent: peers.reduce((sum, { sentBytes }) => sum + sentBytes, 0),
+  };
+}
+
+/** Members that this node has a link to, and those that it had one to; `now` is monotonic. */
+export function linkReport(peers: readonly PeerStatus[], now: number): Pick<peer.NodeReport, 'links' | 'lostLinks'> {
+  return {
+    links: peers.filter(({ state }) => state === 'up').map(({ number }) => number),
+    lostLinks: peers.flatMap(({ number: member, lostAt }) =>
+      lostAt === undefined ? [] : [{ member, agoMs: Math.round(now - lostAt) }],
+    ),
+  };
+}
+
 const failingShown = 20;
 
 /** Of the shards whose events this node delivers. Reads one event of each of them that has any. */
-export function eventReport({ deliverer, fires, replicas }: NodeParts, now: number): peer.EventReport {
+export function eventReport({ deliverer, functionEvents, replicas }: NodeParts, now: number): peer.EventReport {
   const report = { waiting: 0, oldestMs: 0, deadLetters: 0, dropped: 0 };
   for (const { outbox } of replicas.serving()) {
     if (!outbox.isActive) continue;
@@ -138,7 +162,7 @@ export function eventReport({ deliverer, fires, replicas }: NodeParts, now: numb
   const failing = (deliverer?.failing ?? []).slice(-failingShown).map(({ target, failures, since, error }) => ({
     ...{ target, failures, error, forMs: Math.max(0, Math.round(now - since)) },
   }));
-  return { ...report, fires: fires(), inFlight: deliverer?.inFlight ?? 0, failing };
+  return { ...report, fires: functionEvents.fires, inFlight: deliverer?.inFlight ?? 0, failing };
 }
 
 /** Nothing of what is damaged: the storage has said so, and a report goes on without it. */

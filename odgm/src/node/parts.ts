@@ -23,6 +23,8 @@ import {
   TaskCoordinator,
 } from '../tasks/index.ts';
 import type { Elections } from './elections.ts';
+import { EventHandOver } from './event-hand-over.ts';
+import { FunctionEvents } from './function-events.ts';
 import type { NodeIdentity } from './identity.ts';
 import type { Seeds } from './join.ts';
 import { LeaderBoard } from './leaders.ts';
@@ -99,8 +101,7 @@ export interface NodeParts {
   readonly scrubber: Scrubber;
   /** Undefined where triggers are off. */
   readonly deliverer: Deliverer | undefined;
-  /** Whether changes that this node takes set off triggers now. */
-  readonly fires: () => boolean;
+  readonly functionEvents: FunctionEvents;
   readonly timers: readonly Timer[];
 }
 
@@ -147,6 +148,7 @@ export async function assembleParts(options: PartsOptions, owner: PartsOwner): P
   );
   const meta = new MetaGroup({ group, machine, mesh, clock, timers });
   const scrubber = new Scrubber({ clock, timers, logger, bytesPerSecond: () => checkRateOf(meta.state) });
+  const eventHandOver = new EventHandOver(mesh, clock, (shard) => mergingReplica(shard));
   const deliverer =
     options.events === undefined
       ? undefined
@@ -156,7 +158,7 @@ export async function assembleParts(options: PartsOptions, owner: PartsOwner): P
     self: identity.member,
     logger,
     factory: new ShardFactory({
-      ...{ homes, merging, levelKey: levelKeyOf(identity), notes: engine, self: identity.member, clock },
+      ...{ homes, merging, eventHandOver, levelKey: levelKeyOf(identity), notes: engine, self: identity.member, clock },
       onScan: (source) => {
         scrubber.scan(source);
       },
@@ -177,6 +179,15 @@ export async function assembleParts(options: PartsOptions, owner: PartsOwner): P
     onClose: (shard) => {
       deliverer?.retire(shard);
       owner.onClose(shard);
+    },
+  });
+  const functionEvents = new FunctionEvents({
+    ...{ mesh, logger, fires },
+    replica: (shard) => (replicas.isServing(shard) ? replicas.get(shard) : undefined),
+    writerOf: (shard) => {
+      const leader = leaders.leaderOf(shard);
+      const others = meta.state.shards.get(shard)?.replicas ?? [];
+      return leader !== 0 ? leader : (others.find(({ member }) => mesh.isUp(member))?.member ?? 0);
     },
   });
   const duties = new MetaDuties({
@@ -224,7 +235,7 @@ export async function assembleParts(options: PartsOptions, owner: PartsOwner): P
   return {
     mesh,
     deliverer,
-    fires,
+    functionEvents,
     hosts,
     merging,
     meta,

@@ -88,6 +88,10 @@ export class Replicas {
     return [...this.#held.values()].filter(({ isServing }) => isServing).map(({ handle }) => handle);
   }
 
+  isServing(shard: number): boolean {
+    return this.#held.get(shard)?.isServing === true;
+  }
+
   /** Why a replica that should be here is not, or does not serve. */
   problemOf(shard: number): string | undefined {
     return this.#problems.get(shard);

@@ -13,6 +13,7 @@ import {
 } from '../shard/index.ts';
 import type { Engine, Storage } from '../storage/index.ts';
 import { limitsOf } from './collection.ts';
+import type { EventHandOver } from './event-hand-over.ts';
 import type { ReplicaFactory } from './replicas.ts';
 
 /** Where replicas of one durability live. */
@@ -27,6 +28,7 @@ type Durability = 'persistent' | 'ephemeral';
 export class ShardFactory implements ReplicaFactory {
   readonly #homes: ReadonlyMap<Durability, ReplicaHome>;
   readonly #merging: EventualHost;
+  readonly #eventHandOver: EventHandOver;
   readonly #levelKey: Uint8Array;
   readonly #notes: Storage;
   readonly #self: number;
@@ -40,6 +42,7 @@ export class ShardFactory implements ReplicaFactory {
     readonly homes: ReadonlyMap<Durability, ReplicaHome>;
     /** Of shards whose replicas merge. */
     readonly merging: EventualHost;
+    readonly eventHandOver: EventHandOver;
     /** See {@link EventualShardOptions.levelKey}. */
     readonly levelKey: Uint8Array;
     readonly notes: Storage;
@@ -53,6 +56,7 @@ export class ShardFactory implements ReplicaFactory {
   }) {
     this.#homes = options.homes;
     this.#merging = options.merging;
+    this.#eventHandOver = options.eventHandOver;
     this.#levelKey = options.levelKey;
     this.#notes = options.notes;
     this.#self = options.self;
@@ -153,6 +157,7 @@ export class ShardFactory implements ReplicaFactory {
       for (const { member, epoch: toEpoch } of voters) {
         try {
           await merging.handOver(former, member, toEpoch);
+          await this.#eventHandOver.send(member, former);
           problem = undefined;
           break;
         } catch (error) {

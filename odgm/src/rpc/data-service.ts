@@ -184,7 +184,7 @@ export function dataService(options: ServingOptions): ServiceHandlers<DataServic
       stringIds: true,
       stringEntryKeys: true,
       granularEntryStorage: true,
-      eventPipelineV2: node.firesTriggers,
+      eventPipelineV2: node.events?.fires === true,
     }),
   };
 }

@@ -1,13 +1,13 @@
-import { partitionOf } from '@oaas/commons/client';
+import { partitionOf, triggerDepthHeader } from '@oaas/commons/client';
 import type { CallContext, CallOptions, ServiceHandlers } from '@oaas/commons/grpc';
 import { correlationHeader } from '@oaas/commons/telemetry';
 import type { Clock } from '@oaas/commons/time';
-import type { invoke } from '@oaas/proto';
+import { invoke } from '@oaas/proto';
 import type { TriggerPort } from '../events/index.ts';
 import type { Invocation, InvocationTable, Invoker } from '../invocation/index.ts';
 import type { GridNode, HostedCollection } from '../node/index.ts';
 import { addressOf } from './codec.ts';
-import { onward, partitionHeader } from './router.ts';
+import { depthOf, onward, partitionHeader } from './router.ts';
 import type { GridTracing } from './tracing.ts';
 
 export interface FunctionServiceOptions {
@@ -65,23 +65,46 @@ export function functionService(
       const isAuto = context.metadata.get(partitionHeader) === 'auto';
       const partitionId = isAuto ? partitionOf(objectId, collection.partitionCount) : request.partitionId;
       const call = { ...request, objectId, partitionId };
-      return invoked('invoke_obj', context, collection, { kind: 'object', request: call });
+      const depth = depthOf(context);
+      const response = await invoked('invoke_obj', context, collection, { kind: 'object', request: call });
+      tellEnd(options, collection, call, response, depth);
+      return response;
     },
   };
 }
 
+type EndOptions = Pick<FunctionServiceOptions, 'node' | 'clock'>;
+
+/** Sets off triggers of the object by the end of the call. A function that there is not has no calls. */
+function tellEnd(
+  { node, clock }: EndOptions,
+  collection: HostedCollection,
+  { fnId, partitionId, objectId }: { readonly fnId: string; readonly partitionId: number; readonly objectId: string },
+  { status, payload, headers }: invoke.InvocationResponse,
+  depth: number,
+): void {
+  if (headers['x-oaas-error'] === 'FunctionNotFound') return;
+  const succeeded = status === invoke.ResponseStatus.OKAY;
+  const call = { objectId, functionName: fnId, succeeded, payload, at: clock.now(), depth };
+  const shard = collection.shardId(partitionId);
+  if (shard !== undefined) node.events?.ended(shard, call);
+}
+
 /** Calls of triggers, made as those of clients are. `x-oaas-partition: auto` among the options is heeded as theirs. */
-export function triggerPort({ node, invoker }: Pick<FunctionServiceOptions, 'node' | 'invoker'>): TriggerPort {
+export function triggerPort(options: EndOptions & Pick<FunctionServiceOptions, 'invoker'>): TriggerPort {
+  const { node, invoker } = options;
   return {
-    call: async (classId, invocation, options) => {
+    call: async (classId, invocation, callOptions) => {
       const collection = node.collection(classId);
-      if (invocation.kind === 'function') return invoker.invoke(tableOf(collection), invocation, options);
+      if (invocation.kind === 'function') return invoker.invoke(tableOf(collection), invocation, callOptions);
       const { request } = invocation;
       const { objectId } = addressOf(request);
       const isAuto = request.options[partitionHeader] === 'auto';
       const partitionId = isAuto ? partitionOf(objectId, collection.partitionCount) : request.partitionId;
       const call = { kind: 'object', request: { ...request, objectId, partitionId } } as const;
-      return invoker.invoke(tableOf(collection), call, options);
+      const response = await invoker.invoke(tableOf(collection), call, callOptions);
+      tellEnd(options, collection, call.request, response, Number(request.options[triggerDepthHeader] ?? 0));
+      return response;
     },
   };
 }

@@ -19,7 +19,8 @@ export type { BranchMerge, EntryDifference, ShardVersions } from './eventual/ver
 export { MergingScan } from './eventual/merging-scan.ts';
 export { EventualShard, type EventualShardOptions, type Membership } from './eventual/eventual-shard.ts';
 export { Outbox, type DeadLetter, type WaitingEvent } from './outbox.ts';
-export type { OutboxChange, OutboxResult } from './outbox-change.ts';
+export type { KeptLetter, OutboxChange, OutboxResult } from './outbox-change.ts';
+export { decodeOutboxChange, encodeOutboxChange } from './mutation-codec.ts';
 export {
   type Death,
   type DeathReason,

@@ -26,6 +26,9 @@ const death = fc.record({
   attempts: fc.nat(),
   error: fc.string({ unit: 'grapheme' }),
 });
+const kept = fc.record({
+  ...{ diedAt: time, reason: fc.constantFrom(...deathReasons), attempts: fc.nat(), error: fc.string(), event: bytes },
+});
 const firing = { at: time, depth: fc.nat() };
 const list = <T>(items: fc.Arbitrary<T>) => fc.array(items, { maxLength: 4 });
 const mutation: fc.Arbitrary<Mutation | CheckMark | OutboxChange> = fc.oneof(
@@ -37,7 +40,7 @@ const mutation: fc.Arbitrary<Mutation | CheckMark | OutboxChange> = fc.oneof(
   }),
   fc.record({
     ...{ type: fc.constant('outbox' as const), at: time, done: list(ref), dead: list(death) },
-    ...{ replay: list(letter), purge: list(letter), add: list(bytes) },
+    ...{ replay: list(letter), purge: list(letter), add: list(bytes), keep: list(kept) },
   }),
   fc.record({
     type: fc.constant('change' as const),

@@ -81,6 +81,22 @@ export function firesTriggers(bytes: Uint8Array): boolean {
   return type === types.expireAndFire;
 }
 
+/** As the body of a message: as an entry of a log has it. */
+export function encodeOutboxChange(change: OutboxChange): Buffer {
+  const writer = new ByteWriter(sizeOf(change));
+  writer.u8(format);
+  writer.u8(types.outbox);
+  writeOutboxChange(writer, change);
+  return writer.finish();
+}
+
+/** Throws `DataLoss` for anything else. */
+export function decodeOutboxChange(bytes: Uint8Array): OutboxChange {
+  const { mutation } = decodeMutation(bytes);
+  if (mutation.type !== 'outbox') throw unreadable('it is about no events');
+  return mutation;
+}
+
 /** Whether an entry is a mark that asks for a scan, by its first bytes. */
 export function isScanMark(bytes: Uint8Array): boolean {
   return bytes[1] === types.mark && bytes[0] === format && ((bytes[2] ?? 0) & markFlags.scan) !== 0;

@@ -19,6 +19,13 @@ export interface OutboxChange {
   readonly purge?: readonly LetterRef[] | undefined;
   /** New events, as {@link encodeEvent} makes them; where their origin has no place (major 0) it is the one that they get. */
   readonly add?: readonly Uint8Array[] | undefined;
+  /** Dead letters of another replica, which is to go; `event` as that of `add`. */
+  readonly keep?: readonly KeptLetter[] | undefined;
+}
+
+export interface KeptLetter extends Death {
+  readonly diedAt: number;
+  readonly event: Uint8Array;
 }
 
 /** How many of those that were named were there. */
@@ -31,16 +38,14 @@ export interface OutboxResult {
 
 /** Body of a log entry: time, then each list after its count. */
 export function writeOutboxChange(writer: ByteWriter, change: OutboxChange): void {
-  const { at, done = [], dead = [], replay = [], purge = [], add = [] } = change;
+  const { at, done = [], dead = [], replay = [], purge = [], add = [], keep = [] } = change;
   writer.time(at);
   writer.number(done.length);
   for (const ref of done) writeRef(writer, ref);
   writer.number(dead.length);
-  for (const { ref, reason, attempts, error } of dead) {
+  for (const { ref, ...death } of dead) {
     writeRef(writer, ref);
-    writer.u8(deathReasons.indexOf(reason));
-    writer.number(attempts);
-    writer.utf8(error);
+    writeDeath(writer, death);
   }
   for (const refs of [replay, purge]) {
     writer.number(refs.length);
@@ -51,36 +56,52 @@ export function writeOutboxChange(writer: ByteWriter, change: OutboxChange): voi
   }
   writer.number(add.length);
   for (const event of add) writer.bytes(event);
+  writer.number(keep.length);
+  for (const { diedAt, event, ...death } of keep) {
+    writer.time(diedAt);
+    writeDeath(writer, death);
+    writer.bytes(event);
+  }
 }
 
 export function readOutboxChange(reader: ByteReader): OutboxChange {
   const at = reader.time();
   const done = readList(reader, readRef);
-  const dead = readList(reader, (from) => {
-    const ref = readRef(from);
-    const reason = deathReasons[from.u8()];
-    if (reason === undefined) throw unreadable('the reason of a dead letter is unknown');
-    return { ref, reason, attempts: from.number(), error: from.utf8() };
-  });
+  const dead = readList(reader, (from) => ({ ref: readRef(from), ...readDeath(from) }));
   const letters = (from: ByteReader): LetterRef => ({ diedAt: from.time(), ...readRef(from) });
   const replay = readList(reader, letters);
   const purge = readList(reader, letters);
   const add = readList(reader, (from) => from.bytes());
-  return { type: 'outbox', at, done, dead, replay, purge, add };
+  const keep = readList(reader, (from) => ({ diedAt: from.time(), ...readDeath(from), event: from.bytes() }));
+  return { type: 'outbox', at, done, dead, replay, purge, add, keep };
 }
 
 /** Most bytes that it can take. */
-export function sizeOfOutboxChange({ done = [], dead = [], replay = [], purge = [], add = [] }: OutboxChange): number {
+export function sizeOfOutboxChange(change: OutboxChange): number {
+  const { done = [], dead = [], replay = [], purge = [], add = [], keep = [] } = change;
   const perNumber = 8;
-  let size = 6 + 5 * perNumber + 2 * perNumber * done.length + (2 * perNumber + 6) * (replay.length + purge.length);
+  let size = 6 + 6 * perNumber + 2 * perNumber * done.length + (2 * perNumber + 6) * (replay.length + purge.length);
   for (const { error } of dead) size += 4 * perNumber + 1 + Buffer.byteLength(error);
   for (const event of add) size += perNumber + event.length;
+  for (const { error, event } of keep) size += 7 + 3 * perNumber + Buffer.byteLength(error) + event.length;
   return size;
 }
 
 function writeRef(writer: ByteWriter, { major, minor }: EventRef): void {
   writer.number(major);
   writer.number(minor);
+}
+
+function writeDeath(writer: ByteWriter, { reason, attempts, error }: Death): void {
+  writer.u8(deathReasons.indexOf(reason));
+  writer.number(attempts);
+  writer.utf8(error);
+}
+
+function readDeath(reader: ByteReader): Death {
+  const reason = deathReasons[reader.u8()];
+  if (reason === undefined) throw unreadable('the reason of a dead letter is unknown');
+  return { reason, attempts: reader.number(), error: reader.utf8() };
 }
 
 function readRef(reader: ByteReader): EventRef {

@@ -88,7 +88,7 @@ export class OutboxTransaction {
 
   /** `place`: of the change itself, for the events that come by it. */
   change(change: OutboxChange, place: EventPlace): OutboxResult {
-    const { at, done = [], dead = [], replay = [], purge = [], add = [] } = change;
+    const { at, done = [], dead = [], replay = [], purge = [], add = [], keep = [] } = change;
     let settled = 0;
     for (const ref of done) if (this.#take(eventKey(this.#location, ref)) !== undefined) settled += 1;
     for (const { ref, ...death } of dead) {
@@ -107,7 +107,8 @@ export class OutboxTransaction {
     let purged = 0;
     for (const ref of purge) if (this.#take(letterKey(this.#location, ref)) !== undefined) purged += 1;
     for (const bytes of add) this.#adopt(bytes, place, at);
-    return { settled, replayed, purged, added: add.length };
+    for (const { diedAt, event, ...death } of keep) this.#bury(this.#next(place), event, death, diedAt);
+    return { settled, replayed, purged, added: add.length + keep.length };
   }
 
   /** What to write. To be called once, at the end. */
