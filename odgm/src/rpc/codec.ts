@@ -185,9 +185,36 @@ export function wireValue(value: Value): data.ValData {
   };
 }
 
+/** Of the triggers of one object: a change sets off each of them once at most. */
+const maxTargets = 1024;
+const maxEventBytes = 256 * 1024;
+
+function targetCount({ funcTrigger, dataTrigger, legacyDataTrigger }: data.ObjectEvent): number {
+  let count = 0;
+  for (const { onComplete, onError } of Object.values(funcTrigger)) count += onComplete.length + onError.length;
+  for (const triggers of [dataTrigger, legacyDataTrigger]) {
+    for (const { onCreate, onUpdate, onDelete } of Object.values(triggers)) {
+      count += onCreate.length + onUpdate.length + onDelete.length;
+    }
+  }
+  return count;
+}
+
 function eventOf(event: data.ObjectEvent | undefined): Uint8Array | undefined {
   if (event === undefined) return undefined;
+  const targets = targetCount(event);
   const bytes = data.ObjectEvent.encode(event).finish();
+  if (targets > maxTargets || bytes.length > maxEventBytes) {
+    const most = `${String(maxTargets)} targets and ${String(maxEventBytes)} bytes`;
+    throw oaasError(
+      'InvalidArgument',
+      `the triggers of the object have ${String(targets)} targets and ${String(bytes.length)} bytes`,
+      {
+        remedy: `An object may have triggers with ${most} in all.`,
+        details: { field: 'event' },
+      },
+    );
+  }
   return bytes.length === 0 ? undefined : bytes;
 }
 

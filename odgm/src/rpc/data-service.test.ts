@@ -174,6 +174,15 @@ describe('refusals', () => {
     await expect(call()).rejects.toMatchObject({ code });
   });
 
+  it('an object with more triggers than one change may set off', async () => {
+    const targets = Array.from({ length: 1025 }, () => data.TriggerTarget.fromPartial({ clsId: 'c', fnId: 'f' }));
+    const event = data.ObjectEvent.fromPartial({ dataTrigger: { a: { onCreate: targets } } });
+    await expect(node.data.set({ ...at('much'), object: { entries: { a: val('1') }, event } })).rejects.toMatchObject({
+      code: 'InvalidArgument',
+      message: expect.stringContaining('1025 targets') as string,
+    });
+  });
+
   it('a key that a map of the wire would lose in silence', async () => {
     // entries { key: "__proto__", value: {} }, by hand: no JavaScript object can be made to say it.
     const key = Buffer.from('__proto__');

@@ -49,6 +49,15 @@ describe('at its bound', () => {
     expect(outbox.counts).toMatchObject({ events: 3, letters: 2, dropped: 3 });
   });
 
+  it('the newest are left of tens of thousands that come at once', async () => {
+    const { outbox, commit } = opened();
+    const many = 60_000;
+    await commit((transaction) => {
+      for (let i = 0; i < many; i++) transaction.append({ major: 1, first: 0, by: 0 }, eventOf('k'));
+    });
+    expect(outbox.counts).toMatchObject({ events: 3, letters: 2, dropped: many - 5 });
+  });
+
   it('of bytes, the same happens', async () => {
     const { outbox, commit } = opened();
     for (let index = 1; index <= 9; index++) {

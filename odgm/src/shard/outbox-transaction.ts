@@ -65,6 +65,9 @@ export class OutboxTransaction {
   /** By key, as Latin-1. Undefined: it goes. */
   readonly #pending = new Map<string, Uint8Array | undefined>();
   readonly #counts: { -readonly [K in keyof OutboxCounts]: OutboxCounts[K] };
+  readonly #events: KeyRange;
+  readonly #firstEvent: FirstKey;
+  readonly #firstLetter: FirstKey;
   #major = -1;
   #minor = 0;
 
@@ -73,6 +76,10 @@ export class OutboxTransaction {
     this.#location = location;
     this.#bounds = bounds;
     this.#counts = { ...decodeCounts(storage.get(countsKey(location))) };
+    this.#events = eventRange(location);
+    const isGone = (name: string): boolean => this.#pending.has(name) && this.#pending.get(name) === undefined;
+    this.#firstEvent = new FirstKey(storage, this.#events, isGone);
+    this.#firstLetter = new FirstKey(storage, letterRange(location), isGone);
   }
 
   /** As of the last change. */
@@ -139,9 +146,9 @@ export class OutboxTransaction {
 
   #add(ref: EventRef, event: Uint8Array, at: number): void {
     const { events, eventBytes } = this.#bounds;
-    this.#put(eventKey(this.#location, ref), event);
+    this.#firstEvent.add(this.#put(eventKey(this.#location, ref), event));
     while (this.#counts.events > events || this.#counts.eventBytes > eventBytes) {
-      const key = this.#oldest(eventRange(this.#location));
+      const key = this.#firstEvent.get();
       const old = key === undefined ? undefined : this.#take(key);
       if (key === undefined || old === undefined) return;
       const error = `${String(this.#counts.events + 1)} events of this shard wait for their calls`;
@@ -151,18 +158,22 @@ export class OutboxTransaction {
 
   #bury(ref: EventRef, event: Uint8Array, death: Death, at: number): void {
     const { letters, letterBytes } = this.#bounds;
-    this.#put(letterKey(this.#location, { diedAt: at, ...ref } satisfies LetterRef), encodeLetter(death, event));
+    const place = letterKey(this.#location, { diedAt: at, ...ref } satisfies LetterRef);
+    this.#firstLetter.add(this.#put(place, encodeLetter(death, event)));
     while (this.#counts.letters > letters || this.#counts.letterBytes > letterBytes) {
-      const key = this.#oldest(letterRange(this.#location));
+      const key = this.#firstLetter.get();
       if (key === undefined) return;
       this.#take(key);
       this.#counts.dropped += 1;
     }
   }
 
-  #put(key: Buffer, value: Uint8Array): void {
-    this.#pending.set(key.toString('latin1'), value);
+  /** Gives the key as Latin-1. */
+  #put(key: Buffer, value: Uint8Array): string {
+    const name = key.toString('latin1');
+    this.#pending.set(name, value);
     this.#count(key, value, 1);
+    return name;
   }
 
   /** What was there, which goes; undefined for nothing. */
@@ -177,7 +188,7 @@ export class OutboxTransaction {
 
   #count(key: Buffer, value: Uint8Array, sign: 1 | -1): void {
     const bytes = sign * (key.length + value.length);
-    if (isWithin(key, eventRange(this.#location))) {
+    if (isWithin(key, this.#events)) {
       this.#counts.events += sign;
       this.#counts.eventBytes += bytes;
     } else {
@@ -185,25 +196,48 @@ export class OutboxTransaction {
       this.#counts.letterBytes += bytes;
     }
   }
+}
 
-  #oldest(range: KeyRange): Buffer | undefined {
-    let oldest: Buffer | undefined;
-    for (const [name, value] of this.#pending) {
-      const key = Buffer.from(name, 'latin1');
-      if (value === undefined || !isWithin(key, range)) continue;
-      if (oldest === undefined || Buffer.compare(key, oldest) < 0) oldest = key;
+/** The first key of a range, as storage has it and as a transaction adds to it. What has gone does not come back. */
+class FirstKey {
+  readonly #storage: StorageReader;
+  readonly #end: Uint8Array;
+  readonly #isGone: (name: string) => boolean;
+  /** Stored keys before it have gone. */
+  #from: Uint8Array;
+  /** In ascending order, from `#head` on. */
+  readonly #added: string[] = [];
+  #head = 0;
+
+  constructor(storage: StorageReader, { start, end }: KeyRange, isGone: (name: string) => boolean) {
+    this.#storage = storage;
+    this.#from = start;
+    this.#end = end;
+    this.#isGone = isGone;
+  }
+
+  /** Nearly always behind all others. */
+  add(name: string): void {
+    let at = this.#added.length;
+    while (at > this.#head && (this.#added[at - 1] ?? '') > name) at -= 1;
+    this.#added.splice(at, 0, name);
+  }
+
+  get(): Buffer | undefined {
+    while (this.#head < this.#added.length && this.#isGone(this.#added[this.#head] ?? '')) this.#head += 1;
+    const added = this.#added[this.#head];
+    const stored = this.#firstStored();
+    const name = added === undefined || (stored !== undefined && stored < added) ? stored : added;
+    return name === undefined ? undefined : Buffer.from(name, 'latin1');
+  }
+
+  #firstStored(): string | undefined {
+    for (const { key } of this.#storage.range({ start: this.#from, end: this.#end })) {
+      const name = Buffer.from(key).toString('latin1');
+      if (!this.#isGone(name)) return name;
+      this.#from = after(key);
     }
-    let start: Uint8Array = range.start;
-    for (;;) {
-      const [stored] = this.#storage.range({ start, end: range.end, limit: 1 });
-      if (stored === undefined) return oldest;
-      const key = Buffer.from(stored.key);
-      if (this.#pending.get(key.toString('latin1')) === undefined && this.#pending.has(key.toString('latin1'))) {
-        start = after(key);
-        continue;
-      }
-      return oldest === undefined || Buffer.compare(key, oldest) < 0 ? key : oldest;
-    }
+    return undefined;
   }
 }
 

@@ -177,7 +177,7 @@ export class ShardTransaction {
     if (operations.length > 0) {
       operations.push({ type: 'put', key: totalsKey(this.#location), value: encodeTotals(this.totals) });
     }
-    if (this.#outbox !== undefined) operations.push(...this.#outbox.operations());
+    for (const operation of this.#outbox?.operations() ?? []) operations.push(operation);
     return operations;
   }
 
