@@ -257,6 +257,7 @@ export const layers = [
       'odgm-raft',
       'odgm-replication',
       'odgm-shard',
+      'odgm-calls',
       'odgm-meta',
       'odgm-node',
       'odgm-discovery',

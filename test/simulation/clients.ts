@@ -156,8 +156,19 @@ export class Clients {
   }
 }
 
+/** Triggers of the objects, and when a change came that sets them off. */
+export interface Firing {
+  readonly event?: Uint8Array | undefined;
+  readonly at?: number | undefined;
+}
+
 /** One operation at a replica, which answers only if it leads or can ask the leader. */
-export async function perform(replica: RaftShard, key: string, input: ObjectInput): Promise<ObjectOutput> {
+export async function perform(
+  replica: RaftShard,
+  key: string,
+  input: ObjectInput,
+  firing: Firing = {},
+): Promise<ObjectOutput> {
   if (input.type === 'get') {
     const reader = await replica.read('linearizable');
     const object = reader.object(key);
@@ -168,7 +179,7 @@ export async function perform(replica: RaftShard, key: string, input: ObjectInpu
       version: object?.meta.version ?? 0,
     };
   }
-  const { version } = await replica.mutate(mutationOf(key, input));
+  const { version } = await replica.mutate({ ...mutationOf(key, input), ...firing });
   return { type: 'done', version };
 }
 

@@ -12,6 +12,7 @@ const signs = {
   'nothing acknowledged is lost': / is lost$/,
   'what is deleted stays away': / is back$/,
   progress: /no progress within|no agreement within|not at rest within|does not come to its end/,
+  'what was acknowledged is told': /a trigger was not told/,
   // Of replicas.
   'equal states': /has another state than member/,
   convergence: /do not end alike|are not alike after reaping|see different objects|counters differ/,

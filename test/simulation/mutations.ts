@@ -481,4 +481,20 @@ export const mutations: readonly SimulatedMutation[] = [
     breaks: ['nothing acknowledged is lost'],
     ...{ seeds: 400, world: 'storms' as const },
   },
+  {
+    name: 'a trigger whose call failed counts as delivered',
+    file: 'odgm/src/events/schedule.ts',
+    find: `if (attempts < policy.attempts && ageMs < policy.maxAgeMs) return again();`,
+    replace: `if (again !== undefined) return { kind: 'delivered' };`,
+    breaks: ['what was acknowledged is told'],
+    ...{ seeds: 20, world: 'nodes' as const },
+  },
+  {
+    name: 'triggers are set off by the replica that proposed the change, not by the log',
+    file: 'odgm/src/shard/raft-shard.ts',
+    find: `firesTriggers(data) ? index : 0`,
+    replace: `own !== undefined && firesTriggers(data) ? index : 0`,
+    breaks: ['equal states', 'what was acknowledged is told'],
+    ...{ seeds: 20, world: 'nodes' as const },
+  },
 ];

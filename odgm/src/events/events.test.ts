@@ -238,6 +238,12 @@ it('a change that was answered is told although its leader dies before it could 
   // The function is not there yet: what the leader tries comes to nothing.
   await set(leader, '1', on('a', [target('told')]));
   await set(leader, '2', on('a', [target('told')]));
+  // All have them by now: the next leader has nothing to apply that would remind it.
+  await eventually(() => {
+    for (const { program } of grid.nodes) {
+      expect(program.node.collections()[0]?.handle(0)?.outbox.counts.events).toBe(2);
+    }
+  });
   running.splice(running.indexOf(leader), 1);
   await leader.stop();
   const other = grid.nodes.find((node) => node !== leader);

@@ -4,6 +4,7 @@ import { RaftShard } from '@oaas/odgm/shard';
 import type { ObjectInput, ObjectOutput, SimWorld } from '@oaas/odgm/testkit/sim';
 import { callMs, elsewhere, perform, silence, type Target } from '../clients.ts';
 import { type SimGrid, usedCollection } from './grid.ts';
+import { triggers } from './listener.ts';
 
 /** Times that a client goes where it is sent. */
 const hopsMax = 3;
@@ -33,12 +34,21 @@ export class GridAsker implements Target {
     let to = nodes[Math.floor(this.#random.next() * nodes.length)]?.id ?? '';
     for (let hops = 0; hops < hopsMax; hops += 1) {
       try {
+        const at = to;
         const answer = await this.#grid.call(undefined, to, callMs, async (node): Promise<ObjectOutput | string> => {
           const located = node.locate(node.collection(usedCollection), Number(key.slice(1)) % plan.partitions);
           if (located.kind === 'remote') return located.member.id;
-          return located.shard instanceof RaftShard ? perform(located.shard, key, input) : to;
+          if (!(located.shard instanceof RaftShard)) return at;
+          const now = this.#grid.running.get(at)?.process.clock.now();
+          return perform(located.shard, key, input, { event: triggers, at: now });
         });
-        if (typeof answer !== 'string') return answer;
+        if (typeof answer !== 'string') {
+          const isChange = input.type === 'put' || input.type === 'cas';
+          if (isChange && answer.type === 'done' && answer.version !== undefined) {
+            this.#grid.listener.acknowledge(key, answer.version);
+          }
+          return answer;
+        }
         to = answer;
       } catch (thrown) {
         const { code, details } = toOaasError(thrown);

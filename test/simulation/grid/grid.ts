@@ -19,6 +19,7 @@ import {
 } from '@oaas/odgm/testkit/sim';
 import { isDiskFailure } from '../cluster.ts';
 import { type ObservedReplica, storedHash } from '../observer.ts';
+import { Listener } from './listener.ts';
 import { chooseGridPlan, type GridPlan } from './plan.ts';
 
 /** What runs on a node now. */
@@ -50,6 +51,7 @@ export class SimGrid {
   /** By id of the node. */
   readonly running = new Map<string, RunningNode>();
   readonly timers: Timers;
+  readonly listener: Listener;
   /** Told of every replica that a node is about to remove for good. */
   onRemoval: (node: RunningNode, removal: Removal) => void = () => undefined;
   readonly #logger: Logger;
@@ -59,6 +61,7 @@ export class SimGrid {
     this.world = world;
     this.plan = chooseGridPlan(world.randomOf('plan'), nodes);
     this.network = new SimNetwork(world);
+    this.listener = new Listener(world);
     this.#logger = createLogger({
       service: 'sim',
       level: onTrace === undefined ? 'silent' : 'info',
@@ -188,6 +191,7 @@ export class SimGrid {
       reportPort: {
         report: (address, _, timeoutMs) => this.call(process, address, timeoutMs, (node) => node.reportToPeer()),
       },
+      events: { port: this.listener.portOf(process), maxDepth: 10, timeoutMs: 1000 },
       schedule: (run) => void timers.after(0, run),
       joinTimeoutMs: 3000,
       tuning: plan.tuning,

@@ -1,4 +1,5 @@
 import { isFinished, metaShard } from '@oaas/odgm/meta';
+import type { RaftShard } from '@oaas/odgm/shard';
 import { FaultDriver, type SimNode } from '@oaas/odgm/testkit/sim';
 import { Clients } from '../clients.ts';
 import { Observer } from '../observer.ts';
@@ -77,6 +78,8 @@ async function playOn(grid: SimGrid): Promise<GridPlayed> {
   const doubtful = clients.judge();
   driver.healCore(nodes);
   await demandRest(grid, operator);
+  const [untold] = grid.listener.untold(leadersOf(grid));
+  if (untold !== undefined) throw new Error(`a trigger was not told: ${untold}`);
   return {
     hash: world.trace.hash(),
     virtualMs: world.now,
@@ -134,6 +137,10 @@ async function demandRest(grid: SimGrid, operator: GridOperator): Promise<void> 
   throw new Error(`the healed grid is not at rest within ${restMs} ms: ${unrest(grid) ?? ''}`);
 }
 
+function leadersOf({ running }: SimGrid): RaftShard[] {
+  return [...running.values()].flatMap(({ node }) => shardsOf(node).filter(({ isPrimary }) => isPrimary));
+}
+
 function unrest(grid: SimGrid): string | undefined {
   if (!isReady(grid)) return 'a node is not ready';
   const leader = [...grid.running.values()].find(({ node }) => node.meta?.isLeader === true)?.node;
@@ -167,6 +174,8 @@ function unrest(grid: SimGrid): string | undefined {
       if (problem !== undefined) return `${name}: member ${member} (${role}): ${problem}`;
       applied.add(handle.status().applied);
     }
+    const waiting = leadersOf(grid).find(({ id, outbox }) => id === shard.id && outbox.counts.events > 0);
+    if (waiting !== undefined) return `${name}: ${waiting.outbox.counts.events} events wait`;
     if (applied.size > 1) return `${name}: replicas are at ${[...applied].join()}`;
   }
   if (!state.collections.has(usedCollection)) return 'the collection is gone';
