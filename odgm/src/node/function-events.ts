@@ -40,9 +40,11 @@ export class FunctionEvents {
   constructor(options: FunctionEventsOptions) {
     this.#options = options;
     options.mesh.onMessage(channels.events, (_from, payload) => {
-      const { shard, call } = decode(payload);
-      const replica = options.replica(shard);
-      if (replica !== undefined) this.#fire(replica, call);
+      this.#guarded(() => {
+        const { shard, call } = decode(payload);
+        const replica = options.replica(shard);
+        if (replica !== undefined) this.#fire(replica, call);
+      });
     });
   }
 
@@ -53,11 +55,11 @@ export class FunctionEvents {
 
   /** Returns before anything is done. */
   ended(shard: number, ended: EndedCall): void {
-    const { mesh, replica, writerOf, fires, logger } = this.#options;
+    const { mesh, replica, writerOf, fires } = this.#options;
     if (!fires()) return;
     const call = (ended.payload?.length ?? 0) > payloadMax ? { ...ended, payload: undefined } : ended;
     const own = replica(shard);
-    try {
+    this.#guarded(() => {
       // As far as this replica knows, which may be older: then the object has only just got its triggers.
       if (own !== undefined && own.reader.meta(call.objectId)?.event === undefined) return;
       if (own?.outbox.isActive === true) {
@@ -66,8 +68,15 @@ export class FunctionEvents {
       }
       const writer = writerOf(shard);
       if (writer !== 0) mesh.send(writer, channels.events, encode(shard, call));
+    });
+  }
+
+  /** Nothing of this may fail a call that has ended. */
+  #guarded(run: () => void): void {
+    try {
+      run();
     } catch (error) {
-      logger.warn({ err: error, shard }, 'the end of a function call sets off no triggers');
+      this.#options.logger.warn({ err: error }, 'the end of a function call sets off no triggers');
     }
   }
 
