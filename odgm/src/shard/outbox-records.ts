@@ -130,7 +130,7 @@ export function refOfLetterKey(key: Uint8Array): LetterRef {
  */
 export function encodeEvent(event: OutboxEvent): Buffer {
   const { origin, type, objectId, key, versions, at, depth, target, payload } = event;
-  const room = 8 + 9 * 8 + objectId.length + Buffer.byteLength(key) + target.length + (payload?.length ?? 0);
+  const room = 8 + 10 * 8 + objectId.length + Buffer.byteLength(key) + target.length + (payload?.length ?? 0);
   const writer = new ByteWriter(room);
   writer.u8(format);
   writer.u8(type);
