@@ -62,6 +62,22 @@ describe('members', () => {
     expect([...meta.state.members.keys()]).toEqual([1, 3, 4]);
   });
 
+  it('are not replaced by a request of a process that is gone: a new one names the member that it found in its place', () => {
+    meta.bootstrap();
+    const join = (incarnation: string, replaces: number) =>
+      meta.run({ type: 'joinMember', clusterId: 'blue', member: member('grid-1', { incarnation }), replaces });
+    const held = meta.placed();
+    expect(join('second', 2)).toMatchObject({ ok: true, id: 4 });
+    // It held nothing, so that the next one leaves no trace of it.
+    expect(join('third', 4)).toMatchObject({ ok: true, id: 5 });
+    expect(meta.state.members.has(4)).toBe(false);
+    expect(join('second', 2)).toMatchObject({ ok: false, code: 'MemberChanged' });
+    expect(join('fourth', 0)).toMatchObject({ ok: false, code: 'MemberChanged' });
+    expect(join('third', 4)).toMatchObject({ ok: true, changed: false, id: 5 });
+    expect(meta.state.members.get(5)).toMatchObject({ incarnation: 'third', state: 'up' });
+    expect(held.length).toBeGreaterThan(0);
+  });
+
   it('that are drained are drained on after they were down, until that is taken back', () => {
     meta.bootstrap();
     const stateOf = (number: number): string | undefined => meta.state.members.get(number)?.state;

@@ -1,4 +1,11 @@
-import { type ApplyResult, type Command, type JoiningMember, remembersDrains, removesVoters } from './commands.ts';
+import {
+  type ApplyResult,
+  type Command,
+  type JoiningMember,
+  namesReplaced,
+  remembersDrains,
+  removesVoters,
+} from './commands.ts';
 import { accepted, refused, unchanged } from './result.ts';
 import { metaCollection, metaShard } from './state.ts';
 import type { ClusterRecord, MemberRecord, MetaState } from './types.ts';
@@ -58,6 +65,12 @@ export function joinMember(state: MetaState, cluster: ClusterRecord, command: Of
     return refused('MemberReplaced', `member ${member.id} came back with another data directory meanwhile`);
   }
   if (same !== undefined) return updateMember(state, cluster, same, command);
+  // Which disks a node had when is known to nobody: one that came after all others may be the first to be asked for.
+  const present = sameId.find(({ replacedBy }) => replacedBy === undefined)?.number ?? 0;
+  const { replaces = present } = command;
+  if (cluster.commandVersion >= namesReplaced && replaces !== present) {
+    return refused('MemberChanged', `member ${member.id} has number ${present} now, not ${replaces}`);
+  }
   if (state.members.size >= maxMembers) return refused('TooMany', `a cluster has at most ${maxMembers} members`);
   const number = addMember(state, member, command.at);
   for (const old of sameId) {

@@ -27,6 +27,9 @@ export const schedulesChecks = 4;
 /** From this agreed version on logs of shards have changes that set off triggers, and what became of these. */
 export const firesTriggers = 5;
 
+/** From this agreed version on a new member names the one that it takes the place of. */
+export const namesReplaced = 5;
+
 export interface JoiningMember {
   readonly id: string;
   readonly address: string;
@@ -60,7 +63,13 @@ export type Command = { readonly at: number } & (
       readonly members: readonly JoiningMember[];
       readonly settings?: Partial<Settings> | undefined;
     }
-  | { readonly type: 'joinMember'; readonly clusterId: string; readonly member: JoiningMember }
+  | {
+      readonly type: 'joinMember';
+      readonly clusterId: string;
+      readonly member: JoiningMember;
+      /** Number of the present member with the same id that it found, 0 for none. Of one that is new. */
+      readonly replaces?: number | undefined;
+    }
   | { readonly type: 'setMemberState'; readonly member: number; readonly state: MemberState }
   | { readonly type: 'removeMember'; readonly member: number }
   | {
@@ -154,6 +163,8 @@ export type RefusalCode =
   | 'MemberUnknown'
   /** The id is in use by a live member with another incarnation. */
   | 'MemberReplaced'
+  /** A new member has found another one in its place than there is now: it may be of a process that is gone. */
+  | 'MemberChanged'
   | 'MemberHoldsReplicas'
   | 'MemberUp'
   | 'CollectionUnknown'

@@ -112,6 +112,7 @@ const errorCodes: Readonly<Record<RefusalCode, ErrorCode>> = {
   UnsupportedCommand: 'FailedPrecondition',
   MemberUnknown: 'NotFound',
   MemberReplaced: 'FailedPrecondition',
+  MemberChanged: 'Conflict',
   MemberHoldsReplicas: 'FailedPrecondition',
   MemberUp: 'FailedPrecondition',
   CollectionUnknown: 'NotFound',

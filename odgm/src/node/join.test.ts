@@ -31,9 +31,10 @@ async function outcomeFor(
   const port: JoinPort = {
     identify: async (address) => {
       const node = byAddress(address);
-      return { clusterId: 'c', nodeId: node.id, clusterUid: node.clusterUid, member: 0 };
+      return { clusterId: 'c', nodeId: node.id, clusterUid: node.clusterUid, member: 0, caller: 4 };
     },
-    join: async (address) => {
+    join: async (address, { replaces }) => {
+      expect(replaces).toBe(4);
       const node = byAddress(address);
       if (node.clusterUid === '') throw oaasError('Unavailable', 'no member itself');
       return { clusterUid: node.clusterUid, member: 7, members: [] };

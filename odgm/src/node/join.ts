@@ -82,9 +82,9 @@ export async function findCluster(options: JoinOptions, signal?: AbortSignal): P
   for (;;) {
     const { others, problem } = await known(options);
     const answers = await askAll(options, others, signal);
-    for (const { clusterUid, address } of answers) {
-      if (clusterUid === '') continue;
-      const joined = await tryJoin(options, address, signal);
+    for (const answer of answers) {
+      if (answer.clusterUid === '') continue;
+      const joined = await tryJoin(options, answer, signal);
       if (joined !== undefined) return joined;
     }
     const fresh = answers.filter(({ clusterUid }) => clusterUid === '').length + 1;
@@ -124,6 +124,8 @@ interface Answer {
   readonly id: string;
   readonly address: string;
   readonly clusterUid: string;
+  /** Number of the member that has this node's id there. */
+  readonly caller: number;
 }
 
 async function askAll(
@@ -135,10 +137,10 @@ async function askAll(
     others.map(async ({ id, address }) => {
       try {
         const identity = await options.port.identify(address, signal);
-        const { nodeId, clusterUid } = identity;
+        const { nodeId, clusterUid, caller } = identity;
         // An address that leads back here, by a name that is not this node's own.
         if (id === '' && nodeId === options.self.id) return undefined;
-        if (id === '' || nodeId === id) return { id: nodeId, address, clusterUid };
+        if (id === '' || nodeId === id) return { id: nodeId, address, clusterUid, caller };
         options.logger.warn({ address, expected: id, found: identity.nodeId }, 'another node answers at the address');
       } catch (thrown) {
         const error = toOaasError(thrown);
@@ -153,7 +155,7 @@ async function askAll(
 
 async function tryJoin(
   options: JoinOptions,
-  address: string,
+  { address, caller }: Answer,
   signal: AbortSignal | undefined,
 ): Promise<JoinOutcome | undefined> {
   const { clusterId, self, identity, capacityBytes = 0, logger } = options;
@@ -170,6 +172,7 @@ async function tryJoin(
         zone: self.zone ?? '',
         commandVersion,
         capacityBytes,
+        replaces: caller,
       },
       signal,
     );

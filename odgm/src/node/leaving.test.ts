@@ -79,7 +79,7 @@ describe('members that are drained', () => {
     }
     for (const { id, incarnation } of records) {
       const { clusterId, meta } = through.program.node;
-      const about = { address: 'host:1', admin: '', zone: '', commandVersion, capacityBytes: 0 };
+      const about = { address: 'host:1', admin: '', zone: '', commandVersion, capacityBytes: 0, replaces: 0 };
       const request = { clusterId, clusterUid: meta?.state.cluster?.id ?? '', nodeId: id, incarnation, ...about };
       await expect(through.program.node.admit(request)).rejects.toThrow(`member ${id} was removed from the cluster`);
     }

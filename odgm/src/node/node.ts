@@ -293,9 +293,9 @@ export class GridNode {
     return this.#parts?.merging.counters;
   }
 
-  /** Who this node is, for one that looks for a cluster. */
-  identify(): peer.NodeIdentity {
-    return this.#membership.identify();
+  /** Who this node is, for node `from`, which looks for a cluster. */
+  identify(from: string): peer.NodeIdentity {
+    return this.#membership.identify(from, this.#parts?.meta.state);
   }
 
   /** Takes another node in, or notes where it is now. */
@@ -320,7 +320,7 @@ export class GridNode {
     const clusterId = request.clusterUid === '' ? cluster.id : request.clusterUid;
     const { id: member = 0 } = await meta.propose({
       type: 'joinMember',
-      clusterId,
+      ...{ clusterId, replaces: request.replaces },
       member: {
         ...{ id, address, admin, zone, incarnation },
         commandVersion: Math.max(1, request.commandVersion),

@@ -54,10 +54,12 @@ export class OwnMembership {
     return this.#isCurrent;
   }
 
-  /** Who this node is, for one that looks for a cluster. Throws `Unavailable` before {@link open}. */
-  identify(): peer.NodeIdentity {
+  /** Who this node is, for node `from`, which looks for a cluster. Throws `Unavailable` before {@link open}. */
+  identify(from: string, state: MetaState | undefined): peer.NodeIdentity {
     const { nodeId, clusterUid, member } = this.#opened();
-    return { clusterId: this.#options.clusterId, nodeId, clusterUid, member };
+    const members = [...(state?.members.values() ?? [])];
+    const caller = members.find(({ id, replacedBy }) => id === from && replacedBy === undefined)?.number ?? 0;
+    return { clusterId: this.#options.clusterId, nodeId, clusterUid, member, caller };
   }
 
   /** Reads who this node is. Throws as {@link openIdentity}. */
@@ -204,7 +206,8 @@ export class OwnMembership {
   async #askToJoin(meta: MetaGroup, identity: NodeIdentity): Promise<peer.JoinResponse> {
     const { clusterId, self, joinPort, seeds, signal } = this.#options;
     const { capacityBytes = 0, ...member } = this.#asMember(identity);
-    const request = { ...member, capacityBytes, clusterId, clusterUid: identity.clusterUid, nodeId: self.id };
+    const { clusterUid } = identity;
+    const request = { ...member, capacityBytes, clusterId, clusterUid, nodeId: self.id, replaces: 0 };
     const found = await seeds.find().catch(() => []);
     const others = [...found, ...meta.state.members.values()].filter(({ id }) => id !== self.id);
     return Promise.any(others.map(({ address }) => joinPort.join(address, request, signal)));

@@ -16,7 +16,7 @@ export function peerService(node: GridNode): ServiceHandlers<typeof peer.GridPee
   return {
     identify: async (request) => {
       checkCluster(request.clusterId);
-      return node.identify();
+      return node.identify(request.from);
     },
     join: async (request) => {
       checkCluster(request.clusterId);

@@ -185,7 +185,7 @@ export class SimGrid {
       },
       openMesh: ({ number, clusterId }) => createSimMesh(this.network, process, { number, id, address: id, clusterId }),
       joinPort: {
-        identify: (address) => this.call(process, address, 1000, (node) => node.identify()),
+        identify: (address) => this.call(process, address, 1000, (node) => node.identify(id)),
         join: (address, request) => this.call(process, address, 6000, (node) => node.admit(request)),
       },
       reportPort: {

@@ -21,6 +21,8 @@ export interface NodeIdentity {
   clusterUid: string;
   /** Number of the member; 0 for a node that has not joined. */
   member: number;
+  /** Number of the member that has the caller's id now, as far as this node knows; 0 for none. */
+  caller: number;
 }
 
 export interface JoinRequest {
@@ -39,6 +41,11 @@ export interface JoinRequest {
   commandVersion: number;
   /** Bytes of keys and values that the node may hold. 0: no bound. */
   capacityBytes: number;
+  /**
+   * Number of the member with this id that the node found there, and takes the place of; 0 for none. Another one there by
+   * the time it joins, and it is refused: the request is of a process that is gone.
+   */
+  replaces: number;
 }
 
 export interface JoinResponse {
@@ -276,7 +283,7 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
 };
 
 function createBaseNodeIdentity(): NodeIdentity {
-  return { clusterId: "", nodeId: "", clusterUid: "", member: 0 };
+  return { clusterId: "", nodeId: "", clusterUid: "", member: 0, caller: 0 };
 }
 
 export const NodeIdentity: MessageFns<NodeIdentity> = {
@@ -292,6 +299,9 @@ export const NodeIdentity: MessageFns<NodeIdentity> = {
     }
     if (message.member !== 0) {
       writer.uint32(32).uint64(message.member);
+    }
+    if (message.caller !== 0) {
+      writer.uint32(40).uint64(message.caller);
     }
     return writer;
   },
@@ -341,6 +351,14 @@ export const NodeIdentity: MessageFns<NodeIdentity> = {
             message.member = longToNumber(reader.uint64());
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.caller = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -362,6 +380,7 @@ export const NodeIdentity: MessageFns<NodeIdentity> = {
     message.nodeId = object.nodeId ?? "";
     message.clusterUid = object.clusterUid ?? "";
     message.member = object.member ?? 0;
+    message.caller = object.caller ?? 0;
     return message;
   },
 };
@@ -377,6 +396,7 @@ function createBaseJoinRequest(): JoinRequest {
     zone: "",
     commandVersion: 0,
     capacityBytes: 0,
+    replaces: 0,
   };
 }
 
@@ -408,6 +428,9 @@ export const JoinRequest: MessageFns<JoinRequest> = {
     }
     if (message.capacityBytes !== 0) {
       writer.uint32(72).uint64(message.capacityBytes);
+    }
+    if (message.replaces !== 0) {
+      writer.uint32(80).uint64(message.replaces);
     }
     return writer;
   },
@@ -497,6 +520,14 @@ export const JoinRequest: MessageFns<JoinRequest> = {
             message.capacityBytes = longToNumber(reader.uint64());
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.replaces = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -523,6 +554,7 @@ export const JoinRequest: MessageFns<JoinRequest> = {
     message.zone = object.zone ?? "";
     message.commandVersion = object.commandVersion ?? 0;
     message.capacityBytes = object.capacityBytes ?? 0;
+    message.replaces = object.replaces ?? 0;
     return message;
   },
 };
