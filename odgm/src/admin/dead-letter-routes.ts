@@ -18,9 +18,8 @@ const filters = ['collection', 'function', 'reason'] as const;
 
 /**
  * `GET /admin/dead-letters`, the oldest first: `?collection=&function=&reason=&limit=&cursor=`. One by its id, and with
- * `POST …/:id/replay` and `DELETE …/:id` what is to become of it. `POST /admin/dead-letters/replay` and
- * `DELETE /admin/dead-letters` do that with all that the same filters select, or with `?all=true`; `?dry_run=true` only
- * counts them.
+ * `POST …/:id/replay` and `…/:id/purge` what is to become of it. `POST /admin/dead-letters/replay` and `…/purge` do that
+ * with all that the same filters select, or with `?all=true`; `?dry_run=true` only counts them.
  */
 export function addDeadLetterRoutes(
   app: FastifyInstance,
@@ -63,10 +62,6 @@ export function addDeadLetterRoutes(
     parametersOf(request.query, []);
     return letterJson(await letters.get(request.params.id, await callerOf(request)));
   });
-  app.post(`${base}/replay`, async (request) =>
-    snakeCase(await letters.replay(asked(request), await callerOf(request))),
-  );
-  app.delete(base, async (request) => snakeCase(await letters.purge(asked(request), await callerOf(request))));
   /** One that is not there is said to be, rather than counted as failed. */
   const one = async (request: FastifyRequest<One>, what: 'replay' | 'purge') => {
     parametersOf(request.query, []);
@@ -75,8 +70,12 @@ export function addDeadLetterRoutes(
     await letters.get(id, caller);
     return snakeCase(await letters[what](selected([id]), caller));
   };
-  app.post<One>(`${base}/:id/replay`, (request) => one(request, 'replay'));
-  app.delete<One>(`${base}/:id`, (request) => one(request, 'purge'));
+  for (const what of ['replay', 'purge'] as const) {
+    app.post(`${base}/${what}`, async (request) =>
+      snakeCase(await letters[what](asked(request), await callerOf(request))),
+    );
+    app.post<One>(`${base}/:id/${what}`, (request) => one(request, what));
+  }
 }
 
 function letterJson({ payload, ...letter }: admin.DeadLetter) {

@@ -102,7 +102,7 @@ describe('dead letters', () => {
     expect(await http('GET', '?colection=agreed')).toMatchObject({ status: 400 });
     expect(await http('POST', '/1-1-1-1-1/replay')).toMatchObject({ status: 404 });
     expect(await http('POST', '/replay')).toMatchObject({ status: 400 });
-    expect(await http('DELETE', '')).toMatchObject({ status: 400 });
+    expect(await http('POST', '/purge')).toMatchObject({ status: 400 });
     await expect(client().purgeDeadLetters({})).rejects.toMatchObject({ code: 'InvalidArgument' });
     expect(await client().purgeDeadLetters({ ids: ['1-1-1-1-1'] })).toMatchObject({ affected: 0, failed: 1 });
     expect(await ids()).toHaveLength(6);
@@ -143,7 +143,7 @@ describe('dead letters', () => {
 
   it('are gone when they are purged', async () => {
     const [one = '', ...others] = await ids({ collection: 'agreed' });
-    expect((await http('DELETE', `/${one}`, 1)).body).toMatchObject({ affected: 1 });
+    expect((await http('POST', `/${one}/purge`, 1)).body).toMatchObject({ affected: 1 });
     expect(await ids({ collection: 'agreed' })).toEqual(others);
     expect(await client(2).purgeDeadLetters({ all: true })).toMatchObject({ affected: 5, failed: 0 });
     expect(await ids()).toEqual([]);

@@ -264,7 +264,7 @@ function needOf(request: FastifyRequest): Need {
   const query = readable(request.query);
   const { name } = request.params as { readonly name?: string };
   const isOfOne = url.startsWith('/admin/collections/:name');
-  const isFiltered = url === '/admin/shards/distribution' || /^\/admin\/dead-letters(\/replay)?$/.test(url);
+  const isFiltered = url === '/admin/shards/distribution' || /^\/admin\/dead-letters(\/replay|\/purge)?$/.test(url);
   const collection = isOfOne ? name : isFiltered ? query['collection'] : undefined;
   if (request.method === 'HEAD' || !isChanging(request)) return { permission: 'Read', collection };
   if (request.method === 'DELETE' && url === '/admin/collections/:name') return { permission: 'Delete', collection };
@@ -281,8 +281,8 @@ function isChanging({ method, query, routeOptions }: FastifyRequest): boolean {
 /** Elsewhere the word changes nothing. */
 const dryRuns: ReadonlySet<string> = new Set([
   'DELETE /admin/collections/:name',
-  'DELETE /admin/dead-letters',
   'POST /admin/dead-letters/replay',
+  'POST /admin/dead-letters/purge',
   'POST /admin/collections/:name/branches/:branch/merge',
   'POST /admin/collections/:name/rebalance',
   'POST /admin/collections/:name/consistency-check',
@@ -305,8 +305,7 @@ function auditedCall(request: FastifyRequest, subject: string): AuditedCall {
   const isNamed = name?.startsWith(':') === true && verb !== undefined && one !== undefined;
   const path = request.url.split('?', 1)[0] ?? '';
   const query = readable(request.query);
-  const isPurge = name === undefined && request.method === 'DELETE';
-  const unnamed = isPurge ? `${thing}.purge` : name === undefined ? `grid.${kind}` : `${thing}.${name}`;
+  const unnamed = name === undefined ? `grid.${kind}` : `${thing}.${name}`;
   const isStart = kind === 'tasks' && name === undefined;
   const derived = isStart ? `task.start.${query['kind'] ?? ''}` : isNamed ? `${thing}.${verb}` : unnamed;
   return {
