@@ -20,6 +20,8 @@ export interface ObservedReplica {
 
 interface Watched {
   applied: number;
+  /** Position of the state that was looked at last. */
+  compared: number | undefined;
   commit: number;
   last: number;
   lastTerm: number;
@@ -73,12 +75,17 @@ export class Observer {
     if (before === undefined) checker.restarted(member);
     checker.observe(view);
     const appliedBefore = before?.applied ?? view.applied;
-    this.#watched.set(group, {
+    const watched: Watched = {
       ...{ term: view.term, role: view.role, commit: view.commit },
       ...{ applied: group.applied, last: view.lastIndex, lastTerm: typeof lastTerm === 'number' ? lastTerm : -1 },
-    });
+      compared: before?.compared,
+    };
+    this.#watched.set(group, watched);
     if (group.applied !== view.applied) return;
     this.#checkApplied(member, group, appliedBefore, checker);
+    // To read a whole state is most of what a look costs; whatever changes it without an entry shows at the next one.
+    if (watched.compared === group.applied) return;
+    watched.compared = group.applied;
     this.#checkState(replica);
   }
 

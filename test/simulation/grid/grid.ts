@@ -261,7 +261,11 @@ export function specOf(
 
 /** Replicas of shards of consensus that serve on the node. */
 export function shardsOf(node: GridNode): RaftShard[] {
-  return node.collections().flatMap((collection) => collection.handles().filter((one) => one instanceof RaftShard));
+  const shards: RaftShard[] = [];
+  for (const collection of node.collections()) {
+    for (const handle of collection.handles()) if (handle instanceof RaftShard) shards.push(handle);
+  }
+  return shards;
 }
 
 /** Of a line of the log, what does not depend on the machine. */

@@ -29,8 +29,9 @@ const gatherMs = 3000;
 /** A healed quorum must answer every key within this. */
 const progressMs = 60_000;
 /** And be at rest, with every task at its end, within this. */
-const restLookMs = 50;
 const restMs = 600_000;
+/** How often it is looked whether it is. */
+const restLookMs = 50;
 
 /**
  * Plays one seed with whole nodes: they form a grid, then faults, then a healed quorum of each group that must go on, and
