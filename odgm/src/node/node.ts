@@ -13,6 +13,7 @@ import type { EventualCounters } from '../replication/index.ts';
 import { type Consistency, EventualShard, type ShardHandle } from '../shard/index.ts';
 import type { Engine } from '../storage/index.ts';
 import type { TaskCoordinator } from '../tasks/index.ts';
+import { admit } from './admission.ts';
 import { indexByClassId } from './collection.ts';
 import type { FunctionEvents } from './function-events.ts';
 import { ConfiguredCollections } from './configured-collections.ts';
@@ -30,7 +31,6 @@ import {
   linkReport,
   ownLoads,
   ownReplicas,
-  peerMembers,
   storageReport,
 } from './own-report.ts';
 import { assembleParts, closeParts, type NodeParts, type PartsOptions } from './parts.ts';
@@ -305,29 +305,7 @@ export class GridNode {
     if (meta === undefined || cluster === undefined) {
       throw oaasError('Unavailable', 'this node is no member itself yet', { retryAfterMs });
     }
-    const { nodeId: id, address, admin, zone, incarnation } = request;
-    const isKnown = (): boolean =>
-      [...meta.state.members.values()].some((one) => one.id === id && one.incarnation === incarnation);
-    // It was a member: what this one has applied may be from before.
-    if (request.clusterUid === cluster.id && !isKnown()) {
-      await meta.catchUp();
-      if (!isKnown()) {
-        throw oaasError('FailedPrecondition', `member ${id} was removed from the cluster`, {
-          remedy: 'Start it with an empty data directory: it joins as a new member.',
-        });
-      }
-    }
-    const clusterId = request.clusterUid === '' ? cluster.id : request.clusterUid;
-    const { id: member = 0 } = await meta.propose({
-      type: 'joinMember',
-      ...{ clusterId, replaces: request.replaces },
-      member: {
-        ...{ id, address, admin, zone, incarnation },
-        commandVersion: Math.max(1, request.commandVersion),
-        capacityBytes: request.capacityBytes === 0 ? undefined : request.capacityBytes,
-      },
-    });
-    return { clusterUid: cluster.id, member, members: peerMembers(meta.state) };
+    return admit(meta, cluster, request);
   }
 
   /** What this node tells another member. Throws `Unavailable` before it knows what it holds: that is not nothing. */

@@ -4,6 +4,7 @@ import type { peer } from '@oaas/proto';
 import type { Mesh, MeshPeer } from '../mesh/index.ts';
 import { commandVersion, type JoiningMember, type MetaGroup, type MetaState, type Settings } from '../meta/index.ts';
 import type { Storage } from '../storage/index.ts';
+import { isRecordedAs } from './admission.ts';
 import { type NodeIdentity, openIdentity, saveIdentity } from './identity.ts';
 import { findCluster, type JoinOutcome, type JoinPort, type Seeds } from './join.ts';
 import type { Member } from './members.ts';
@@ -150,14 +151,7 @@ export class OwnMembership {
     const identity = this.#opened();
     const record = meta.state.members.get(identity.member);
     const member = this.#asMember(identity);
-    const isKnown =
-      record?.state === 'up' &&
-      record.address === member.address &&
-      record.admin === member.admin &&
-      record.zone === member.zone &&
-      record.capacityBytes === member.capacityBytes &&
-      record.commandVersion === member.commandVersion;
-    if (isKnown) return;
+    if (record?.state === 'up' && isRecordedAs(record, member)) return;
     const { logger, signal } = this.#options;
     await untilItWorks(this.#options, 'tell the others where this node is', async () => {
       if (meta.isLeader) {
