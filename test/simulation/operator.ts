@@ -15,16 +15,16 @@ const lagMax = 64;
 export class Operator {
   /** Changes that were confirmed. */
   changes = 0;
+  /** It does not wait for what it asked for before, and members crash in the middle of it. */
+  readonly hurries: boolean;
   readonly #cluster: Cluster;
   /** Epoch of each member's last replica, by shard. */
   readonly #epochs = new Map<string, number>();
-  /** It does not wait for what it asked for before, and members crash in the middle of it. */
-  readonly #hurries: boolean;
   #isBusy = false;
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
-    this.#hurries = cluster.world.randomOf('operator').next() < 0.3;
+    this.hurries = cluster.world.randomOf('operator').next() < 0.3;
   }
 
   get isBusy(): boolean {
@@ -77,7 +77,7 @@ export class Operator {
     const other = pick(voters.filter((one) => one !== member));
     const isJoint = random.next() < 0.5;
     const chance = random.next();
-    if (this.#hurries && random.next() < 0.2 && voters.length > 3) {
+    if (this.hurries && voters.length > 3 && random.next() < 0.6) {
       // In a hurry: the second change does not wait for the first one, which one of them must not survive.
       const removals = voters.filter((one) => one !== member).slice(0, 2);
       await Promise.allSettled(
@@ -88,7 +88,7 @@ export class Operator {
     if (chance < 0.15) {
       if (other !== undefined) await this.#transfer(member, shard, other);
     } else if (chance < 0.45 && absent !== undefined) {
-      if (this.#hurries && random.next() < 0.25) this.#crashSoon(absent, random);
+      if (this.hurries && random.next() < 0.25) this.#crashSoon(absent, random);
       await this.#add(member, shard, absent);
     } else if (chance < 0.7 && learner !== undefined) {
       const promote: MemberChange = { type: 'voter', member: learner, epoch: this.#epochOf(shard, learner) };

@@ -4,7 +4,7 @@ import { Ambush } from './ambush.ts';
 import { Asker } from './asker.ts';
 import { Clients } from './clients.ts';
 import { Cluster } from './cluster.ts';
-import { JointAmbush } from './joint-ambush.ts';
+import { ChangeAmbush } from './change-ambush.ts';
 import { LinkBreaker } from './link-breaker.ts';
 import { Observer } from './observer.ts';
 import { Operator } from './operator.ts';
@@ -32,7 +32,7 @@ async function playOn(cluster: Cluster): Promise<Played> {
   const clients = new Clients(new Asker(cluster));
   const operator = new Operator(cluster);
   const ambush = new Ambush(cluster);
-  const jointAmbush = new JointAmbush(cluster);
+  const changeAmbush = new ChangeAmbush(cluster, operator.hurries);
   const renewer = new Renewer(cluster, operator);
   const linkBreaker = new LinkBreaker(cluster);
   let crashes = 0;
@@ -46,11 +46,11 @@ async function playOn(cluster: Cluster): Promise<Played> {
     clients.start();
     driver.start();
     ambush.isActive = plan.ambushes;
-    jointAmbush.isActive = true;
+    changeAmbush.isActive = true;
     renewer.isActive = true;
     linkBreaker.isActive = true;
     await world.run(plan.faultyMs);
-    for (const one of [ambush, jointAmbush, renewer, linkBreaker]) one.isActive = false;
+    for (const one of [ambush, changeAmbush, renewer, linkBreaker]) one.isActive = false;
     await clients.stop();
     crashes += driver.counts.crashes;
     driver.healCore(chooseCore(cluster, driver, operator));
@@ -66,7 +66,7 @@ async function playOn(cluster: Cluster): Promise<Played> {
     operations: clients.done,
     memberChanges: operator.changes,
     crashes,
-    ambushes: ambush.strikes + jointAmbush.strikes + renewer.strikes + linkBreaker.strikes,
+    ambushes: ambush.strikes + changeAmbush.strikes + renewer.strikes + linkBreaker.strikes,
     compared: observer.compared,
     doubtful,
   };
