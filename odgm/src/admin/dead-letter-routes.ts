@@ -2,9 +2,8 @@ import type { admin } from '@oaas/proto';
 import { data } from '@oaas/proto';
 import { eventName } from '../events/index.ts';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { hopHeader } from '../rpc/index.ts';
-import type { DeadLetters, LetterCaller } from './dead-letters.ts';
-import { actorHeader } from './grid-versions.ts';
+import type { Caller } from './caller.ts';
+import type { DeadLetters } from './dead-letters.ts';
 import { snakeCase } from './json.ts';
 import { flagOf, parametersOf, wholeOf } from './parameters.ts';
 
@@ -12,8 +11,6 @@ interface One {
   readonly Params: { readonly id: string };
 }
 
-/** For calls to other members. */
-const deadlineMs = 10_000;
 const filters = ['collection', 'function', 'reason'] as const;
 
 /**
@@ -24,17 +21,8 @@ const filters = ['collection', 'function', 'reason'] as const;
 export function addDeadLetterRoutes(
   app: FastifyInstance,
   letters: DeadLetters,
-  actorOf: (request: FastifyRequest) => Promise<string>,
+  callerOf: (request: FastifyRequest) => Promise<Caller>,
 ): void {
-  const callerOf = async (request: FastifyRequest): Promise<LetterCaller> => {
-    const { authorization } = request.headers;
-    const actor = await actorOf(request);
-    const metadata = {
-      ...{ [hopHeader]: '1', [actorHeader]: actor },
-      ...(authorization === undefined ? {} : { authorization }),
-    };
-    return { isPassedOn: false, onward: () => ({ deadlineMs, metadata }) };
-  };
   const selected = (ids: readonly string[]): admin.DeadLetterSelection => ({
     ...{ deploymentId: '', ids: [...ids], functionKey: '', all: false, collection: '', reason: '', dryRun: false },
   });

@@ -14,15 +14,8 @@ import {
   type LetterRef,
   type ShardHandle,
 } from '../shard/index.ts';
+import type { Caller } from './caller.ts';
 import { metaOf } from './meta-of.ts';
-
-/** Whoever asks. */
-export interface LetterCaller {
-  /** Another member has passed the call on: it is answered for this node alone. */
-  readonly isPassedOn: boolean;
-  /** For calls to other members on the caller's behalf. */
-  readonly onward: () => CallOptions;
-}
 
 type Calls = Pick<
   Client<typeof admin.GridAdminDefinition>,
@@ -68,7 +61,7 @@ export class DeadLetters {
   }
 
   /** In the order in which they became dead letters, the oldest first. Rejects with `InvalidArgument`. */
-  async list(request: admin.ListDeadLettersRequest, caller: LetterCaller): Promise<admin.ListDeadLettersResponse> {
+  async list(request: admin.ListDeadLettersRequest, caller: Caller): Promise<admin.ListDeadLettersResponse> {
     const { limit, cursor, id } = request;
     if (limit > pageMax) {
       throw oaasError('InvalidArgument', `limit is ${String(limit)}`, { remedy: `Use at most ${String(pageMax)}.` });
@@ -95,7 +88,7 @@ export class DeadLetters {
   }
 
   /** Rejects with `NotFound`, and `Unavailable` while somebody that may have it cannot be asked. */
-  async get(id: string, caller: LetterCaller): Promise<admin.DeadLetter> {
+  async get(id: string, caller: Caller): Promise<admin.DeadLetter> {
     const request = admin.ListDeadLettersRequest.fromPartial({ id });
     const { deadLetters, incomplete } = await this.list(request, caller);
     const [found] = deadLetters;
@@ -111,19 +104,19 @@ export class DeadLetters {
   }
 
   /** Has the selected ones delivered again, behind the events that wait. Rejects with `InvalidArgument`. */
-  replay(selection: admin.DeadLetterSelection, caller: LetterCaller): Promise<admin.DeadLetterResult> {
+  replay(selection: admin.DeadLetterSelection, caller: Caller): Promise<admin.DeadLetterResult> {
     return this.#change('replay', selection, caller);
   }
 
   /** Takes the selected ones away for good. Rejects with `InvalidArgument`. */
-  purge(selection: admin.DeadLetterSelection, caller: LetterCaller): Promise<admin.DeadLetterResult> {
+  purge(selection: admin.DeadLetterSelection, caller: Caller): Promise<admin.DeadLetterResult> {
     return this.#change('purge', selection, caller);
   }
 
   async #change(
     what: 'replay' | 'purge',
     selection: admin.DeadLetterSelection,
-    caller: LetterCaller,
+    caller: Caller,
   ): Promise<admin.DeadLetterResult> {
     const { ids, dryRun } = selection;
     checkSelection(selection);
@@ -229,7 +222,7 @@ export class DeadLetters {
 
   /** What the other members say, and whose word is missing. */
   async #others<T>(
-    caller: LetterCaller,
+    caller: Caller,
     ask: (calls: Calls, options: CallOptions) => Promise<T>,
   ): Promise<{ readonly answers: readonly T[]; readonly incomplete: readonly string[] }> {
     if (caller.isPassedOn) return { answers: [], incomplete: [] };

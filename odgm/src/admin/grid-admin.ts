@@ -6,11 +6,11 @@ import type { admin } from '@oaas/proto';
 import type { GridNode } from '../node/index.ts';
 import type { Audit } from './audit.ts';
 import type { Collections } from './collections.ts';
-import type { DeadLetters, LetterCaller } from './dead-letters.ts';
+import { actorHeader, type Caller, grpcCaller } from './caller.ts';
+import type { DeadLetters } from './dead-letters.ts';
 import type { AdminAccess, Permission } from './access.ts';
 import { diagnose, flatDiagnostics, inputOf } from './diagnostics/index.ts';
-import { actorHeader, gridVersions } from './grid-versions.ts';
-import { isPassedOn, onward } from '../rpc/index.ts';
+import { gridVersions } from './grid-versions.ts';
 import { metricsJson } from './json.ts';
 import type { Tasks } from './tasks.ts';
 import type { VersionHolders } from './version-holders.ts';
@@ -64,13 +64,7 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
       return run(subject);
     });
   };
-  const letterCaller = (context: CallContext, actor?: string): LetterCaller => ({
-    isPassedOn: isPassedOn(context),
-    onward: () => {
-      const { metadata, ...rest } = onward(context, clock);
-      return { ...rest, metadata: { ...metadata, ...(actor === undefined ? {} : { [actorHeader]: actor }) } };
-    },
-  });
+  const callerOf = (context: CallContext, actor?: string): Caller => grpcCaller(context, clock, actor);
   const changingLetters = async (
     context: CallContext,
     what: 'replay' | 'purge',
@@ -79,16 +73,16 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
     const { collection, functionKey, reason, all, ids, dryRun } = request;
     if (dryRun) {
       await allow(context, collection);
-      return deadLetters[what](request, letterCaller(context));
+      return deadLetters[what](request, callerOf(context));
     }
     const resource = collection === '' ? 'dead-letters' : `collection/${collection}`;
     const diff = { ids, collection, function: functionKey, reason, all };
     return changing(context, `dead-letter.${what}`, resource, diff, (actor) =>
-      deadLetters[what](request, letterCaller(context, actor)),
+      deadLetters[what](request, callerOf(context, actor)),
     );
   };
   return {
-    ...gridVersions({ holders: versions, clock, allow, changing }),
+    ...gridVersions({ holders: versions, callerOf, allow, changing }),
     getClusterStatus: (_request, context) => asked(context, () => clusterStatus(node)),
     listMembers: (_request, context) => asked(context, () => ({ members: memberList(node) })),
     listCollections: (_request, context) =>
@@ -133,7 +127,7 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
       asked(context, () => flatDiagnostics(diagnose(inputOf(node, clock)), toRfc3339(clock.now()))),
     listDeadLetters: async (request, context) => {
       await allow(context, request.collection);
-      return deadLetters.list(request, letterCaller(context));
+      return deadLetters.list(request, callerOf(context));
     },
     replayDeadLetters: (request, context) => changingLetters(context, 'replay', request),
     purgeDeadLetters: (request, context) => changingLetters(context, 'purge', request),

@@ -1,14 +1,13 @@
 import type { CallContext, ServiceHandlers } from '@oaas/commons/grpc';
 import type { JsonValue } from '@oaas/commons/errors';
-import type { Clock } from '@oaas/commons/time';
 import type { admin } from '@oaas/proto';
-import { isPassedOn, onward } from '../rpc/index.ts';
+import type { Caller } from './caller.ts';
 import { versionActions, type VersionMethod } from './version-calls.ts';
-import type { VersionCaller, VersionHolders } from './version-holders.ts';
+import type { VersionHolders } from './version-holders.ts';
 
 export interface GridVersionsOptions {
   readonly holders: VersionHolders;
-  readonly clock: Clock;
+  readonly callerOf: (context: CallContext, actor?: string) => Caller;
   /** Refuses callers that may not read the collection. */
   readonly allow: (context: CallContext, collection: string | undefined) => Promise<void>;
   /** The same, and records the call. */
@@ -24,18 +23,11 @@ export interface GridVersionsOptions {
 /** Versions and branches of collections of type mst, as `/admin/collections/:name/versions` and `/branches` have them. */
 export function gridVersions({
   holders,
-  clock,
+  callerOf,
   allow,
   changing,
 }: GridVersionsOptions): Required<Pick<ServiceHandlers<typeof admin.GridAdminDefinition>, VersionMethod>> {
   const resourceOf = (of: admin.VersionsRequest | undefined): string => `collection/${of?.collection ?? ''}`;
-  const callerOf = (context: CallContext, actor?: string): VersionCaller => ({
-    isPassedOn: isPassedOn(context),
-    onward: () => {
-      const { metadata, ...options } = onward(context, clock);
-      return { ...options, metadata: { ...metadata, ...(actor === undefined ? {} : { [actorHeader]: actor }) } };
-    },
-  });
   return {
     listVersions: async (of, context) => {
       await allow(context, of.collection);
@@ -91,6 +83,3 @@ export function gridVersions({
     },
   };
 }
-
-/** Who asks, as far as the proxy in front says. */
-export const actorHeader = 'x-oaas-actor';

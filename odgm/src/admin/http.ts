@@ -5,6 +5,7 @@ import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { GridNode, HostedCollection } from '../node/index.ts';
 import { flagOf, parametersOf, readable } from './parameters.ts';
 import type { Audit, AuditedCall } from './audit.ts';
+import { actorHeader, type Caller, httpCaller } from './caller.ts';
 import type { Collections } from './collections.ts';
 import { addDeadLetterRoutes } from './dead-letter-routes.ts';
 import type { DeadLetters } from './dead-letters.ts';
@@ -54,6 +55,8 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
   const { node, tasks, collections, versions, audit, access, clock, logger } = options;
   const actorOf = async ({ headers }: FastifyRequest): Promise<string> =>
     (await access.subjectOf(headers.authorization)) ?? said(headers);
+  const callerOf = async (request: FastifyRequest): Promise<Caller> =>
+    httpCaller(request.headers.authorization, await actorOf(request));
   const app = fastify({ logger: false, bodyLimit: bodyBytesMax, requestTimeout: 10_000, keepAliveTimeout: 5000 });
 
   // A server that closes waits for its answers, and these have no end while their task has none.
@@ -142,7 +145,7 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
       await (flagOf('dry_run', dryRun) ? collections.lookAt(params.name) : collections.delete(params.name)),
     );
   });
-  addVersionRoutes(app, versions, actorOf);
+  addVersionRoutes(app, versions, callerOf);
   app.get('/admin/shards/distribution', ({ query }) => {
     const { collection } = parametersOf(query, ['collection']);
     return asked(() => snakeCase(shardDistribution(node, collection === undefined ? undefined : named(collection))));
@@ -231,7 +234,7 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
   app.post<{ Params: { id: string } }>('/admin/members/:id/repair', (request) =>
     begin('repair', parametersOf(request.query)['collection'] ?? '', request.params.id, request, ['collection']),
   );
-  addDeadLetterRoutes(app, options.deadLetters, actorOf);
+  addDeadLetterRoutes(app, options.deadLetters, callerOf);
   app.get('/admin/checks', () => asked(() => ({ checks: tasks.checks().map(snakeCase) })));
   app.get('/admin/diagnostics', () =>
     asked(() => ({ ...snakeCase(diagnose(inputOf(node, clock))), taken_at: toRfc3339(clock.now()) })),
@@ -323,7 +326,7 @@ function auditedCall(request: FastifyRequest, subject: string): AuditedCall {
 
 /** Who asks, as far as the proxy in front says. */
 function said(headers: FastifyRequest['headers']): string {
-  const actor = headers['x-oaas-actor'];
+  const actor = headers[actorHeader];
   return typeof actor === 'string' ? actor : 'admin';
 }
 

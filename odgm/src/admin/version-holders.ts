@@ -4,16 +4,9 @@ import type { admin } from '@oaas/proto';
 import type { ShardRecord } from '../meta/index.ts';
 import type { GridNode, HostedCollection, Member, MemberView } from '../node/index.ts';
 import { EventualShard } from '../shard/index.ts';
+import type { Caller } from './caller.ts';
 import { metaOf } from './meta-of.ts';
 import { localVersions, type VersionCalls } from './version-calls.ts';
-
-/** Whoever asks for versions. */
-export interface VersionCaller {
-  /** Another member has passed the call on: it is answered here or not at all. */
-  readonly isPassedOn: boolean;
-  /** For a call to another member on the caller's behalf. */
-  readonly onward: () => CallOptions;
-}
 
 /**
  * Takes calls on versions to the replica that they are about. Any complete one has all labels and branches. Still all
@@ -38,7 +31,7 @@ export class VersionHolders {
    */
   async ask<T>(
     of: admin.VersionsRequest | undefined,
-    { isPassedOn, onward }: VersionCaller,
+    { isPassedOn, onward }: Caller,
     call: (versions: VersionCalls, options?: CallOptions) => Promise<T>,
   ): Promise<T> {
     const { collection: name = '', partition = 0, node: asked = '' } = of ?? {};

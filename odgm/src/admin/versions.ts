@@ -3,16 +3,13 @@ import type { CallOptions } from '@oaas/commons/grpc';
 import type { admin } from '@oaas/proto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { hopHeader } from '../rpc/index.ts';
-import { actorHeader } from './grid-versions.ts';
+import type { Caller } from './caller.ts';
 import { flagOf, parametersOf, wholeOf } from './parameters.ts';
 import { versionActions, type VersionCalls } from './version-calls.ts';
 import type { VersionHolders } from './version-holders.ts';
 
 /** Values of a change on a branch, in base64. */
 const bodyBytesMax = 16 * 1024 * 1024;
-/** For a call that is passed on. */
-const deadlineMs = 10_000;
 
 const name = z.string().regex(/^[a-z0-9._:-]{1,160}$/);
 const change = z.strictObject({
@@ -44,24 +41,16 @@ function audited(method: keyof typeof versionActions): { readonly config: { read
 export function addVersionRoutes(
   app: FastifyInstance,
   holders: VersionHolders,
-  actorOf: (request: FastifyRequest) => Promise<string>,
+  callerOf: (request: FastifyRequest) => Promise<Caller>,
 ): void {
   /** The parameters of a request, besides `partition` and `node`, and a call to whoever keeps the versions that it is about. */
   const asked = (request: FastifyRequest<At>, ...known: readonly string[]) => {
-    const { params, headers } = request;
+    const { params } = request;
     const parameters = parametersOf(request.query, ['partition', ...known, 'node']);
     const { partition = '0', node = '', ...query } = parameters;
     const of = { deploymentId: '', collection: params.name, partition: wholeOf('partition', partition), node };
-    const ask = async <T>(call: (versions: VersionCalls, options?: CallOptions) => Promise<T>): Promise<T> => {
-      const { authorization } = headers;
-      const actor = await actorOf(request);
-      const metadata = {
-        [hopHeader]: '1',
-        [actorHeader]: actor,
-        ...(authorization === undefined ? {} : { authorization }),
-      };
-      return holders.ask(of, { isPassedOn: false, onward: () => ({ deadlineMs, metadata }) }, call);
-    };
+    const ask = async <T>(call: (versions: VersionCalls, options?: CallOptions) => Promise<T>): Promise<T> =>
+      holders.ask(of, await callerOf(request), call);
     return { of, query: query as Readonly<Partial<Record<string, string>>>, ask };
   };
   const base = '/admin/collections/:name';
