@@ -1,7 +1,8 @@
 import { createGridAdminClient, type GridAdminClient } from '@oaas/commons/client';
+import { oaasError } from '@oaas/commons/errors';
 import { eventually, tempDir, type TempDir } from '@oaas/commons/testkit';
 import { data } from '@oaas/proto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type RunningGrid, type RunningNode, startGrid } from '../../testkit/index.ts';
 
 /** A grid of three nodes, where no function that triggers name can be called. */
@@ -139,6 +140,23 @@ describe('dead letters', () => {
       expect(after).toHaveLength(4);
       expect(after.filter((id) => agreed.includes(id))).toEqual([]);
     });
+  });
+
+  it('of a shard that refuses to have them changed stay, and the answer says which shard and why', async () => {
+    const listed = (await client().listDeadLetters({ collection: 'agreed' })).deadLetters;
+    const [kept] = listed.filter(({ partition }) => partition === 1).map(({ id }) => id);
+    const [refusing] = nodes
+      .flatMap(({ program }) => program.node.collections().flatMap((collection) => collection.handles()))
+      .filter(({ collection, partition, outbox }) => collection === 'agreed' && partition === 1 && outbox.isActive);
+    const disk = vi.spyOn(refusing!.outbox, 'change').mockRejectedValue(oaasError('StorageFull', 'the disk is full'));
+    // Whichever node is asked, and whether that is the one that has it.
+    for (let at = 0; at < 3; at++) {
+      expect(await client(at).purgeDeadLetters({ ids: [kept ?? ''] })).toEqual({
+        ...{ affected: 0, failed: 1, incomplete: ['agreed/1: the disk is full'] },
+      });
+    }
+    disk.mockRestore();
+    expect(await ids({ collection: 'agreed' })).toContain(kept);
   });
 
   it('are gone when they are purged', async () => {

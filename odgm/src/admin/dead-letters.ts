@@ -130,14 +130,15 @@ export class DeadLetters {
       affected,
       // Each node says only of its own what it could not do; of ids, nobody else knows those that nobody has.
       failed: ids.length > 0 && !caller.isPassedOn && !dryRun ? Math.max(failed, new Set(ids).size - affected) : failed,
-      incomplete: [...incomplete, ...answers.flatMap((answer) => answer.incomplete)].slice(0, incompleteMax),
+      incomplete: [...own.incomplete, ...incomplete, ...answers.flatMap((answer) => answer.incomplete)].slice(
+        0,
+        incompleteMax,
+      ),
     };
   }
 
-  async #changeOwn(
-    what: 'replay' | 'purge',
-    selection: admin.DeadLetterSelection,
-  ): Promise<{ affected: number; failed: number }> {
+  /** A shard that refuses some is not asked for the others of this call: `incomplete` says why. */
+  async #changeOwn(what: 'replay' | 'purge', selection: admin.DeadLetterSelection): Promise<admin.DeadLetterResult> {
     const named = new Set(selection.ids);
     // Whatever is replayed may be a dead letter again before this ends.
     const byShard = new Map<ShardHandle, LetterRef[]>();
@@ -146,6 +147,7 @@ export class DeadLetters {
       byShard.set(handle, [...(byShard.get(handle) ?? []), letter.ref]);
     }
     let [affected, failed] = [0, 0];
+    const incomplete: string[] = [];
     for (const [handle, refs] of byShard) {
       for (let from = 0; from < refs.length; from += atOnce) {
         const some = refs.slice(from, from + atOnce);
@@ -157,12 +159,14 @@ export class DeadLetters {
           const at = Math.max(0, Math.floor(this.#options.clock.now()));
           const { replayed, purged } = await handle.outbox.change({ type: 'outbox', at, [what]: some });
           affected += replayed + purged;
-        } catch {
-          failed += some.length;
+        } catch (error) {
+          failed += refs.length - from;
+          incomplete.push(`${handle.collection}/${String(handle.partition)}: ${toOaasError(error).message}`);
+          break;
         }
       }
     }
-    return { affected, failed };
+    return { affected, failed, incomplete };
   }
 
   #page(filter: Filter, behind: Place | undefined, only: Place | undefined, size: number): admin.DeadLetter[] {

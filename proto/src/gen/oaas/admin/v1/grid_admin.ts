@@ -408,6 +408,7 @@ export interface DeadLetterResult {
   affected: number;
   /** Ids that nobody had, and dead letters of which it could not be stored. */
   failed: number;
+  /** Whose dead letters may be left as they were, such as a member that does not answer, and why some could not be stored. */
   incomplete: string[];
 }
 
