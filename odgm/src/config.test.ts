@@ -17,6 +17,7 @@ describe('configuration', () => {
       maxSessions: 4,
       reflectionEnabled: false,
       leaseReads: false,
+      triggerTimeoutMs: 30_000,
     });
     expect(loadOdgmConfig({ ODGM_LEASE_READS: 'true' }, []).config.leaseReads).toBe(true);
   });

@@ -106,7 +106,7 @@ const schema = z.object({
     .min(1)
     .default(10)
     .describe('Calls of triggers that may lead to each other; a deeper one becomes a dead letter.'),
-  triggerTimeoutMs: duration().default(5000).describe('Longest call of a trigger; it is tried again after that.'),
+  triggerTimeoutMs: duration().default(30_000).describe('Longest call of a trigger; it is tried again after that.'),
   heartbeatInterval: duration().default(1000).describe('How often each member asks the others for their report.'),
   joinTimeout: duration().default(3000).describe('How long a start waits to hear from all members.'),
   drainTimeout: duration().default(8000).describe('How long a stop waits for calls in flight.'),
