@@ -1,5 +1,6 @@
-import { type Finding, metaShard } from '../../meta/index.ts';
+import { type Finding, metaShard, type ShardRecord } from '../../meta/index.ts';
 import type { MemberView } from '../../node/index.ts';
+import { lostReplicas } from './shards.ts';
 import { error, info, isAnswering, nameOf, orWell, seconds, some, warning } from './types.ts';
 import type { DiagnosticsInput } from './types.ts';
 
@@ -53,7 +54,8 @@ export function consensusHealth(input: DiagnosticsInput): Finding[] {
 }
 
 /** Shards that no replica says has a leader. */
-function leaderless({ state, members }: DiagnosticsInput): Finding[] {
+function leaderless(input: DiagnosticsInput): Finding[] {
+  const { state, members } = input;
   const led = new Set<number>();
   for (const view of members.filter(isAnswering)) {
     for (const { shards } of view.report?.collections ?? []) {
@@ -64,10 +66,20 @@ function leaderless({ state, members }: DiagnosticsInput): Finding[] {
     (shard) => shard.id !== metaShard && !shard.merges && shard.replicas.length > 0 && !led.has(shard.id),
   );
   if (without.length === 0) return [];
-  const names = without.map(({ collection, partition }) => `${collection}/${String(partition)}`);
-  const message = `${String(names.length)} shards have no leader: they take no writes`;
-  const remedy = 'Bring members with their replicas back; a majority of the replicas of each must answer.';
-  return [error('consensus.shards-without-leader', message, some(names), remedy)];
+  const message = `${String(without.length)} shards have no leader: they take no writes`;
+  // Those come back by no member that does.
+  const lost = without.filter((shard) => lostReplicas(input, shard).length > 0);
+  const remedies = [
+    ...(lost.length < without.length
+      ? ['Bring members with their replicas back; a majority of the replicas of each must answer.']
+      : []),
+    ...(lost.length > 0 ? [`The disks of ${some(lost.map(titleOf))} are gone: replication.lost says what to do.`] : []),
+  ];
+  return [error('consensus.shards-without-leader', message, some(without.map(titleOf)), remedies.join(' '))];
+}
+
+function titleOf({ collection, partition }: ShardRecord): string {
+  return `${collection}/${String(partition)}`;
 }
 
 /** Who sees whom, as the members that answer say of their links. One that nobody hears is told of with the members. */

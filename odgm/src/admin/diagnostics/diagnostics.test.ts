@@ -173,7 +173,10 @@ describe('the cluster', () => {
     );
     const { cluster, shards } = diagnose(input({ members: [alone, view(2, down), view(3, down)], metaLeader: 0 }));
     expect(codes(cluster.consensusHealth)).toEqual(['consensus.no-quorum', 'consensus.shards-without-leader']);
-    expect(cluster.consensusHealth[1]).toMatchObject({ severity: 'error', evidence: 'c/0, c/1' });
+    expect(cluster.consensusHealth[1]).toMatchObject({
+      ...{ severity: 'error', evidence: 'c/0, c/1' },
+      remedy: 'Bring members with their replicas back; a majority of the replicas of each must answer.',
+    });
     expect(cluster.memberHealth[0]).toMatchObject({
       code: 'member.down',
       message: 'b is down',
@@ -182,6 +185,25 @@ describe('the cluster', () => {
     // One that nobody hears is no second finding of the network.
     expect(codes(cluster.networkPartitions)).toEqual(['network.ok']);
     expect(codes(shards.replicationHealth)).toEqual(['replication.no-majority', 'replication.no-majority']);
+  });
+
+  it('bids nobody bring members back for a shard without a leader whose disks are gone', () => {
+    const led = report(1).collections[0]!;
+    const without = led.shards.map((shard) => ({ ...shard, group: group({ leader: 0 }) }));
+    const none = { collections: [{ ...led, shards: without }] };
+    const remedy = () => {
+      const { cluster } = diagnose(input({ members: [view(1, {}, none), view(2, {}, none), view(3, {}, none)] }));
+      return cluster.consensusHealth.find(({ code }) => code === 'consensus.shards-without-leader')?.remedy;
+    };
+    const lose = (shard: number) => {
+      for (const member of [2, 3])
+        run({ type: 'setAlarm', alarm: { shard, member, kind: 'lost-replica', since: now, evidence: '' } });
+    };
+    expect(remedy()).toMatch(/^Bring members with their replicas back; [^.]*\.$/);
+    lose(2);
+    expect(remedy()).toMatch(/^Bring members .* The disks of c\/1 are gone: replication\.lost says what to do\.$/);
+    lose(1);
+    expect(remedy()).toBe('The disks of c/0, c/1 are gone: replication.lost says what to do.');
   });
 
   it('tells a member that was drained and is down from one that is missed, and how to take it off the list', () => {

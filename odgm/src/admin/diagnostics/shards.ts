@@ -78,7 +78,7 @@ export function replicationHealth(input: DiagnosticsInput): Finding[] {
     if (shard.id === metaShard || shard.replicas.length === 0) continue;
     const name = `${shard.collection}/${String(shard.partition)}`;
     const own = seen.get(shard.id) ?? [];
-    const voters = shard.replicas.filter(({ role }) => role === 'voter').map(({ member }) => member);
+    const voters = votersOf(shard);
     const well = voters.filter((voter) =>
       own.some(({ member, report }) => member === voter && report.state !== 'unavailable'),
     );
@@ -88,7 +88,7 @@ export function replicationHealth(input: DiagnosticsInput): Finding[] {
       const reason = own.find((one) => one.member === member)?.report.reason ?? 'does not answer';
       return `${nameOf(input, member)}: ${reason === '' ? 'not open yet' : reason}`;
     });
-    const loss = lossOf(input, shard, voters);
+    const loss = lossOf(input, shard);
     if (loss !== undefined) findings.push(loss);
     else if (shard.merges ? well.length === 0 : well.length * 2 <= voters.length) {
       const message = `${name} has no ${shard.merges ? 'replica that is' : 'majority of replicas that are'} well`;
@@ -116,17 +116,11 @@ export function replicationHealth(input: DiagnosticsInput): Finding[] {
  * A durable shard so many of whose disks are gone that what it held, if anything, is nowhere for certain. That nothing was
  * ever acknowledged cannot be proven: a replica takes writes as soon as it is open, and who has lost it cannot tell.
  */
-function lossOf(input: DiagnosticsInput, shard: ShardRecord, voters: readonly number[]): Finding | undefined {
-  const { state } = input;
+function lossOf(input: DiagnosticsInput, shard: ShardRecord): Finding | undefined {
   const { collection } = shard;
-  if (state.collections.get(collection)?.spec.durability === 'ephemeral') return undefined;
-  const lost = voters.flatMap((member) => {
-    if (alarmOf(state, shard, member)?.kind === 'lost-replica') return `${nameOf(input, member)} has lost its replica`;
-    const isReplaced = state.members.get(member)?.replacedBy !== undefined;
-    return isReplaced ? `${nameOf(input, member)} came back with an empty disk` : [];
-  });
-  const left = voters.length - lost.length;
-  if (lost.length === 0 || (shard.merges ? left > 0 : left * 2 > voters.length)) return undefined;
+  const lost = lostReplicas(input, shard);
+  if (lost.length === 0) return undefined;
+  const left = votersOf(shard).length - lost.length;
   const read = left > 0 ? 'Read what the others have (with x-oaas-consistency: local), then delete' : 'Delete';
   return error(
     'replication.lost',
@@ -134,6 +128,24 @@ function lossOf(input: DiagnosticsInput, shard: ShardRecord, voters: readonly nu
     `${some(lost)}; whether anything was ever written to it is not on record`,
     `${read} the collection with all its partitions, and make it anew: DELETE /admin/collections/${collection} (?dry_run=true says what goes), then PUT.`,
   );
+}
+
+function votersOf({ replicas }: ShardRecord): number[] {
+  return replicas.filter(({ role }) => role === 'voter').map(({ member }) => member);
+}
+
+/** Replicas whose disks are gone, of a durable shard that cannot come back for it; none of any other. */
+export function lostReplicas(input: DiagnosticsInput, shard: ShardRecord): string[] {
+  const { state } = input;
+  if (state.collections.get(shard.collection)?.spec.durability === 'ephemeral') return [];
+  const voters = votersOf(shard);
+  const lost = voters.flatMap((member) => {
+    if (alarmOf(state, shard, member)?.kind === 'lost-replica') return `${nameOf(input, member)} has lost its replica`;
+    const isReplaced = state.members.get(member)?.replacedBy !== undefined;
+    return isReplaced ? `${nameOf(input, member)} came back with an empty disk` : [];
+  });
+  const left = voters.length - lost.length;
+  return (shard.merges ? left > 0 : left * 2 > voters.length) ? [] : lost;
 }
 
 /** Followers that lack much of the leader's log, or need a snapshot. */
