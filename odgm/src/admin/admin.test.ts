@@ -242,6 +242,53 @@ describe('a call that changes something', () => {
     await app.close();
   });
 
+  it('is called the same over HTTP and over gRPC, whichever path it has', async () => {
+    const authorization = 'Bearer a-token-of-some-length';
+    const app = createAdminHttp({ ...parts(), ops: () => Promise.resolve(false) });
+    const server = createGrpcServer({ logger: parts().logger });
+    server.add(admin.GridAdminDefinition, gridAdminService(parts()));
+    const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
+    const channel = createGrpcChannel(`127.0.0.1:${String(port)}`);
+    const client = createGridAdminClient(channel);
+    const options = { metadata: { authorization } };
+    // What is named is not there: all of them fail, and none without a record.
+    const [collection, member, taskId, ids] = ['none', 'nobody', '99', ['1-1-1-1-1']];
+    const deadLetters = { collection: 'none' };
+    for (const [method, path, call] of [
+      ['POST', 'collections/none/rebalance', () => client.startTask({ kind: 'rebalance', collection }, options)],
+      ['POST', 'rebalance?plan_id=x', () => client.startTask({ kind: 'rebalance', planId: 'x' }, options)],
+      [
+        'POST',
+        'collections/none/consistency-check',
+        () => client.startTask({ kind: 'consistency-check', collection }, options),
+      ],
+      ['POST', 'members/nobody/drain', () => client.startTask({ kind: 'drain', member }, options)],
+      ['POST', 'members/nobody/repair', () => client.startTask({ kind: 'repair', member }, options)],
+      ['POST', 'tasks?kind=repair&member=nobody', () => client.startTask({ kind: 'repair', member }, options)],
+      ['POST', 'tasks/99/cancel', () => client.cancelTask({ taskId }, options)],
+      ['POST', 'tasks/99/throttle?checks=1', () => client.updateTask({ taskId, options: { checks: '1' } }, options)],
+      ['DELETE', 'collections/none', () => client.deleteCollection({ name: collection }, options)],
+      ['PUT', 'collections/No', () => client.createCollection({ name: '!', shardType: 'x' }, options)],
+      ['POST', 'dead-letters/replay?collection=none', () => client.replayDeadLetters(deadLetters, options)],
+      ['POST', 'dead-letters/purge?collection=none', () => client.purgeDeadLetters(deadLetters, options)],
+      ['POST', 'dead-letters/1-1-1-1-1/replay', () => client.replayDeadLetters({ ids }, options)],
+      ['POST', 'dead-letters/1-1-1-1-1/purge', () => client.purgeDeadLetters({ ids }, options)],
+    ] as const) {
+      const name = `${method} /admin/${path}`;
+      records = [];
+      await app.inject({ method, url: `/admin/${path}`, headers: { authorization } });
+      await call().catch(() => undefined);
+      expect(
+        records.map(({ from }) => from.via),
+        name,
+      ).toEqual(['rest', 'grpc']);
+      expect(records[0]?.action, name).toBe(records[1]?.action);
+    }
+    channel.close();
+    server.stop();
+    await app.close();
+  });
+
   it('is recorded over HTTP as well: done, failed and refused; what only looks is not', async () => {
     const app = createAdminHttp({ ...parts(), ops: () => Promise.resolve(false) });
     const authorization = 'Bearer a-token-of-some-length';
@@ -266,7 +313,7 @@ describe('a call that changes something', () => {
     expect(records).toMatchObject([
       {
         subject: 'ann',
-        action: 'collection.consistency-check',
+        action: 'task.start.consistency-check',
         resource: 'collection/c',
         result: 'succeeded',
         diff: { mode: 'deep' },
@@ -278,8 +325,8 @@ describe('a call that changes something', () => {
         result: 'failed',
         reason: 'there is no task "99"',
       },
-      { subject: 'anonymous', action: 'member.drain', resource: 'member/n1', result: 'denied' },
-      { resource: '/admin/nothing', result: 'failed' },
+      { subject: 'anonymous', action: 'task.start.drain', resource: 'member/n1', result: 'denied' },
+      { action: 'unknown', resource: '/admin/nothing', result: 'failed' },
       { subject: 'ann', action: 'collection.delete', resource: 'collection/c', result: 'succeeded' },
       { action: 'collection.delete', resource: 'collection/c', result: 'failed' },
       { subject: 'ann', action: 'collection.create', resource: 'collection/c', result: 'succeeded' },

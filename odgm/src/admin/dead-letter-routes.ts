@@ -2,6 +2,7 @@ import type { admin } from '@oaas/proto';
 import { data } from '@oaas/proto';
 import { eventName } from '../events/index.ts';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { actions, audited } from './actions.ts';
 import type { Caller } from './caller.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { snakeCase } from './json.ts';
@@ -59,10 +60,11 @@ export function addDeadLetterRoutes(
     return snakeCase(await letters[what](selected([id]), caller));
   };
   for (const what of ['replay', 'purge'] as const) {
-    app.post(`${base}/${what}`, async (request) =>
+    const named = audited(what === 'replay' ? actions.replayDeadLetters : actions.purgeDeadLetters);
+    app.post(`${base}/${what}`, named, async (request) =>
       snakeCase(await letters[what](asked(request), await callerOf(request))),
     );
-    app.post<One>(`${base}/:id/${what}`, (request) => one(request, what));
+    app.post<One>(`${base}/:id/${what}`, named, (request) => one(request, what));
   }
 }
 

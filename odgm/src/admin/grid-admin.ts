@@ -4,6 +4,7 @@ import type { Metrics } from '@oaas/commons/telemetry';
 import { type Clock, toRfc3339 } from '@oaas/commons/time';
 import type { admin } from '@oaas/proto';
 import type { GridNode } from '../node/index.ts';
+import { actions } from './actions.ts';
 import type { Audit } from './audit.ts';
 import type { Collections } from './collections.ts';
 import { actorHeader, type Caller, grpcCaller } from './caller.ts';
@@ -77,9 +78,8 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
     }
     const resource = collection === '' ? 'dead-letters' : `collection/${collection}`;
     const diff = { ids, collection, function: functionKey, reason, all };
-    return changing(context, `dead-letter.${what}`, resource, diff, (actor) =>
-      deadLetters[what](request, callerOf(context, actor)),
-    );
+    const action = what === 'replay' ? actions.replayDeadLetters : actions.purgeDeadLetters;
+    return changing(context, action, resource, diff, (actor) => deadLetters[what](request, callerOf(context, actor)));
   };
   return {
     ...gridVersions({ holders: versions, callerOf, allow, changing }),
@@ -92,12 +92,12 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
       const { name } = request;
       const ask = collectionAsk(request);
       const run = () => collections.create(nameOf(name), ask);
-      return changing(context, 'collection.create', `collection/${name}`, ask, run);
+      return changing(context, actions.createCollection, `collection/${name}`, ask, run);
     },
     deleteCollection: async ({ name, dryRun }, context) => {
       if (!dryRun) {
         const run = () => collections.delete(nameOf(name));
-        return changing(context, 'collection.delete', `collection/${name}`, {}, run);
+        return changing(context, actions.deleteCollection, `collection/${name}`, {}, run);
       }
       await allow(context, name);
       return collections.lookAt(nameOf(name));
@@ -111,12 +111,12 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
     startTask: (request, context) => {
       const { kind, collection, member, options: diff } = request;
       const resource = member === '' ? `collection/${collection}` : `member/${member}`;
-      return changing(context, `task.start.${kind}`, resource, diff, (actor) => tasks.start(request, actor));
+      return changing(context, actions.startTask(kind), resource, diff, (actor) => tasks.start(request, actor));
     },
     updateTask: ({ taskId, options: changed }, context) =>
-      changing(context, 'task.throttle', `task/${taskId}`, changed, () => tasks.update(taskId, changed)),
+      changing(context, actions.updateTask, `task/${taskId}`, changed, () => tasks.update(taskId, changed)),
     cancelTask: ({ taskId }, context) =>
-      changing(context, 'task.cancel', `task/${taskId}`, {}, (actor) => tasks.cancel(taskId, actor)),
+      changing(context, actions.cancelTask, `task/${taskId}`, {}, (actor) => tasks.cancel(taskId, actor)),
     getTask: ({ taskId }, context) => asked(context, () => tasks.get(taskId)),
     listTasks: ({ limit, cursor }, context) => asked(context, () => tasks.list(limit, cursor)),
     watchTask: async function* ({ taskId }, context) {
@@ -140,7 +140,7 @@ export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typ
 
 /** What a change takes: versions and branches are data of a collection. */
 function permissionOf(action: string): Permission {
-  if (action === 'collection.delete') return 'Delete';
+  if (action === actions.deleteCollection) return 'Delete';
   return /^(version|branch)\./.test(action) ? 'Write' : 'Admin';
 }
 

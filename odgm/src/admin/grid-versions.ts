@@ -1,8 +1,9 @@
 import type { CallContext, ServiceHandlers } from '@oaas/commons/grpc';
 import type { JsonValue } from '@oaas/commons/errors';
 import type { admin } from '@oaas/proto';
+import { actions } from './actions.ts';
 import type { Caller } from './caller.ts';
-import { versionActions, type VersionMethod } from './version-calls.ts';
+import type { VersionMethod } from './version-calls.ts';
 import type { VersionHolders } from './version-holders.ts';
 
 export interface GridVersionsOptions {
@@ -35,13 +36,13 @@ export function gridVersions({
     },
     recordVersion: (request, context) => {
       const { of, label } = request;
-      return changing(context, versionActions.recordVersion, resourceOf(of), { label }, (actor) =>
+      return changing(context, actions.recordVersion, resourceOf(of), { label }, (actor) =>
         holders.ask(of, callerOf(context, actor), (versions, options) => versions.recordVersion(request, options)),
       );
     },
     labelVersion: (request, context) => {
       const { of, sequence, label } = request;
-      return changing(context, versionActions.labelVersion, resourceOf(of), { sequence, label }, (actor) =>
+      return changing(context, actions.labelVersion, resourceOf(of), { sequence, label }, (actor) =>
         holders.ask(of, callerOf(context, actor), (versions, options) => versions.labelVersion(request, options)),
       );
     },
@@ -57,19 +58,19 @@ export function gridVersions({
     },
     createBranch: (request, context) => {
       const { of, branch, from } = request;
-      return changing(context, versionActions.createBranch, resourceOf(of), { branch, from }, (actor) =>
+      return changing(context, actions.createBranch, resourceOf(of), { branch, from }, (actor) =>
         holders.ask(of, callerOf(context, actor), (versions, options) => versions.createBranch(request, options)),
       );
     },
     deleteBranch: (request, context) => {
       const { of, branch } = request;
-      return changing(context, versionActions.deleteBranch, resourceOf(of), { branch }, (actor) =>
+      return changing(context, actions.deleteBranch, resourceOf(of), { branch }, (actor) =>
         holders.ask(of, callerOf(context, actor), (versions, options) => versions.deleteBranch(request, options)),
       );
     },
     writeBranch: (request, context) => {
       const { of, branch, objectId } = request;
-      return changing(context, versionActions.writeBranch, resourceOf(of), { branch, objectId }, (actor) =>
+      return changing(context, actions.writeBranch, resourceOf(of), { branch, objectId }, (actor) =>
         holders.ask(of, callerOf(context, actor), (versions, options) => versions.writeBranch(request, options)),
       );
     },
@@ -77,7 +78,7 @@ export function gridVersions({
       const { of, branch, policy, dryRun } = request;
       const merge = (actor?: string) =>
         holders.ask(of, callerOf(context, actor), (versions, options) => versions.mergeBranch(request, options));
-      if (!dryRun) return changing(context, versionActions.mergeBranch, resourceOf(of), { branch, policy }, merge);
+      if (!dryRun) return changing(context, actions.mergeBranch, resourceOf(of), { branch, policy }, merge);
       await allow(context, of?.collection);
       return merge();
     },

@@ -4,6 +4,7 @@ import { type Clock, toRfc3339 } from '@oaas/commons/time';
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { GridNode, HostedCollection } from '../node/index.ts';
 import { flagOf, parametersOf, readable } from './parameters.ts';
+import { type Action, actions, audited } from './actions.ts';
 import type { Audit, AuditedCall } from './audit.ts';
 import { actorHeader, type Caller, httpCaller } from './caller.ts';
 import type { Collections } from './collections.ts';
@@ -23,8 +24,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The route reads a body. */
     takesBody?: boolean;
-    /** What audit records call it, where its path does not say. */
-    action?: string;
+    /** What audit records call its calls; each route that changes something has one. */
+    action?: Action;
   }
 }
 
@@ -132,19 +133,23 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
   );
   app.put<{ Params: { name: string } }>(
     '/admin/collections/:name',
-    { config: { takesBody: true } },
+    { config: { ...audited(actions.createCollection).config, takesBody: true } },
     async ({ params, query, body }, reply) => {
       parametersOf(query, []);
       return reply.code(201).send(collectionJson(await collections.create(params.name, body ?? {})));
     },
   );
   /** `?dry_run=true` says what would go, and leaves it. */
-  app.delete<{ Params: { name: string } }>('/admin/collections/:name', async ({ params, query }) => {
-    const { dry_run: dryRun } = parametersOf(query, ['dry_run']);
-    return snakeCase(
-      await (flagOf('dry_run', dryRun) ? collections.lookAt(params.name) : collections.delete(params.name)),
-    );
-  });
+  app.delete<{ Params: { name: string } }>(
+    '/admin/collections/:name',
+    audited(actions.deleteCollection),
+    async ({ params, query }) => {
+      const { dry_run: dryRun } = parametersOf(query, ['dry_run']);
+      return snakeCase(
+        await (flagOf('dry_run', dryRun) ? collections.lookAt(params.name) : collections.delete(params.name)),
+      );
+    },
+  );
   addVersionRoutes(app, versions, callerOf);
   app.get('/admin/shards/distribution', ({ query }) => {
     const { collection } = parametersOf(query, ['collection']);
@@ -155,12 +160,14 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
     return asked(() => snakeCase(tasks.list(limit === '' ? NaN : Number(limit), cursor)));
   });
   app.get<{ Params: { id: string } }>('/admin/tasks/:id', ({ params }) => asked(() => snakeCase(tasks.get(params.id))));
-  app.post<{ Params: { id: string } }>('/admin/tasks/:id/cancel', async (request) => {
+  app.post<{ Params: { id: string } }>('/admin/tasks/:id/cancel', audited(actions.cancelTask), async (request) => {
     parametersOf(request.query, []);
     return snakeCase(await tasks.cancel(request.params.id, await actorOf(request)));
   });
-  app.post<{ Params: { id: string } }>('/admin/tasks/:id/throttle', async ({ params, query }) =>
-    snakeCase(await tasks.update(params.id, parametersOf(query))),
+  app.post<{ Params: { id: string } }>(
+    '/admin/tasks/:id/throttle',
+    audited(actions.updateTask),
+    async ({ params, query }) => snakeCase(await tasks.update(params.id, parametersOf(query))),
   );
   app.get<{ Params: { id: string } }>('/admin/tasks/:id/events', async ({ params }, reply) => {
     tasks.get(params.id);
@@ -197,19 +204,26 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
     const task = await tasks.start(ask, await actorOf(request));
     return { success: true, task_id: task.id, message: task.message };
   };
-  app.post<{ Params: { name: string } }>('/admin/collections/:name/rebalance', (request) =>
+  const starts = (kind: string) => audited(actions.startTask(kind));
+  app.post<{ Params: { name: string } }>('/admin/collections/:name/rebalance', starts('rebalance'), (request) =>
     begin('rebalance', request.params.name, '', request),
   );
-  app.post<{ Params: { name: string } }>('/admin/collections/:name/consistency-check', (request) =>
-    begin('consistency-check', request.params.name, '', request),
+  app.post<{ Params: { name: string } }>(
+    '/admin/collections/:name/consistency-check',
+    starts('consistency-check'),
+    (request) => begin('consistency-check', request.params.name, '', request),
   );
   // Of any kind: `?kind=`, and `collection` and `member` where it needs them.
-  app.post('/admin/tasks', (request) => {
-    const { kind = '', collection = '', member = '' } = parametersOf(request.query);
-    return begin(kind, collection, member, request, ['kind', 'collection', 'member']);
-  });
-  app.post('/admin/rebalance', (request) => begin('rebalance', '', '', request));
-  app.post<{ Params: { id: string } }>('/admin/members/:id/drain', (request) =>
+  app.post(
+    '/admin/tasks',
+    audited(({ kind = '' }) => actions.startTask(kind)),
+    (request) => {
+      const { kind = '', collection = '', member = '' } = parametersOf(request.query);
+      return begin(kind, collection, member, request, ['kind', 'collection', 'member']);
+    },
+  );
+  app.post('/admin/rebalance', starts('rebalance'), (request) => begin('rebalance', '', '', request));
+  app.post<{ Params: { id: string } }>('/admin/members/:id/drain', starts('drain'), (request) =>
     begin('drain', '', request.params.id, request),
   );
   const settings = new GridSettings(node);
@@ -217,21 +231,29 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
     parametersOf(query, []);
     return snakeCase(settings.get());
   });
-  app.put('/admin/settings', { config: { takesBody: true } }, async ({ query, body }) => {
-    parametersOf(query, []);
-    return snakeCase(await settings.change(body ?? {}));
-  });
+  app.put(
+    '/admin/settings',
+    { config: { ...audited(actions.changeSettings).config, takesBody: true } },
+    async ({ query, body }) => {
+      parametersOf(query, []);
+      return snakeCase(await settings.change(body ?? {}));
+    },
+  );
   const members = new Members(node);
-  app.post<{ Params: { id: string } }>('/admin/members/:id/recommission', async (request) => {
-    parametersOf(request.query, []);
-    return members.recommission(request.params.id, await actorOf(request));
-  });
-  app.delete<{ Params: { id: string } }>('/admin/members/:id', ({ params, query }) => {
+  app.post<{ Params: { id: string } }>(
+    '/admin/members/:id/recommission',
+    audited(actions.recommissionMember),
+    async (request) => {
+      parametersOf(request.query, []);
+      return members.recommission(request.params.id, await actorOf(request));
+    },
+  );
+  app.delete<{ Params: { id: string } }>('/admin/members/:id', audited(actions.removeMember), ({ params, query }) => {
     parametersOf(query, []);
     return members.remove(params.id);
   });
   // With collection and partition: that replica is made anew from the others, whatever is known of it.
-  app.post<{ Params: { id: string } }>('/admin/members/:id/repair', (request) =>
+  app.post<{ Params: { id: string } }>('/admin/members/:id/repair', starts('repair'), (request) =>
     begin('repair', parametersOf(request.query)['collection'] ?? '', request.params.id, request, ['collection']),
   );
   addDeadLetterRoutes(app, options.deadLetters, callerOf);
@@ -295,26 +317,21 @@ const dryRuns: ReadonlySet<string> = new Set([
   'POST /admin/tasks',
 ]);
 
-const verbs: Readonly<Record<string, string>> = { PUT: 'create', DELETE: 'delete' };
-
 /**
- * From the path: `/admin/members/:id/drain` is `member.drain` of `member/<id>`; without a verb there, from the method. What
- * else the path names belongs to what was asked for.
+ * What the path names first is what the call is about: `/admin/members/n1/drain` of `member/n1`. What else it names belongs
+ * to what was asked for.
  */
 function auditedCall(request: FastifyRequest, subject: string): AuditedCall {
-  const [kind = '', name, verb = verbs[request.method]] = (request.routeOptions.url ?? '').split('/').slice(2);
+  const [kind = '', name] = (request.routeOptions.url ?? '').split('/').slice(2);
   const [[, one] = [], ...others] = Object.entries(request.params as Record<string, string>);
-  const thing = kind.replace(/s$/, '');
-  const isNamed = name?.startsWith(':') === true && verb !== undefined && one !== undefined;
+  const isNamed = name?.startsWith(':') === true && one !== undefined;
   const path = request.url.split('?', 1)[0] ?? '';
   const query = readable(request.query);
-  const unnamed = name === undefined ? `grid.${kind}` : `${thing}.${name}`;
-  const isStart = kind === 'tasks' && name === undefined;
-  const derived = isStart ? `task.start.${query['kind'] ?? ''}` : isNamed ? `${thing}.${verb}` : unnamed;
+  const { action = 'unknown' } = request.routeOptions.config;
   return {
     subject,
-    action: request.routeOptions.config.action ?? derived,
-    resource: isNamed ? `${thing}/${one}` : path,
+    action: typeof action === 'string' ? action : action(query),
+    resource: isNamed ? `${kind.replace(/s$/, '')}/${one}` : path,
     from: { address: request.ip, via: 'rest' },
     diff: {
       ...Object.fromEntries(others),

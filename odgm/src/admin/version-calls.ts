@@ -25,16 +25,6 @@ export type VersionCalls = {
   ) => Promise<ResponseOf<Service[M]>>;
 };
 
-/** How the audit records call what changes versions and branches, whichever way it came. */
-export const versionActions = {
-  recordVersion: 'version.record',
-  labelVersion: 'version.label',
-  createBranch: 'branch.create',
-  deleteBranch: 'branch.delete',
-  writeBranch: 'branch.write',
-  mergeBranch: 'branch.merge',
-} as const satisfies { readonly [M in VersionMethod]?: string };
-
 const policies = ['list', 'ours', 'theirs', 'latest'] as const;
 const nameForm = /^[a-z0-9._:-]{1,160}$/;
 

@@ -3,9 +3,10 @@ import type { CallOptions } from '@oaas/commons/grpc';
 import type { admin } from '@oaas/proto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { actions, audited } from './actions.ts';
 import type { Caller } from './caller.ts';
 import { flagOf, parametersOf, wholeOf } from './parameters.ts';
-import { versionActions, type VersionCalls } from './version-calls.ts';
+import type { VersionCalls } from './version-calls.ts';
 import type { VersionHolders } from './version-holders.ts';
 
 /** Values of a change on a branch, in base64. */
@@ -26,11 +27,6 @@ const change = z.strictObject({
 
 interface At {
   readonly Params: { readonly name: string; readonly branch: string; readonly objectId: string };
-}
-
-/** A route whose calls are recorded under the name that they have over gRPC. */
-function audited(method: keyof typeof versionActions): { readonly config: { readonly action: string } } {
-  return { config: { action: versionActions[method] } };
 }
 
 /**
@@ -60,12 +56,12 @@ export function addVersionRoutes(
     const { node, versions, branches } = await ask((calls, options) => calls.listVersions(of, options));
     return { node, versions: versions.map(versionJson), branches };
   });
-  app.post<At>(`${base}/versions/record`, audited('recordVersion'), async (request) => {
+  app.post<At>(`${base}/versions/record`, audited(actions.recordVersion), async (request) => {
     const { of, query, ask } = asked(request, 'label');
     const { label = '' } = query;
     return versionJson(await ask((calls, options) => calls.recordVersion({ of, label }, options)));
   });
-  app.post<At>(`${base}/versions/label`, audited('labelVersion'), async (request) => {
+  app.post<At>(`${base}/versions/label`, audited(actions.labelVersion), async (request) => {
     const { of, query, ask } = asked(request, 'sequence', 'label');
     const sequence = wholeOf('sequence', query['sequence'] ?? '');
     const { label = '' } = query;
@@ -93,13 +89,13 @@ export function addVersionRoutes(
     return { object_id: objectId, root, version, entries: shown };
   });
 
-  app.post<At>(`${base}/branches/:branch`, audited('createBranch'), (request) => {
+  app.post<At>(`${base}/branches/:branch`, audited(actions.createBranch), (request) => {
     const { of, query, ask } = asked(request, 'from');
     const { from = 'now' } = query;
     const { branch } = request.params;
     return ask((calls, options) => calls.createBranch({ of, branch, from }, options));
   });
-  app.delete<At>(`${base}/branches/:branch`, audited('deleteBranch'), async (request) => {
+  app.delete<At>(`${base}/branches/:branch`, audited(actions.deleteBranch), async (request) => {
     const { of, ask } = asked(request);
     const { branch } = request.params;
     const { deleted } = await ask((calls, options) => calls.deleteBranch({ of, branch }, options));
@@ -107,7 +103,7 @@ export function addVersionRoutes(
   });
   app.post<At>(
     `${base}/branches/:branch/objects/:objectId`,
-    { bodyLimit: bodyBytesMax, config: { ...audited('writeBranch').config, takesBody: true } },
+    { bodyLimit: bodyBytesMax, config: { ...audited(actions.writeBranch).config, takesBody: true } },
     async (request) => {
       const { branch, objectId } = request.params;
       const { of, ask } = asked(request);
@@ -127,7 +123,7 @@ export function addVersionRoutes(
     },
   );
   /** `policy`: what to do where both sides changed the same; by default such conflicts are only listed. */
-  app.post<At>(`${base}/branches/:branch/merge`, audited('mergeBranch'), async (request) => {
+  app.post<At>(`${base}/branches/:branch/merge`, audited(actions.mergeBranch), async (request) => {
     const { of, query, ask } = asked(request, 'policy', 'dry_run');
     const { policy = 'list' } = query;
     const { branch } = request.params;
