@@ -15,9 +15,9 @@ interface One {
 const filters = ['collection', 'function', 'reason'] as const;
 
 /**
- * `GET /admin/dead-letters`, the oldest first: `?collection=&function=&reason=&limit=&cursor=`. One by its id, and with
+ * `GET /admin/dead-letters`, the oldest first: `?collection=&function=&reason=&id=&limit=&cursor=`. One by its id, and with
  * `POST …/:id/replay` and `…/:id/purge` what is to become of it. `POST /admin/dead-letters/replay` and `…/purge` do that
- * with all that the same filters select, or with `?all=true`; `?dry_run=true` only counts them.
+ * with all that the same filters select, those of `?ids=` (with commas between), or with `?all=true`; `?dry_run=true` only counts them.
  */
 export function addDeadLetterRoutes(
   app: FastifyInstance,
@@ -28,20 +28,25 @@ export function addDeadLetterRoutes(
     ...{ deploymentId: '', ids: [...ids], functionKey: '', all: false, collection: '', reason: '', dryRun: false },
   });
   const asked = ({ query }: FastifyRequest): admin.DeadLetterSelection => {
-    const { all, dry_run: dryRun, ...rest } = parametersOf(query, [...filters, 'all', 'dry_run']);
+    const { all, dry_run: dryRun, ids = '', ...rest } = parametersOf(query, [...filters, 'ids', 'all', 'dry_run']);
     const { collection = '', function: functionKey = '', reason = '' } = rest;
     return {
-      ...selected([]),
+      ...selected(ids === '' ? [] : ids.split(',')),
       ...{ collection, functionKey, reason, all: flagOf('all', all), dryRun: flagOf('dry_run', dryRun) },
     };
   };
   const base = '/admin/dead-letters';
 
   app.get(base, async (request) => {
-    const { limit = '0', cursor = '', ...rest } = parametersOf(request.query, [...filters, 'limit', 'cursor']);
+    const {
+      limit = '0',
+      cursor = '',
+      id = '',
+      ...rest
+    } = parametersOf(request.query, [...filters, 'id', 'limit', 'cursor']);
     const { collection = '', function: functionKey = '', reason = '' } = rest;
     const page = await letters.list(
-      { deploymentId: '', id: '', limit: wholeOf('limit', limit), cursor, collection, functionKey, reason },
+      { deploymentId: '', id, limit: wholeOf('limit', limit), cursor, collection, functionKey, reason },
       await callerOf(request),
     );
     const { deadLetters, nextCursor, incomplete } = page;

@@ -4,6 +4,8 @@ import { sleep, type Timers } from '@oaas/commons/time';
 import { admin } from '@oaas/proto';
 import type { Caches } from '../cluster/caches.ts';
 import type { GridHttp } from '../observe/grid-http.ts';
+import { changePath, letterList, listPath } from './grid-dead-letters.ts';
+import { camelCase, type Json, queryOf, type Texts, withoutEmpty } from './grid-json.ts';
 
 export interface GridServiceOptions {
   readonly http: GridHttp;
@@ -104,6 +106,12 @@ export function gridService({
     },
     getDiagnostics: async ({ deploymentId }, { signal }) =>
       diagnostics(await answerOf(deploymentId, '/admin/diagnostics', signal)),
+    listDeadLetters: async (request, { signal }) =>
+      letterList(await answerOf(request.deploymentId, listPath(request), signal)),
+    replayDeadLetters: async (request, context) =>
+      admin.DeadLetterResult.fromPartial(await change(request.deploymentId, changePath('replay', request), context)),
+    purgeDeadLetters: async (request, context) =>
+      admin.DeadLetterResult.fromPartial(await change(request.deploymentId, changePath('purge', request), context)),
     getMetricsSnapshot: async ({ deploymentId }, { signal }) => {
       const { metrics } = (await http.get(deploymentId, '/admin/metrics', signal)) as {
         readonly metrics?: Readonly<Record<string, number>>;
@@ -112,8 +120,6 @@ export function gridService({
     },
   };
 }
-
-type Json = Readonly<Record<string, unknown>>;
 
 /** Who asks, as far as the caller says: the token is that of all who may ask. */
 function actorOf(context: CallContext): string {
@@ -127,19 +133,11 @@ function taskPath(id: string): string {
 }
 
 function startPath({ kind, collection, member, options, planId }: admin.TaskRequest, more: Texts = {}): string {
-  const named = Object.entries({ kind, collection, member, plan_id: planId }).filter(([, value]) => value !== '');
   for (const name of ['kind', 'collection', 'member', 'plan_id', 'dry_run']) {
     if (options[name] === undefined) continue;
     throw oaasError('InvalidArgument', `there is no option "${name}"`, { remedy: 'Use the field of that name.' });
   }
-  return `/admin/tasks${queryOf({ ...options, ...Object.fromEntries(named), ...more })}`;
-}
-
-type Texts = Readonly<Record<string, string>>;
-
-function queryOf(parameters: Texts): string {
-  const query = new URLSearchParams(parameters).toString();
-  return query === '' ? '' : `?${query}`;
+  return `/admin/tasks${queryOf({ ...options, ...withoutEmpty({ kind, collection, member, plan_id: planId }), ...more })}`;
 }
 
 function collection({ shardDistribution, ...rest }: Json): admin.Collection {
@@ -169,15 +167,4 @@ function diagnostics(report: Json): admin.Diagnostics {
 /** The admin API says null where a message has an empty text. */
 function withoutNulls(value: Json): Json {
   return Object.fromEntries(Object.entries(value).filter(([, inner]) => inner !== null));
-}
-
-function camelCase(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(camelCase);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, inner]) => [
-      name.replace(/_([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase()),
-      camelCase(inner),
-    ]),
-  );
 }
