@@ -80,4 +80,8 @@ export const knownSeeds: readonly KnownSeed[] = [
     ...{ seed: 91_000_165, nodes: 5, world: 'nodes' as const },
     why: 'a running node that was cut off did not know the member that led by then, refused its link, and never heard what it lacked',
   },
+  {
+    ...{ seed: 96_001_989, nodes: 5, world: 'nodes' as const },
+    why: 'a new leader gave a shard its first and only place on a member that had been cut off before it began to lead',
+  },
 ];

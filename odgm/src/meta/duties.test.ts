@@ -1,5 +1,5 @@
 import { createLogger } from '@oaas/commons/telemetry';
-import { seededRandom, simulatedTime } from '@oaas/commons/testkit';
+import { eventually, seededRandom, simulatedTime } from '@oaas/commons/testkit';
 import { afterEach, expect, it } from 'vitest';
 import { startMember } from '../../testkit/mesh.ts';
 import { ByteRate } from '../mesh/rate.ts';
@@ -14,12 +14,12 @@ afterEach(async () => {
 });
 
 /** The only member of a cluster for two, with its duties. `ahead`: of its wall clock, in milliseconds. */
-async function startLeader() {
+async function startLeader(pingMs = 50) {
   const time = simulatedTime();
   const wall = { ahead: 0 };
   const { timers } = time;
   const clock = { monotonic: () => time.clock.monotonic(), now: () => time.clock.now() + wall.ahead };
-  const started = await startMember(1, { clock, timers });
+  const started = await startMember(1, { clock, timers, pingMs });
   ends.push(() => started.stop());
   const { mesh } = started;
   const engine = createMemoryEngine();
@@ -70,17 +70,36 @@ it.each([3_600_000, -3_600_000])(
   },
 );
 
+/** Members with replicas, of each shard. */
+const placesIn = (meta: MetaGroup) => (): number[][] =>
+  [...meta.state.shards.values()].flatMap(({ id, replicas }) =>
+    id === metaShard ? [] : [replicas.map((one) => one.member)],
+  );
+
 it('new shards get no place on a member that is not heard, though it is not recorded as down yet', async () => {
   const { time, mesh, meta, propose } = await startLeader();
   const silent = member('grid-1', { address: '127.0.0.1:1' });
   mesh.setPeers([{ number: 2, id: silent.id, address: silent.address }]);
   await propose({ type: 'joinMember', clusterId: 'c', member: silent });
   await propose({ type: 'putCollection', spec: spec('c', { replicaCount: 1 }) });
-  const places = (): number[][] =>
-    [...meta.state.shards.values()].flatMap(({ id, replicas }) =>
-      id === metaShard ? [] : [replicas.map((one) => one.member)],
-    );
+  const places = placesIn(meta);
   expect([meta.state.members.get(2)?.state, places()]).toEqual(['up', [[], []]]);
   await time.advance(10_000);
   expect([meta.state.members.get(2)?.state, places()]).toEqual(['down', [[1], [1]]]);
+});
+
+it('new shards wait while a new leader has no word of a member whose link counts as up, but no longer than ten seconds', async () => {
+  const { time, mesh, meta, propose } = await startLeader(3_600_000);
+  const silent = await startMember(2);
+  ends.push(() => silent.stop());
+  silent.mesh.setPeers([{ number: 1, id: mesh.self.id, address: '127.0.0.1:1' }]);
+  mesh.setPeers([silent]);
+  await eventually(() => mesh.peers()[0]?.state === 'up');
+  await propose({ type: 'joinMember', clusterId: 'c', member: member(silent.id, { address: silent.address }) });
+  await propose({ type: 'putCollection', spec: spec('c', { replicaCount: 1 }) });
+  const places = placesIn(meta);
+  await time.advance(1500);
+  expect([mesh.peers()[0]?.state, places()]).toEqual(['up', [[], []]]);
+  await time.advance(3000);
+  expect([mesh.peers()[0]?.state, places().flat().sort()]).toEqual(['up', [1, 2]]);
 });

@@ -238,11 +238,17 @@ export class MetaDuties {
 
   /**
    * A member that is not heard is recorded as down, or back, within `silenceMs`. What got its first and only place there
-   * meanwhile would be lost with the disk of the member, should that be why it is silent.
+   * meanwhile would be lost with the disk of the member, should that be why it is silent. A link is silent for a while
+   * before it counts as down, and may be why there is a new leader: that one waits for a word, but no longer than
+   * `settleMs`.
    */
   #hearsAll(): boolean {
-    const { meta, mesh } = this.#options;
-    return mesh.peers().every(({ number, state }) => state === 'up' || meta.state.members.get(number)?.state !== 'up');
+    const { meta, mesh, clock } = this.#options;
+    const isNew = clock.monotonic() - (this.#leadsSince ?? 0) < this.#settleMs;
+    return mesh.peers().every(({ number, state }) => {
+      if (meta.state.members.get(number)?.state !== 'up') return true;
+      return state === 'up' && (!isNew || this.#hasCaughtUp(number));
+    });
   }
 
   /**

@@ -12,11 +12,11 @@ export function hasQuorums(grid: SimGrid, isIn: (member: number) => boolean): bo
     const open = group.view.entriesFrom(group.applied + 1);
     if (open === 'compacted' || open.some(({ type }) => type !== 0)) return false;
   }
-  // Of a new shard no replica need be there yet.
+  // Of a new shard no replica need be there yet. One without a place may get its only one where the next moment nobody is.
   for (const { node } of grid.running.values()) {
     for (const { id, replicas } of node.meta?.state.shards.values() ?? []) {
       const voters = replicas.filter(({ role }) => role === 'voter').map(({ member }) => member);
-      if (id !== metaShard && !isEnough(voters)) return false;
+      if (id !== metaShard && (voters.length === 0 || !isEnough(voters))) return false;
     }
   }
   return true;
