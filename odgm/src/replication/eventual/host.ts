@@ -1,37 +1,27 @@
-import { isOaasError, oaasError } from '@oaas/commons/errors';
+import { oaasError } from '@oaas/commons/errors';
 import type { Logger } from '@oaas/commons/telemetry';
 import { type Clock, type Random, type Timer, type Timers } from '@oaas/commons/time';
 import { channels, type Mesh, type MeshPayload, type RateLimit } from '../../mesh/index.ts';
-import { answerPageRequest, decodePageRequest, encodePageResponse } from '../../merkle/index.ts';
 import type { Engine } from '../../storage/index.ts';
 import { Cleaner } from '../cleaner.ts';
 import { garbageKey } from '../keys.ts';
-import { Reader } from '../wire.ts';
 import { Agenda } from './agenda.ts';
-import { compare, complete, exchange, type ExchangePort, handOver, stateBytes } from './exchange.ts';
+import { compare, complete, exchange, type ExchangePort, handOver } from './exchange.ts';
 import {
-  bodyOf,
   decodeAnswers,
-  decodeDone,
-  decodeGossip,
-  decodeHead,
-  decodeKeys,
-  decodeLeaves,
-  encodeAnswers,
-  encodeHello,
-  formerEpoch,
   encodeGossip,
   encodeRequest,
   encodeStates,
-  encodeTaken,
-  encodeVersions,
+  formerEpoch,
   type Head,
+  headTo,
   requests,
 } from './messages.ts';
-import { differInRefs, settleRefs, takeRefs } from './refs.ts';
+import { RefTraffic } from './ref-traffic.ts';
+import { differInRefs, settleRefs } from './refs.ts';
 import { type ReplicaRecord, readRecord, readRecords, writeRecord } from './record.ts';
-import { Turns } from './turns.ts';
-import type { Announcement, Comparison, EventualReplica, ReplicaId, ReplicaRefs } from './types.ts';
+import { Responder } from './responder.ts';
+import type { Announcement, Comparison, EventualReplica, ReplicaId } from './types.ts';
 
 export interface EventualTuning {
   /** A replica that has news is compared with one other so often, taking turns. Default 1,000 ms. */
@@ -77,18 +67,7 @@ interface Hosted {
   intervalMs: number;
   turn: number;
   isBusy: boolean;
-  /** Labels and branches are taken over from one replica after the other. */
-  readonly taking: Turns;
-  /** Of changes of them each member is told one after the other. */
-  readonly telling: Map<number, Turns>;
 }
-
-/** What a former replica may ask of one that takes over what it has, and that one of it. */
-const askedByFormer: ReadonlySet<number> = new Set([requests.hello, requests.pages, requests.push, requests.changed]);
-const askedOfFormer: ReadonlySet<number | undefined> = new Set([requests.refs, requests.pages, requests.versions]);
-
-/** A root that was announced to a peer stays readable for so long, or until the exchange is over. */
-const announcedMs = 60_000;
 
 /** What anti-entropy has done since the node started. */
 export interface EventualCounters {
@@ -105,8 +84,9 @@ export interface EventualCounters {
 }
 
 /**
- * Eventual shards of one node: takes messages to their replicas, and has each compare its root with the others', one
- * after the other. Roots of all shards that are due for a member go in one request; equal replicas exchange nothing else.
+ * Eventual shards of one node: has each replica compare its root with the others', one after the other. Roots of all
+ * shards that are due for a member go in one request; equal replicas exchange nothing else. What others ask of the replicas
+ * here {@link Responder} answers; how labels and branches go between them, {@link RefTraffic} knows.
  */
 export class EventualHost {
   readonly #options: EventualHostOptions;
@@ -115,14 +95,12 @@ export class EventualHost {
   /** All that are hosted and not busy. */
   readonly #agenda: Agenda<Hosted>;
   readonly #cleaners: ReadonlyMap<Engine, Cleaner>;
+  readonly #refs: RefTraffic;
+  readonly #responder: Responder;
   readonly #timer: Timer;
   readonly #undo: () => void;
   readonly #stop = new AbortController();
   readonly #asking = new Set<number>();
-  /** Replicas that are no part of their shard any more, whose labels and branches are just taken over. */
-  readonly #formers = new Map<number, EventualReplica>();
-  /** Ends of what keeps readable what members were given of labels and branches. */
-  readonly #given = new Map<string, () => void>();
   #running = 0;
   readonly counters: EventualCounters = {
     ...{ compared: 0, equal: 0, exchanges: 0, differences: 0, failures: 0 },
@@ -142,12 +120,24 @@ export class EventualHost {
         }),
       ]),
     );
+    this.#refs = new RefTraffic({
+      ...{ timers, logger, spreadMs: this.#tuning.spreadMs },
+      isUp: (member) => mesh.isUp(member),
+      portTo: (member, head) => this.#portTo(member, head),
+    });
+    this.#responder = new Responder({
+      ...{ timers, logger, refs: this.#refs },
+      replicaOf: (shard) => this.#hosted.get(shard)?.replica,
+      onNews: (shard) => {
+        this.poke(shard);
+      },
+    });
     mesh.onMessage(channels.eventual, (from, payload) => {
-      this.#onStates(from, payload);
+      this.#responder.take(from, payload);
     });
     mesh.onRequest(channels.eventual, async (payload, { peer }) => {
       this.counters.receivedBytes += payload.length;
-      const answer = await this.#answer(peer.number, new Reader(payload));
+      const answer = await this.#responder.answer(peer.number, payload);
       this.counters.sentBytes += lengthOf(answer);
       return answer;
     });
@@ -216,7 +206,6 @@ export class EventualHost {
     const nextAt = clock.monotonic() + random.next() * this.#tuning.tickMs;
     const hosted: Hosted = {
       ...{ replica, nextAt, turn: Math.floor(random.next() * 64), isBusy: false },
-      ...{ taking: new Turns(), telling: new Map<number, Turns>() },
       intervalMs: this.#tuning.gossipMs,
     };
     this.detach(replica.shard);
@@ -259,10 +248,9 @@ export class EventualHost {
 
   /** Sends states to the replica of a member. False when they cannot go now. */
   send(replica: EventualReplica, to: number, states: Uint8Array): boolean {
-    const toEpoch = replica.epochOf(to);
-    if (toEpoch === undefined) return true;
+    const head = headTo(replica, to);
+    if (head === undefined) return true;
     const { mesh } = this.#options;
-    const head = { shard: replica.shard, fromEpoch: replica.epoch, toEpoch };
     return mesh.isUp(to) && mesh.send(to, channels.eventual, encodeStates(head, states));
   }
 
@@ -271,20 +259,8 @@ export class EventualHost {
    * reached, when all refuse, or when none has them in time: they go to the others with comparisons then.
    */
   async spread(replica: EventualReplica): Promise<void> {
-    const { timers } = this.#options;
     this.poke(replica.shard);
-    const hosted = this.#hosted.get(replica.shard);
-    if (hosted?.replica !== replica) return;
-    const asked = replica.members.filter((member) => this.isUp(member)).map((member) => this.#tell(hosted, member));
-    if (asked.length === 0) return;
-    await new Promise<void>((resolve) => {
-      const timer = timers.after(this.#tuning.spreadMs, resolve);
-      const done = (): void => {
-        timer.cancel();
-        resolve();
-      };
-      Promise.any(asked).then(done, done);
-    });
+    if (this.#hosted.get(replica.shard)?.replica === replica) await this.#refs.spread(replica);
   }
 
   /** See {@link EventualReplica}: compares it with that of a member. `Unavailable` when there is none that answers. */
@@ -311,14 +287,7 @@ export class EventualHost {
     if (theirs === undefined) throw oaasError('Unavailable', 'the member has no replica to hand over to');
     const mine = await replica.announce();
     const given = await handOver(replica, mine, theirs, port);
-    if (!differInRefs(mine, theirs)) return given;
-    this.#formers.set(replica.shard, replica);
-    try {
-      const [isTaken] = await port.ask(requests.changed, new Uint8Array(0));
-      if (isTaken !== 1) throw oaasError('Unavailable', 'the member has no replica to hand over to');
-    } finally {
-      this.#formers.delete(replica.shard);
-    }
+    if (differInRefs(mine, theirs)) await this.#refs.handOver(replica, port);
     return given;
   }
 
@@ -434,11 +403,10 @@ export class EventualHost {
     hosted: Hosted,
   ): Promise<{ hosted: Hosted; head: Head; announcement: Announcement } | undefined> {
     const { replica } = hosted;
-    const toEpoch = replica.epochOf(member);
-    if (toEpoch === undefined) return undefined;
+    const head = headTo(replica, member);
+    if (head === undefined) return undefined;
     try {
-      const announcement = await replica.announce();
-      return { hosted, head: { shard: replica.shard, fromEpoch: replica.epoch, toEpoch }, announcement };
+      return { hosted, head, announcement: await replica.announce() };
     } catch (error) {
       this.#failed(error, member);
       return undefined;
@@ -456,7 +424,7 @@ export class EventualHost {
     try {
       const port = this.#portTo(member, head);
       const settle = (): Promise<Announcement> =>
-        settleRefs(mine, theirs, () => this.#takeRefs(hosted, member, head), port).catch((error: unknown) => {
+        settleRefs(mine, theirs, () => this.#refs.take(replica, member, head), port).catch((error: unknown) => {
           this.#failed(error, member);
           return mine;
         });
@@ -473,34 +441,6 @@ export class EventualHost {
     } finally {
       this.#running -= 1;
     }
-  }
-
-  #takeRefs({ replica, taking }: Hosted, member: number, head: Head): Promise<void> {
-    const { refs } = replica;
-    if (refs === undefined) return Promise.resolve();
-    return taking.run(`${String(member)}.${String(head.toEpoch)}`, async () => {
-      try {
-        await takeRefs(refs, this.#portTo(member, head));
-      } catch (error) {
-        const { logger } = this.#options;
-        if (isOaasError(error, 'DataLoss') || isOaasError(error, 'StorageCorrupt')) {
-          logger.warn({ err: error, member, shard: head.shard }, 'labels and branches cannot be taken over');
-        }
-        throw error;
-      }
-    });
-  }
-
-  #tell({ replica, telling }: Hosted, member: number): Promise<void> {
-    const turns = telling.get(member) ?? new Turns();
-    telling.set(member, turns);
-    return turns.run('', async () => {
-      const toEpoch = replica.epochOf(member);
-      if (toEpoch === undefined) throw oaasError('Unavailable', 'the member has no replica any more');
-      const head = { shard: replica.shard, fromEpoch: replica.epoch, toEpoch };
-      const [isTaken] = await this.#request(member, encodeRequest(requests.changed, head, new Uint8Array(0)));
-      if (isTaken !== 1) throw oaasError('Unavailable', 'the replica is new');
-    });
   }
 
   #portTo(member: number, head: Head): ExchangePort {
@@ -528,130 +468,6 @@ export class EventualHost {
     this.counters.receivedBytes += answer.length;
     return answer;
   }
-
-  // ---- what comes in
-
-  #onStates(from: number, payload: Uint8Array): void {
-    try {
-      const reader = new Reader(payload);
-      const replica = this.#addressed(from, decodeHead(reader));
-      // What does not find room now comes with the next comparison.
-      replica?.merge(bodyOf(reader)).catch(() => {
-        this.poke(replica.shard);
-      });
-    } catch (error) {
-      this.#options.logger.warn({ from, err: error }, 'unreadable message of another member');
-    }
-  }
-
-  async #answer(from: number, reader: Reader): Promise<MeshPayload> {
-    const type = reader.u8();
-    if (type === requests.gossip) return this.#compared(from, reader);
-    const head = decodeHead(reader);
-    const isFormer = head.fromEpoch === formerEpoch;
-    const replica = isFormer && askedByFormer.has(type) ? this.#heir(head) : this.#addressed(from, head, type);
-    if (replica === undefined) {
-      throw oaasError('FailedPrecondition', `there is no such replica of shard ${String(head.shard)} here`);
-    }
-    switch (type) {
-      case requests.pages:
-        return encodePageResponse(answerPageRequest(replica.pages, decodePageRequest(bodyOf(reader))));
-      case requests.states: {
-        const { maxBytes, keys } = decodeKeys(reader);
-        const { count, states } = replica.take(keys, Math.min(maxBytes, 2 * stateBytes));
-        return encodeTaken(count, states);
-      }
-      case requests.push:
-        return Uint8Array.of((await replica.merge(bodyOf(reader), isFormer)) ? 1 : 0);
-      case requests.done: {
-        const { mine: theirs, theirs: mine, found } = decodeDone(reader);
-        replica.completed({ member: from, epoch: head.fromEpoch }, { mine, theirs }, found);
-        return Uint8Array.of(1);
-      }
-      case requests.hello: {
-        const announcement = await replica.announce();
-        this.#keepAnnounced(replica, announcement);
-        return encodeHello(announcement);
-      }
-      case requests.refs: {
-        const { refs, unpin } = await refsOf(replica).give();
-        this.#keepGiven(`${String(from)}.${String(head.shard)}`, unpin);
-        return refs;
-      }
-      case requests.versions: {
-        const { maxBytes, leaves } = decodeLeaves(reader);
-        return encodeVersions(refsOf(replica).statesOf(leaves, Math.min(maxBytes, 2 * stateBytes)));
-      }
-      case requests.changed: {
-        const hosted = this.#hosted.get(head.shard);
-        // One that is new takes them over after all the rest.
-        if (hosted?.replica !== replica || !replica.isComplete) return Uint8Array.of(0);
-        const back = { shard: head.shard, fromEpoch: head.toEpoch, toEpoch: head.fromEpoch };
-        await this.#takeRefs(hosted, from, back);
-        return Uint8Array.of(1);
-      }
-      default:
-        throw oaasError('InvalidArgument', `a request of the unknown kind ${String(type)}`);
-    }
-  }
-
-  async #compared(from: number, reader: Reader): Promise<Uint8Array> {
-    const asked = decodeGossip(reader);
-    const answers = await Promise.all(
-      asked.map(async ({ head, announcement: theirs }) => {
-        const replica = this.#addressed(from, head);
-        if (replica === undefined) return undefined;
-        const asking = { member: from, epoch: head.fromEpoch };
-        replica.heard(asking, theirs);
-        const mine = await replica.announce();
-        if (mine.root === theirs.root) {
-          replica.completed(asking, { mine, theirs }, 0);
-        } else {
-          this.#keepAnnounced(replica, mine);
-          this.poke(head.shard);
-        }
-        if (differInRefs(mine, theirs)) this.poke(head.shard);
-        return mine;
-      }),
-    );
-    return encodeAnswers(answers);
-  }
-
-  #keepAnnounced(replica: EventualReplica, { root }: Announcement): void {
-    this.#options.timers.after(announcedMs, replica.pin(root));
-  }
-
-  /** Each member takes over one after the other: what it was given before it does not need any more. */
-  #keepGiven(name: string, unpin: () => void): void {
-    this.#given.get(name)?.();
-    const timer = this.#options.timers.after(announcedMs, () => {
-      end();
-    });
-    const end = (): void => {
-      timer.cancel();
-      unpin();
-      if (this.#given.get(name) === end) this.#given.delete(name);
-    };
-    this.#given.set(name, end);
-  }
-
-  /** Who can take what a former replica hands over. */
-  #heir({ shard, toEpoch }: Head): EventualReplica | undefined {
-    const replica = this.#hosted.get(shard)?.replica;
-    return replica?.epoch === toEpoch && replica.isComplete ? replica : undefined;
-  }
-
-  /** Both replicas are what the other takes them for, or this one is handed over. */
-  #addressed(from: number, { shard, fromEpoch, toEpoch }: Head, type?: number): EventualReplica | undefined {
-    if (toEpoch === formerEpoch && askedOfFormer.has(type)) return this.#formers.get(shard);
-    const replica = this.#hosted.get(shard)?.replica;
-    return replica?.epoch === toEpoch && replica.epochOf(from) === fromEpoch ? replica : undefined;
-  }
-}
-
-function refsOf({ refs, shard }: EventualReplica): ReplicaRefs {
-  if (refs !== undefined) return refs;
-  throw oaasError('FailedPrecondition', `shard ${String(shard)} keeps no labels and branches`);
 }
 
 function lengthOf(payload: MeshPayload): number {

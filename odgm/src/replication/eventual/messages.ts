@@ -2,7 +2,7 @@ import { oaasError } from '@oaas/commons/errors';
 import type { Stamp } from '../../merge/index.ts';
 import type { Key } from '../../merkle/index.ts';
 import { Reader, Writer } from '../wire.ts';
-import type { Announcement, LeafName } from './types.ts';
+import type { Announcement, EventualReplica, LeafName } from './types.ts';
 
 /**
  * Requests on the channel of eventual shards begin with one of these. Messages are {@link encodeStates} without it.
@@ -146,6 +146,12 @@ export function encodeRequest(type: number, head: Head, body: Uint8Array): Uint8
   out.u8(type);
   writeHead(out, head);
   return [out.finish(), body];
+}
+
+/** To the replica that the member has; undefined for one that has none, as far as is known. */
+export function headTo(replica: EventualReplica, member: number): Head | undefined {
+  const toEpoch = replica.epochOf(member);
+  return toEpoch === undefined ? undefined : { shard: replica.shard, fromEpoch: replica.epoch, toEpoch };
 }
 
 /** What is left of `from` is the body. */
