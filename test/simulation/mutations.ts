@@ -374,7 +374,7 @@ export const mutations: readonly SimulatedMutation[] = [
   },
   {
     name: 'states count as taken over before they are on disk',
-    file: 'odgm/src/replication/eventual/host.ts',
+    file: 'odgm/src/replication/eventual/responder.ts',
     find: `return Uint8Array.of((await replica.merge(bodyOf(reader), isFormer)) ? 1 : 0);`,
     replace: `void replica.merge(bodyOf(reader), isFormer).catch(() => undefined);
         return Uint8Array.of(1);`,
