@@ -99,11 +99,34 @@ export function stuckMove(model: GridModel, { shard, from, why }: DraftMove): Bl
   return { ...namesOf(shard), from: model.members[from]?.number, why, reason: 'capacity' };
 }
 
-export function noMoveReason(model: GridModel, blocked: readonly Blocked[]): NoMoveReason {
+/** Why a plan without moves has none; `capacity` also for a rebalance that only lacks room. */
+export function noMoveReason(model: GridModel, blocked: readonly Blocked[], isRebalance: boolean): NoMoveReason {
   if (blocked[0] !== undefined) return blocked[0].reason;
   if (model.shards.some(({ pending }) => pending) && !model.shards.some(({ movable }) => movable))
     return 'moves-pending';
-  return model.shards.some(({ movable }) => movable) ? 'balanced' : 'no-shards';
+  if (!model.shards.some(({ movable }) => movable)) return 'no-shards';
+  return isRebalance && lacksRoomToBalance(model) ? 'capacity' : 'balanced';
+}
+
+/** Whether a replica would go to a member with two fewer at least, if only it had room there. */
+function lacksRoomToBalance(model: GridModel): boolean {
+  if (model.capacity.every((bytes) => bytes === Infinity)) return false;
+  const count = (member: number): number => model.replicaCounts[member] ?? 0;
+  return model.shards.some(
+    (shard) =>
+      shard.movable &&
+      shard.holders.some(
+        (from) =>
+          model.isUp[from] === true &&
+          model.up.some(
+            (to) =>
+              count(from) - count(to) > 1 &&
+              !shard.holders.includes(to) &&
+              model.keepsZones(shard, from, to) &&
+              !model.fits(shard, to),
+          ),
+      ),
+  );
 }
 
 function namesOf({ source }: ModelShard): { shard: number; collection: string; partition: number } {

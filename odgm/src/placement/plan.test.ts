@@ -368,6 +368,15 @@ describe('a plan that cannot move what it would', () => {
     expect(plan.blocked).toMatchObject([{ shard: 3, reason: 'capacity' }]);
   });
 
+  it('says that a member is full, not that all is balanced, when nothing else keeps it from taking its share', () => {
+    const list = [1, 2, 3].map((id) => shard(id, [1], { bytes: 4 * mebibyte }));
+    const planFor = (kind: 'rebalance' | 'repair', capacityBytes: number): Plan =>
+      planPlacement({ members: [member(1), member(2, { capacityBytes })], shards: list, options: { kind } });
+    expect(planFor('rebalance', 3 * mebibyte)).toMatchObject({ moves: [], blocked: [], reason: 'capacity' });
+    expect(planFor('repair', 3 * mebibyte)).toMatchObject({ moves: [], reason: 'balanced' });
+    expect(planFor('rebalance', 4 * mebibyte).moves).toMatchObject([{ from: 1, to: 2 }]);
+  });
+
   it('relieves a member that holds more than it may', () => {
     const all = [member(1, { capacityBytes: 10 * mebibyte }), member(2), member(3)];
     const list = [1, 2, 3, 4].map((id) => shard(id, [1], { bytes: 4 * mebibyte }));

@@ -48,6 +48,6 @@ export function planPlacement(snapshot: PlacementSnapshot): Plan {
     bytesTotal: moves.reduce((sum, { bytes }) => sum + bytes, 0),
     before,
     after: balanceOf(model),
-    reason: moves.length === 0 ? noMoveReason(model, blocked) : undefined,
+    reason: moves.length === 0 ? noMoveReason(model, blocked, isRebalance) : undefined,
   };
 }
