@@ -84,4 +84,8 @@ export const knownSeeds: readonly KnownSeed[] = [
     ...{ seed: 96_001_989, nodes: 5, world: 'nodes' as const },
     why: 'a new leader gave a shard its first and only place on a member that had been cut off before it began to lead',
   },
+  {
+    ...{ seed: 120_000_134, nodes: 5, world: 'nodes' as const },
+    why: 'a voter was taken out to be made anew by a step that was on its way while another voter lost its disk',
+  },
 ];

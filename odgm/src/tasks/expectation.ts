@@ -1,4 +1,6 @@
 import { oaasError } from '@oaas/commons/errors';
+import { quorumOf } from './membership.ts';
+import type { RaftChange } from './types.ts';
 
 /** The members of a shard's group as its leader has applied them. */
 export interface GroupMembership {
@@ -31,6 +33,27 @@ export function membershipConflict(expected: GroupMembership, actual: GroupMembe
     .find((member) => epochIn(expected, member) !== epochIn(actual, member));
   if (replaced === undefined) return undefined;
   return conflict('EpochConflict', { member: replaced, epoch: epochIn(actual, replaced) });
+}
+
+/**
+ * Why a voter must not go now: a majority of those that are voters then does not answer. The leader sees a member go before
+ * the coordinator does, and the step may have been on its way for a while. `Unavailable`, with `QuorumAtRisk` as code in the
+ * details. Undefined: nothing speaks against it.
+ */
+export function quorumRisk(
+  voters: readonly number[],
+  { promote, demote, remove }: RaftChange,
+  answers: (member: number) => boolean,
+): Error | undefined {
+  const staying = voters.filter((voter) => !demote.includes(voter) && !remove.includes(voter));
+  if (staying.length === voters.length) return undefined;
+  const after = [...staying, ...promote];
+  const silent = after.filter((voter) => !answers(voter));
+  if (after.length - silent.length >= quorumOf(after.length)) return undefined;
+  return oaasError('Unavailable', 'the change would leave the shard without a majority that answers', {
+    details: { code: 'QuorumAtRisk', voters: after, silent, outcome: 'notApplied' },
+    remedy: 'Bring back replicas of the shard first.',
+  });
 }
 
 /** A step that a coordinator has asked for whose successor was heard of already. */

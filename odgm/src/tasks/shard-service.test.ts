@@ -112,6 +112,22 @@ describe('a step of a coordinator that was paused', () => {
   });
 });
 
+it('no voter goes when those that stay do not answer by then: its leader knows that before the coordinator does', async () => {
+  const { leader, ask } = await start();
+  const expected = await ask({ do: 'observe', shard });
+  const [leaving, gone] = [1, 2, 3].filter((member) => member !== leader.number) as [number, number];
+  const takeOut = { do: 'change', shard, change: { ...none, remove: [leaving] }, epochs, expected } as const;
+  await running.find(({ number }) => number === gone)?.stop();
+  await eventually(() => !leader.member.mesh.isUp(gone));
+  await expect(ask(takeOut)).rejects.toMatchObject({
+    code: 'Unavailable',
+    details: { code: 'QuorumAtRisk', silent: [gone] },
+  });
+  // The one that is gone may go: those that stay answer.
+  await ask({ ...takeOut, change: { ...none, remove: [gone] } });
+  expect(leader.group().confState.voters).toEqual([leader.number, leaving].sort());
+});
+
 it('a coordinator of a former version, which says nothing of what it has seen, is served', async () => {
   const { leader, ask } = await start();
   await ask({ do: 'observe', shard, term: 8 });

@@ -2,7 +2,7 @@ import { oaasError } from '@oaas/commons/errors';
 import { channels, type Mesh } from '../mesh/index.ts';
 import type { MemberChange, RaftGroup } from '../replication/index.ts';
 import { EventualShard, type ShardHandle } from '../shard/index.ts';
-import { type GroupMembership, membershipConflict, supersededCoordinator } from './expectation.ts';
+import { type GroupMembership, membershipConflict, quorumRisk, supersededCoordinator } from './expectation.ts';
 import type { RaftChange } from './types.ts';
 
 /** What the coordinator of tasks asks of a replica. Travels as JSON: these are few. */
@@ -74,7 +74,7 @@ export class ShardService {
 
   /**
    * Asks the member that leads the shard, or any that has a replica that merges. Rejects with `NoLeader` when it does not
-   * lead, `Unavailable`, with `Conflict` when the request was decided on something else than what is the case, and as
+   * lead, `Unavailable`, also when a majority would not answer after it, with `Conflict` when the request was decided on something else than what is the case, and as
    * changes of the group do.
    */
   async ask(member: number, request: ShardRequest): Promise<ShardObservation | undefined> {
@@ -106,7 +106,12 @@ export class ShardService {
         return this.#observe(request.shard, group, found.sentBytes);
       case 'change': {
         const { change, epochs } = request;
-        await group.changeMembers(changesOf(change, epochs), noContext, change.joint, objection);
+        await group.changeMembers(
+          changesOf(change, epochs),
+          noContext,
+          change.joint,
+          () => objection() ?? quorumRisk(group.confState.voters, change, (member) => this.#answers(group, member)),
+        );
         return undefined;
       }
       case 'leaveJoint':
@@ -117,6 +122,13 @@ export class ShardService {
         await group.transferLeadership(request.to);
         return undefined;
     }
+  }
+
+  /** Whether the leader hears a member of its group. */
+  #answers(group: RaftGroup, member: number): boolean {
+    if (member === this.#mesh.self.number) return true;
+    const progress = group.status().progress.find((one) => one.member === member);
+    return progress?.recentActive === true && this.#mesh.isUp(member);
   }
 
   #observeMerging(shard: EventualShard, request: ShardRequest): ShardObservation {

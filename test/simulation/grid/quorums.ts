@@ -14,8 +14,16 @@ export function hasQuorums(grid: SimGrid, isIn: (member: number) => boolean): bo
   }
   // Of a new shard no replica need be there yet. One without a place may get its only one where the next moment nobody is.
   for (const { node } of grid.running.values()) {
+    // A replica that is to be made anew may lose its vote by a change that is on its way to the leader.
+    const renewed = new Set<string>();
+    for (const { moves } of node.meta?.state.tasks.values() ?? []) {
+      for (const { shard, from, to, state } of moves) {
+        if (state === 'running' && from !== undefined && from === to) renewed.add(`${shard}/${from}`);
+      }
+    }
     for (const { id, replicas } of node.meta?.state.shards.values() ?? []) {
       const voters = replicas.filter(({ role }) => role === 'voter').map(({ member }) => member);
+      if (!isEnough(voters.filter((member) => !renewed.has(`${id}/${member}`)))) return false;
       if (id !== metaShard && (voters.length === 0 || !isEnough(voters))) return false;
     }
   }
