@@ -64,17 +64,14 @@ export class Tasks {
     const meta = metaOf(this.#options.node);
     const options = readOptions(ask.options);
     const wish = this.#wishOf({ ...ask, options });
-    if (ask.planId !== '') {
+    const throttle = this.#throttleOf(options, wish);
+    for (let tries = 1; ; tries++) {
       const planned = await this.#planned(wish);
-      if (planIdOf(planned) !== ask.planId) {
+      if (ask.planId !== '' && planIdOf(planned) !== ask.planId) {
         throw oaasError('FailedPrecondition', 'the plan is not what would be done now: the grid has changed', {
           remedy: 'Plan again, look at it, and start that.',
         });
       }
-    }
-    const throttle = this.#throttleOf(options, wish);
-    for (let tries = 1; ; tries++) {
-      const planned = await this.#planned(wish);
       try {
         const { id = 0 } = await meta.propose({
           type: 'createTask',
@@ -380,7 +377,8 @@ function checkOptions(options: Readonly<Record<string, string>>, known: readonly
 }
 
 /** Two plans for the same topology that do the same have the same id. */
-function planIdOf({ wish, moves, topologyEpoch }: PlannedTask): string {
-  const what = moves.map(({ shard, from, to, kind }) => [shard, from ?? 0, to ?? 0, kind].join('/')).join(' ');
-  return `${wish.kind}-${String(topologyEpoch)}-${stableHash(what).toString(16)}`;
+function planIdOf({ wish: { kind, collection, member }, moves, topologyEpoch }: PlannedTask): string {
+  const what = moves.map((move) => [move.shard, move.from ?? 0, move.to ?? 0, move.kind, move.leaderTo ?? 0].join('/'));
+  const hash = stableHash([collection, member ?? 0, ...what].join(' '));
+  return `${kind}-${String(topologyEpoch)}-${hash.toString(16)}`;
 }
