@@ -55,6 +55,15 @@ export class Observer {
     for (const replica of this.#observed.replicas(touched)) if (replica.group.isRunning) this.#lookAt(replica);
   }
 
+  /** Looks at every entry in the logs of all that run: a look after a step goes by the ends of the log. */
+  audit(): void {
+    const views = new Map<number, RaftGroup['view'][]>();
+    for (const { group } of this.#observed.replicas(undefined)) {
+      if (group.isRunning) views.set(group.group, [...(views.get(group.group) ?? []), group.view]);
+    }
+    for (const [group, of] of views) this.#checkerOf(group).audit(of);
+  }
+
   #lookAt(replica: ObservedReplica): void {
     const { member, group } = replica;
     const { view } = group;

@@ -59,6 +59,7 @@ async function playOn(cluster: Cluster): Promise<Played> {
     driver.healCore(nodes);
     await demandAgreement(cluster);
     await demandNoStrays(cluster);
+    observer.audit();
   }
   return {
     hash: world.trace.hash(),

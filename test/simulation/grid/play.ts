@@ -79,6 +79,7 @@ async function playOn(grid: SimGrid): Promise<GridPlayed> {
   const doubtful = clients.judge();
   driver.healCore(nodes);
   await demandRest(grid, operator);
+  observer.audit();
   const [untold] = grid.listener.untold(leadersOf(grid));
   if (untold !== undefined) throw new Error(`a trigger was not told: ${untold}`);
   return {
