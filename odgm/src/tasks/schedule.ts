@@ -159,7 +159,10 @@ function turnOf(
     // A check waits for what its own task does to the shard before, not for others.
     const isFree = !waiting.has(move.shard) && (move.kind === 'check' || !busy.has(move.shard));
     waiting.add(move.shard);
-    const isDue = move.attempts === 0 || now - (move.stepAt ?? 0) >= retryMs * move.attempts;
+    const waited = now - (move.stepAt ?? 0);
+    // Noted by a clock that was ahead, or before this one was set back: to wait for that hour could take for ever.
+    const isOfLater = waited < 0;
+    const isDue = move.attempts === 0 || isOfLater || waited >= retryMs * move.attempts;
     if (!isFree || !isDue || !usage.allows(move, throttle)) continue;
     usage.add({ ...move });
     if (move.kind !== 'check') busy.add(move.shard);
