@@ -227,7 +227,7 @@ export const mutations: readonly SimulatedMutation[] = [
   {
     name: 'a change of members is accepted while one is pending',
     file: raft,
-    find: `    if (this.#pendingConfIndex > this.log.applied) return 'another change may not be applied yet';`,
+    find: `    if (this.hasPendingChange) return 'another change may not be applied yet';`,
     replace: ``,
     breaks: ['election safety', 'log matching', ...commits],
     seeds: 300,

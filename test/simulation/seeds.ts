@@ -88,4 +88,16 @@ export const knownSeeds: readonly KnownSeed[] = [
     ...{ seed: 120_000_134, nodes: 5, world: 'nodes' as const },
     why: 'a voter was taken out to be made anew by a step that was on its way while another voter lost its disk',
   },
+  {
+    ...{ seed: 5028, nodes: 5, world: 'nodes' as const },
+    why: 'a leader was killed before its term was on disk, won the same term again, and put another entry in the place of one of its own',
+  },
+  {
+    ...{ seed: 130_000_594, nodes: 5, world: 'nodes' as const },
+    why: 'a cancelled move went by the members of a leader that had yet to apply a change, and left a replica behind that nobody counted',
+  },
+  {
+    ...{ seed: 140_000_327, nodes: 5, world: 'nodes' as const },
+    why: 'a move waited for its next try until the hour of a clock that had been ahead',
+  },
 ];

@@ -569,9 +569,13 @@ export class Raft {
     return checked;
   }
 
+  get hasPendingChange(): boolean {
+    return this.#pendingConfIndex > this.log.applied;
+  }
+
   #objectionTo(change: ConfChange | ConfChangeV2): string | undefined {
     if (this.#config.disableConfChangeValidation) return undefined;
-    if (this.#pendingConfIndex > this.log.applied) return 'another change may not be applied yet';
+    if (this.hasPendingChange) return 'another change may not be applied yet';
     const leaves = isConfChangeV2(change) && change.changes.length === 0;
     const joint = isJoint(this.tracker.config);
     if (joint && !leaves) return 'the joint configuration must be left first';

@@ -108,6 +108,11 @@ export class RawNode {
     return this.#raft.log.applied;
   }
 
+  /** On a leader: there may be a change of the configuration in the log that is not applied yet. */
+  get hasPendingChange(): boolean {
+    return this.#raft.hasPendingChange;
+  }
+
   get firstIndex(): number {
     return this.#raft.log.firstIndex();
   }

@@ -402,6 +402,36 @@ describe('faults of one node', () => {
     await eventually(() => broken.machine(2).read('b') === '1');
   });
 
+  it('a member whose disk does not answer asks for no votes: it could win them, forget that, and win them again', async () => {
+    const gate = { of: undefined as Engine | undefined, waiting: [] as (() => void)[] };
+    const engines = [1, 2, 3].map(() => createMemoryEngine());
+    for (const engine of engines) {
+      const append = engine.append.bind(engine);
+      engine.append = async (writes, operations) => {
+        if (engine === gate.of) await new Promise<void>((resolve) => gate.waiting.push(resolve));
+        return append(writes, operations);
+      };
+    }
+    const hosts = await startAll(engines);
+    introduce(...hosts);
+    await founders(hosts);
+    const leader = await leaderOf(hosts);
+    await leader.set('a', '1');
+    const { term } = leader.group().status();
+    const slow = others(hosts, leader)[0]!;
+    gate.of = slow.engine;
+    await expect(leader.group().transferLeadership(slow.number)).rejects.toMatchObject({ code: 'Unavailable' });
+    expect(slow.group().status()).toMatchObject({ term: term + 1 });
+    expect(leader.group().status()).toMatchObject({ role: 'leader', term });
+    gate.of = undefined;
+    for (const go of gate.waiting.splice(0)) go();
+    await eventually(() => hosts.some((host) => host.group().isLeader && host.group().status().term > term));
+    await eventually(async () => {
+      const next = await leaderOf(hosts);
+      return next.set('a', '2').then(() => true);
+    });
+  });
+
   it('a full disk holds writes up until there is space, and loses none', async () => {
     let isFull = false;
     const engine = createMemoryEngine();

@@ -171,6 +171,11 @@ export class RaftGroup implements AppendOwner {
     return this.#quiescence.isQuiet;
   }
 
+  /** On a leader: {@link confState} may be another one in a moment, by a change that is in the log. */
+  get hasOpenChange(): boolean {
+    return this.#node.hasPendingChange;
+  }
+
   get confState(): ConfState {
     return this.#membership.confState;
   }
@@ -442,12 +447,19 @@ export class RaftGroup implements AppendOwner {
       const askedAt = this.#reads.answer(state, this.#writes.isInstalling ? -1 : this.#applied.index);
       if (askedAt !== undefined && this.#node.role === 'leader') this.#lease?.extend(this.#node.term, askedAt);
     }
+    let requests: readonly Message[] = noMessages;
     for (const message of ready.messages) {
       if (message.to === localAppendThread) {
+        if (requests.length > 0) message.responses = [...requests, ...(message.responses ?? noMessages)];
+        requests = noMessages;
         if (this.#writes.append(message, batch)) this.#deliver(message.responses ?? noMessages);
       } else if (message.to === localApplyThread) this.#apply(message);
+      // Votes are asked for once the term is on disk, with which they always come: whoever won them, lost what it had of
+      // that term and won it again would put other entries in the place of those that it has sent. etcd/raft sends at once.
+      else if (message.type === MessageType.MsgVote) requests = [...requests, message];
       else this.#outgoing.send(message);
     }
+    if (requests.length > 0) throw oaasError('Internal', 'votes are asked for in a term that is not stored');
   }
 
   #onSoftState(): void {

@@ -29,7 +29,7 @@ async function start(): Promise<Grid> {
   });
   await Promise.all(running.map((host) => host.open(shard, { voters: host.number === 4 ? [] : [1, 2, 3] })));
   const leader = await leaderOf(running.slice(0, 3));
-  const asking = services[running.findIndex((host) => host !== leader)];
+  const asking = services[3];
   const ask = (request: ShardRequest): Promise<ShardObservation | undefined> =>
     asking === undefined ? Promise.reject(new Error('nobody asks')) : asking.ask(leader.number, request);
   await eventually(() => running.every((host) => host === leader || leader.member.mesh.isUp(host.number)));
@@ -126,6 +126,21 @@ it('no voter goes when those that stay do not answer by then: its leader knows t
   // The one that is gone may go: those that stay answer.
   await ask({ ...takeOut, change: { ...none, remove: [gone] } });
   expect(leader.group().confState.voters).toEqual([leader.number, leaving].sort());
+});
+
+it('a leader with a change in its log that is not applied yet says of no members what they are', async () => {
+  const { leader, ask } = await start();
+  const voters = leader.group().confState.voters.filter((member) => member !== leader.number);
+  const away = running.filter(({ number }) => voters.includes(number));
+  await Promise.all(away.map((host) => host.stop()));
+  const [leaving = 0] = voters;
+  // Nobody is there to commit it.
+  const removed = expect(
+    leader.group().changeMembers([{ type: 'remove', member: leaving }], new Uint8Array(0)),
+  ).rejects.toBeInstanceOf(Error);
+  await eventually(() => leader.group().hasOpenChange);
+  await expect(ask({ do: 'observe', shard })).rejects.toMatchObject({ code: 'NoLeader' });
+  await removed;
 });
 
 it('a coordinator of a former version, which says nothing of what it has seen, is served', async () => {

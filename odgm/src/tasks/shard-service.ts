@@ -55,6 +55,8 @@ const text = new TextEncoder();
 const bytes = new TextDecoder();
 /** A change that is not applied by then is asked for again. */
 const requestMs = 10_000;
+/** Retry hint of one who asks while the members change. */
+const retryAfterMs = 100;
 
 /** Carries requests of the coordinator out on the replicas of this node, and takes them to other nodes. */
 export class ShardService {
@@ -103,6 +105,13 @@ export class ShardService {
     };
     switch (request.do) {
       case 'observe':
+        // What follows from members that are others a moment later is wrong: a move that ends by them is never taken up again.
+        if (group.hasOpenChange) {
+          throw oaasError('NoLeader', 'a change of members is not applied yet', {
+            details: { leader: 0 },
+            retryAfterMs,
+          });
+        }
         return this.#observe(request.shard, group, found.sentBytes);
       case 'change': {
         const { change, epochs } = request;
