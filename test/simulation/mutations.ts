@@ -33,6 +33,8 @@ const receiver = 'odgm/src/replication/snapshot-receiver.ts';
 const reaping = 'odgm/src/merge/reaping.ts';
 const exchange = 'odgm/src/replication/eventual/exchange.ts';
 const eventualShard = 'odgm/src/shard/eventual/eventual-shard.ts';
+const announcer = 'odgm/src/shard/eventual/announcer.ts';
+const peers = 'odgm/src/shard/eventual/peers.ts';
 
 export const mutations: readonly SimulatedMutation[] = [
   {
@@ -367,7 +369,7 @@ export const mutations: readonly SimulatedMutation[] = [
   {
     name: 'a clock begins anew with a restart',
     file: eventualShard,
-    find: `last: readClock(engine.get(clockKey(location)))`,
+    find: `last: decodeClock(engine.get(clockKey(location)))`,
     replace: `last: zeroStamp`,
     breaks: merges,
     ...{ seeds: 100, world: 'storms' as const },
@@ -418,7 +420,7 @@ export const mutations: readonly SimulatedMutation[] = [
   },
   {
     name: 'a replica that is gone holds tombstones up',
-    file: eventualShard,
+    file: peers,
     find: `if (!others.some((other) => other.member === member)) this.#peers.delete(member);`,
     replace: ``,
     breaks: ['tombstones are reaped'],
@@ -435,14 +437,14 @@ export const mutations: readonly SimulatedMutation[] = [
   {
     name: 'a replica that is about to go still takes writes',
     file: eventualShard,
-    find: `return !this.#isClosed && this.#isComplete && this.#role() === 'voter';`,
-    replace: `return !this.#isClosed && this.#isComplete;`,
+    find: `return !this.#isClosed && this.isComplete && this.#peers.ownRole === 'voter';`,
+    replace: `return !this.#isClosed && this.isComplete;`,
     breaks: ['nothing acknowledged is lost', 'what is deleted stays away'],
     ...{ seeds: 200, world: 'storms' as const },
   },
   {
     name: 'replicas count as alike from before the members changed',
-    file: eventualShard,
+    file: peers,
     find: `return (this.#peers.get(member)?.syncedMembership ?? -1) >= this.#membership.epoch;`,
     replace: `return (this.#peers.get(member)?.syncedMembership ?? -1) >= 0;`,
     breaks: ['nothing acknowledged is lost', 'what is deleted stays away'],
@@ -450,8 +452,8 @@ export const mutations: readonly SimulatedMutation[] = [
   },
   {
     name: 'a replica reaps while another one follows a newer record',
-    file: eventualShard,
-    find: `if (!this.#isComplete || this.#heardMembership > this.#membership.epoch) return;`,
+    file: announcer,
+    find: `if (!this.#isComplete || this.#heardMembership > peers.membership.epoch) return;`,
     replace: `if (!this.#isComplete) return;`,
     breaks: ['what is deleted stays away', 'convergence'],
     ...{ seeds: 3000, world: 'storms' as const },
@@ -475,7 +477,7 @@ export const mutations: readonly SimulatedMutation[] = [
   },
   {
     name: 'a replica goes although its labels and branches are nowhere else',
-    file: eventualShard,
+    file: peers,
     find: `const hasRefs = mine.refs === undefined || theirs.refs === undefined || mine.refs === theirs.refs;`,
     replace: `const hasRefs = true;`,
     breaks: ['nothing acknowledged is lost'],

@@ -69,7 +69,7 @@ export async function complete(
   port: ExchangePort,
 ): Promise<void> {
   await port.ask(requests.done, encodeDone(mine, theirs, found));
-  replica.completed(from, { mine, theirs }, found);
+  replica.completed(from, { mine, theirs });
 }
 
 /**

@@ -359,7 +359,7 @@ export class EventualHost {
         if (theirs === undefined) continue;
         hosted.replica.heard(from, theirs);
         if (theirs.root === announcement.root) {
-          hosted.replica.completed(from, { mine: announcement, theirs }, 0);
+          hosted.replica.completed(from, { mine: announcement, theirs });
           if (!differInRefs(announcement, theirs)) {
             this.counters.equal += 1;
             this.#slowDown(hosted);

@@ -90,8 +90,8 @@ export class Responder {
       case requests.push:
         return Uint8Array.of((await replica.merge(bodyOf(reader), isFormer)) ? 1 : 0);
       case requests.done: {
-        const { mine: theirs, theirs: mine, found } = decodeDone(reader);
-        replica.completed({ member: from, epoch: head.fromEpoch }, { mine, theirs }, found);
+        const { mine: theirs, theirs: mine } = decodeDone(reader);
+        replica.completed({ member: from, epoch: head.fromEpoch }, { mine, theirs });
         return Uint8Array.of(1);
       }
       case requests.hello: {
@@ -128,7 +128,7 @@ export class Responder {
         replica.heard(asking, theirs);
         const mine = await replica.announce();
         if (mine.root === theirs.root) {
-          replica.completed(asking, { mine, theirs }, 0);
+          replica.completed(asking, { mine, theirs });
         } else {
           this.#keepAnnounced(replica, mine);
           onNews(head.shard);

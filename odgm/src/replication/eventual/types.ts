@@ -103,8 +103,8 @@ export interface EventualReplica {
    * has so old a stamp that the others may be about to take it for known everywhere is left out then.
    */
   merge(states: Uint8Array, isFormer?: boolean): Promise<boolean>;
-  /** `found`: keys in which the two differed. As {@link heard}: what a former replica had, the one after it may lack. */
-  completed(from: ReplicaId, completion: Completion, found: number): void;
+  /** Each has what the other one announced. As {@link heard}: what a former replica had, the one after it may lack. */
+  completed(from: ReplicaId, completion: Completion): void;
   /** Messages can be sent to the member again. */
   linkUp(member: number): void;
 }

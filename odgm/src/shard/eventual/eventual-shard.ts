@@ -1,17 +1,6 @@
 import { isOaasError, oaasError, toOaasError } from '@oaas/commons/errors';
 import type { Clock } from '@oaas/commons/time';
-import {
-  adoptCut,
-  advanceReaping,
-  compareStamps,
-  earlierStamp,
-  headerStamp,
-  HybridClock,
-  laterStamp,
-  type ReapingState,
-  type Stamp,
-  zeroStamp,
-} from '../../merge/index.ts';
+import { compareStamps, headerStamp, HybridClock, type Stamp } from '../../merge/index.ts';
 import type { Key, PageHash, Pages } from '../../merkle/index.ts';
 import type {
   Announcement,
@@ -26,7 +15,7 @@ import type { Engine, WriteOperation } from '../../storage/index.ts';
 import { checkMutation } from '../apply.ts';
 import { contentAlgorithm } from '../content-hash.ts';
 import { contentOf } from '../content-scan.ts';
-import type { ReplicaStatus, ShardHandle, ShardStatus } from '../handle.ts';
+import type { ShardHandle, ShardStatus } from '../handle.ts';
 import type { Mutation, MutationResult, ShardCounters, ShardLimits } from '../model.ts';
 import { Outbox } from '../outbox.ts';
 import type { OutboxChange, OutboxResult } from '../outbox-change.ts';
@@ -34,24 +23,16 @@ import { countsKey, decodeCounts, type OutboxCounts } from '../outbox-records.ts
 import type { ScanSource } from '../raft-shard.ts';
 import { ShardReader } from '../reader.ts';
 import { decodeTotals, type ShardLocation, type ShardTotals, totalsKey } from '../records.ts';
+import { Announcer } from './announcer.ts';
+import { type CommitItem, CommitQueue, tooMuch } from './commit-queue.ts';
 import { LeafKeys } from './leaf-keys.ts';
-import { decodePatches, encodePatches, type ObjectPatch } from './patch.ts';
-import { clockKey, graveBounds, ofGraveKey, ofTreeKey } from './records.ts';
+import { decodePatches, type ObjectPatch, type PatchBytes, takePatches } from './patch.ts';
+import { type Membership, Peers } from './peers.ts';
+import { clockKey, decodeClock, encodeClock } from './records.ts';
 import { ShardRefs } from './shard-refs.ts';
 import { EventualTransaction, type EventualTransactionOptions, type LeafChange } from './transaction.ts';
 import { TreeIndex } from './tree-index.ts';
 import { ShardVersions } from './versions.ts';
-
-/** Who holds replicas of a shard, as the meta group has recorded it. */
-export interface Membership {
-  /** Of the shard's record. */
-  readonly epoch: number;
-  readonly replicas: readonly {
-    readonly member: number;
-    readonly role: 'voter' | 'learner';
-    readonly epoch: number;
-  }[];
-}
 
 export interface EventualShardOptions {
   readonly type: 'basic' | 'mst';
@@ -76,57 +57,8 @@ export interface EventualShardOptions {
   readonly onEvents?: (() => void) | undefined;
 }
 
-type Item =
-  | {
-      readonly kind: 'mutation';
-      readonly mutation: Mutation;
-      readonly bytes: number;
-      readonly resolve: (result: MutationResult) => void;
-      readonly reject: Reject;
-    }
-  | {
-      readonly kind: 'states';
-      readonly states: Uint8Array;
-      readonly isFormer: boolean;
-      readonly resolve: (isWhole: boolean) => void;
-      readonly reject: Reject;
-    }
-  | { readonly kind: 'task'; readonly run: () => Promise<void>; readonly reject: Reject };
-type Reject = (error: unknown) => void;
-
-interface Peer {
-  readonly epoch: number;
-  role: 'voter' | 'learner';
-  /** See {@link ReplicaProgress}. */
-  pulled: Stamp;
-  pushed: Stamp;
-  /** Epoch of the shard's record that both followed when they last had the same. */
-  syncedMembership: number;
-  /** Monotonic time of that. */
-  syncedAt: number | undefined;
-  /** Keys that differed the last time. */
-  found: number;
-  /** Keys of what could not be sent to it. Undefined: too many, the comparison of trees finds them. */
-  hints: Set<Key> | undefined;
-}
-
-/** Mutations of one commit, and bytes of mutations and states in it. */
-const maxGroup = 512;
-const maxGroupBytes = 8 * 1024 * 1024;
-/** Mutations that wait, and their bytes; more are refused. One is always taken. */
-const maxWaiting = 8192;
-const maxMutationBytes = 128 * 1024 * 1024;
-/** States of other replicas that wait; more are refused, and come again. */
-const maxWaitingBytes = 32 * 1024 * 1024;
-const maxHints = 16_384;
-const hintBytes = 512 * 1024;
-/** Graves looked at in one go. */
-const reapAtOnce = 512;
 /** The tree is stored at the latest when so many of its pages wait in memory: about 8 MB. */
 const maxPendingPages = 4096;
-/** How often an idle replica with graves takes a new stamp, so that they come to be reaped. */
-const reapEveryMs = 30_000;
-const defaultGraceMs = 600_000;
 
 /**
  * One replica of a partition whose replicas all take writes and merge (collections of type basic with several replicas,
@@ -135,9 +67,9 @@ const defaultGraceMs = 600_000;
  * A mutation is decided here, against what this replica has; so is compare-and-set, and the version is this replica's
  * count of the batches that it knows of. It is answered when it is on this node's disk, and sent to the others after
  * that. Entries merge one by one: the later stamp of a hybrid logical clock wins (maps of our format merge by key);
- * deletes are tombstones, reaped once all replicas have them. What cannot be sent is remembered by its key, in memory and
- * up to a bound (hinted hand-off); what is lost of that, with a restart or over the bound, is found by the comparison of
- * trees, which goes on at all times. So replicas end alike after any partition.
+ * deletes are tombstones, reaped once all replicas have them. What cannot be sent is remembered, up to a bound
+ * ({@link Peers}); what is lost of that, with a restart or over the bound, is found by the comparison of trees, which goes
+ * on at all times. So replicas end alike after any partition.
  *
  * Reads show this replica's state: {@link status} says since when the others may have more.
  */
@@ -158,26 +90,16 @@ export class EventualShard implements ShardHandle, EventualReplica {
   readonly #host: EventualHost;
   readonly #location: ShardLocation;
   readonly #clock: HybridClock;
-  readonly #peers = new Map<number, Peer>();
+  readonly #peers: Peers;
+  /** All that changes what is stored goes through it, one group after the other. */
+  readonly #queue: CommitQueue;
+  readonly #announcer: Announcer;
   readonly #leafKeys = new LeafKeys();
   readonly #versionOf: EventualTransactionOptions['versionOf'];
-  #membership: Membership;
-  #queue: Item[] = [];
-  #waiting = 0;
-  #waitingBytes = 0;
-  #mutationBytes = 0;
-  #working: Promise<void> | undefined;
   #totals: ShardTotals;
   #earliestExpiry: number;
   #isExpiring = false;
   #isClosed = false;
-  #reaping: ReapingState;
-  #isComplete: boolean;
-  /** The state says something that is not stored yet. */
-  #isStateChanged = false;
-  #announced: Announcement | undefined;
-  /** Highest epoch of the shard's record that any replica is known to follow. */
-  #heardMembership = 0;
   #versions: ShardVersions | undefined;
   #outboxCounts: OutboxCounts;
 
@@ -193,7 +115,16 @@ export class EventualShard implements ShardHandle, EventualReplica {
     this.#options = options;
     this.#host = host;
     this.#location = location;
-    this.#membership = copyOf(options.membership);
+    this.#peers = new Peers({
+      ...{ self: host.self, clock, membership: options.membership },
+      isUp: (member) => host.isUp(member),
+      send: (member, states) => host.send(this, member, states),
+      take: (keys, maxBytes) => this.take(keys, maxBytes),
+    });
+    this.#queue = new CommitQueue(async (group) => {
+      await this.#commitGroup(group);
+      if (this.index.pendingPages > maxPendingPages) await this.#announcer.announce().catch(() => undefined);
+    });
     this.reader = new ShardReader(engine, location, `${collection}/${String(options.partition)}`, clock);
     const stamp = (): Stamp => this.#clock.tick(clock.now());
     const author = type === 'mst' ? { member: host.self, epoch: options.epoch, stamp } : undefined;
@@ -203,9 +134,14 @@ export class EventualShard implements ShardHandle, EventualReplica {
     const { counters, content } = decodeTotals(engine.get(totalsKey(location)));
     this.#totals = { counters, content: content ?? contentOf(engine, location) };
     this.#earliestExpiry = this.reader.earliestExpiry();
-    this.#isComplete = this.index.state.isComplete;
-    this.#reaping = { cut: this.index.state.cut, candidate: undefined };
-    this.#clock = new HybridClock({ member: host.self, last: readClock(engine.get(clockKey(location))) });
+    this.#clock = new HybridClock({ member: host.self, last: decodeClock(engine.get(clockKey(location))) });
+    this.#announcer = new Announcer({
+      ...{ engine, location, clock, stamps: this.#clock, graceMs: options.graceMs },
+      ...{ index: this.index, peers: this.#peers },
+      transaction: () => this.#transaction(),
+      write: (transaction) => this.#write(transaction),
+      clockOperation: () => this.#clockOperation(),
+    });
     this.#outboxCounts = decodeCounts(engine.get(countsKey(location)));
     this.outbox = new Outbox({
       storage: engine,
@@ -219,11 +155,11 @@ export class EventualShard implements ShardHandle, EventualReplica {
 
   /** It takes writes: all replicas do, but those that are new, and those that are about to go. */
   get isPrimary(): boolean {
-    return !this.#isClosed && this.#isComplete && this.#role() === 'voter';
+    return !this.#isClosed && this.isComplete && this.#peers.ownRole === 'voter';
   }
 
   get isComplete(): boolean {
-    return this.#isComplete;
+    return this.#announcer.isComplete;
   }
 
   get counters(): ShardCounters {
@@ -235,12 +171,12 @@ export class EventualShard implements ShardHandle, EventualReplica {
   }
 
   get members(): readonly number[] {
-    return [...this.#peers.keys()];
+    return this.#peers.members;
   }
 
   /** The replicas that it knows of. */
   get membership(): Membership {
-    return this.#membership;
+    return this.#peers.membership;
   }
 
   get location(): ShardLocation {
@@ -249,46 +185,24 @@ export class EventualShard implements ShardHandle, EventualReplica {
 
   /** Tombstones up to here are on every replica. */
   get cut(): Stamp {
-    return this.#reaping.cut;
+    return this.#announcer.cut;
   }
 
-  /**
-   * A former replica's states are let in when they are stamped later. Nobody can be about to make a cut of a later stamp:
-   * a cut is by the time of grace earlier than something that this replica has announced, and what it announces from now
-   * on comes with all that it has let in.
-   */
+  /** What a former replica sends is let in when it is stamped later. */
   get floor(): Stamp {
-    const { clock, graceMs = defaultGraceMs } = this.#options;
-    const { cut, candidate } = this.#reaping;
-    const { ms } = this.#clock.tick(clock.now());
-    const old: Stamp = { ms: Math.max(0, ms - graceMs), counter: 0, member: 0 };
-    const announced = this.#announced?.stamp ?? this.#clock.last;
-    return laterStamp(laterStamp(cut, candidate?.cut ?? cut), earlierStamp(announced, old));
+    return this.#announcer.floor;
   }
 
   epochOf(member: number): number | undefined {
-    return this.#peers.get(member)?.epoch;
+    return this.#peers.epochOf(member);
   }
 
   /** The meta group has recorded other replicas. */
   configure(membership: Membership): void {
-    if (membership.epoch < this.#membership.epoch) return;
-    const isNew = membership.epoch > this.#membership.epoch;
-    this.#membership = copyOf(membership);
-    const others = membership.replicas.filter(({ member }) => member !== this.#host.self);
-    for (const { member, epoch, role } of others) {
-      const known = this.#peers.get(member);
-      if (known?.epoch === epoch) known.role = role;
-      else this.#peers.set(member, newPeer(epoch, role));
-    }
-    if (isNew) {
-      // What the others had before they followed this record may still grow by what a former replica sends them.
-      this.#reaping = { cut: this.#reaping.cut, candidate: undefined };
-      for (const peer of this.#peers.values()) peer.pulled = zeroStamp;
-    }
-    for (const member of this.#peers.keys()) {
-      if (!others.some((other) => other.member === member)) this.#peers.delete(member);
-    }
+    const isNew = membership.epoch > this.membership.epoch;
+    if (!this.#peers.configure(membership)) return;
+    // What the others had before they followed this record may still grow by what a former replica sends them.
+    if (isNew) this.#announcer.forgetCandidate();
     this.#host.poke(this.id);
   }
 
@@ -301,18 +215,14 @@ export class EventualShard implements ShardHandle, EventualReplica {
    * version here.
    */
   mutate(mutation: Mutation): Promise<MutationResult> {
-    const bytes = sizeOf(mutation);
     try {
       if (this.#isClosed) throw oaasError('Unavailable', 'the shard is closed', { retryAfterMs: 200 });
       if (!this.isPrimary) throw oaasError('NoLeader', 'this replica takes no writes', { details: { leader: 0 } });
       checkMutation(mutation, this.#options.limits);
-      if (this.#waiting >= maxWaiting) throw tooMuch('writes');
-      const isTooMuch = this.#waiting > 0 && this.#mutationBytes + bytes > maxMutationBytes;
-      if (isTooMuch) throw tooMuch('bytes of writes');
     } catch (error) {
       return Promise.reject(toOaasError(error));
     }
-    return this.#enqueueMutation(mutation, bytes);
+    return this.#queue.mutate(mutation);
   }
 
   expire(limit: number): void {
@@ -326,132 +236,71 @@ export class EventualShard implements ShardHandle, EventualReplica {
     const done = (): void => {
       this.#isExpiring = false;
     };
-    this.#enqueueMutation({ type: 'expire', entries }, 0).then(done, done);
+    this.#queue.expire(entries).then(done, done);
   }
 
   status(): ShardStatus {
-    const now = this.#options.clock.monotonic();
-    const replicas = [...this.#peers].map(([member, peer]): ReplicaStatus => {
-      const isActive = this.#host.isUp(member);
-      const isSynced = peer.syncedMembership >= this.#membership.epoch;
-      return {
-        ...{ member, role: peer.role, match: 0, isActive },
-        state: isSynced && isActive ? 'synced' : 'behind',
-        lag: isSynced ? (peer.hints?.size ?? maxHints) : Math.max(1, this.counters.entries),
-        staleMs: peer.syncedAt === undefined ? undefined : Math.round(now - peer.syncedAt),
-      };
-    });
     return {
       state: this.#isClosed ? 'closed' : 'serving',
-      role: this.#isComplete && this.#role() === 'voter' ? 'replica' : 'learner',
-      ...{ leader: 0, term: 0, commit: 0, applied: 0, lastIndex: 0, replicas },
+      role: this.isComplete && this.#peers.ownRole === 'voter' ? 'replica' : 'learner',
+      ...{ leader: 0, term: 0, commit: 0, applied: 0, lastIndex: 0 },
+      replicas: this.#peers.status(this.counters.entries),
     };
   }
 
   /** Milliseconds since it last had the same as each of the others; undefined: that was not the case since the start. */
   get staleMs(): number | undefined {
-    const now = this.#options.clock.monotonic();
-    let most = 0;
-    for (const { syncedAt } of this.#peers.values()) {
-      if (syncedAt === undefined) return undefined;
-      most = Math.max(most, now - syncedAt);
-    }
-    return Math.round(most);
+    return this.#peers.staleMs;
   }
 
   /** Has nothing of the other replica that it lacks been found since the shard has its present replicas, both ways? */
   isSyncedWith(member: number): boolean {
-    return (this.#peers.get(member)?.syncedMembership ?? -1) >= this.#membership.epoch;
+    return this.#peers.isSyncedWith(member);
   }
 
   async close(): Promise<void> {
     this.#host.detach(this.id);
     this.#isClosed = true;
-    await this.#working;
+    await this.#queue.working;
   }
 
   // ---- what the host and exchanges ask
 
   announce(): Promise<Announcement> {
-    const { membership } = { membership: this.#membership.epoch };
+    const membership = this.membership.epoch;
     return this.whenIdle(async () => {
-      const announcement = await this.#announceNow();
+      const announcement = await this.#announcer.announce();
       return { ...announcement, membership, refs: this.refs?.digest };
     });
   }
 
-  heard(from: ReplicaId, { stamp, cut, membership }: Announcement): void {
-    if (this.epochOf(from.member) !== from.epoch) return;
-    const now = this.#options.clock.now();
-    this.#heardMembership = Math.max(this.#heardMembership, membership);
-    this.#clock.observe(stamp, now);
-    if (!this.#isComplete || compareStamps(cut, this.#reaping.cut) <= 0 || !this.#clock.observe(cut, now)) return;
-    this.#reaping = adoptCut(this.#reaping, cut);
-    this.#isStateChanged = true;
+  heard(from: ReplicaId, announcement: Announcement): void {
+    if (this.epochOf(from.member) === from.epoch) this.#announcer.heard(announcement);
   }
 
   pin(root: PageHash): () => void {
     return this.index.pin(root);
   }
 
-  take(keys: readonly Key[], maxBytes: number): { readonly states: Uint8Array; readonly count: number } {
-    const states: Uint8Array[] = [];
-    const view = this.#transaction();
-    let bytes = 0;
-    let count = 0;
-    while (count < keys.length && (count === 0 || bytes < maxBytes)) {
-      const { id } = ofTreeKey(keys[count] ?? '');
-      const header = view.header(id);
-      const entries: [string, NonNullable<ReturnType<typeof view.register>>][] = [];
-      let size = 0;
-      while (count < keys.length && bytes + size < maxBytes) {
-        const next = ofTreeKey(keys[count] ?? '');
-        if (next.id !== id) break;
-        const register = next.key === undefined ? undefined : view.register(id, next.key);
-        if (next.key !== undefined && register !== undefined) entries.push([next.key, register]);
-        size += register?.value?.length ?? 0;
-        count += 1;
-      }
-      if (header === undefined) continue;
-      const patch = encodePatches([{ id, header, entries: new Map(entries) }]);
-      states.push(patch);
-      bytes += patch.length;
-    }
-    return { states: Buffer.concat(states), count };
+  take(keys: readonly Key[], maxBytes: number): PatchBytes {
+    return takePatches(this.#transaction(), keys, maxBytes);
   }
 
   merge(states: Uint8Array, isFormer = false): Promise<boolean> {
-    if (this.#isClosed || this.#waitingBytes + states.length > maxWaitingBytes) {
-      return Promise.reject(tooMuch('states of other replicas'));
-    }
-    this.#waitingBytes += states.length;
-    return new Promise((resolve, reject) => {
-      this.#push({ kind: 'states', states, isFormer, resolve, reject });
-    });
+    if (this.#isClosed) return Promise.reject(tooMuch('states of other replicas'));
+    return this.#queue.merge(states, isFormer);
   }
 
-  completed(from: ReplicaId, { mine, theirs }: Completion, found: number): void {
-    const peer = this.#peers.get(from.member);
-    if (peer?.epoch !== from.epoch) return;
-    if (theirs.membership >= this.#membership.epoch) peer.pulled = laterStamp(peer.pulled, theirs.stamp);
-    peer.pushed = laterStamp(peer.pushed, mine.stamp);
-    const hasRefs = mine.refs === undefined || theirs.refs === undefined || mine.refs === theirs.refs;
-    if (hasRefs) {
-      peer.syncedMembership = Math.max(peer.syncedMembership, Math.min(mine.membership, theirs.membership));
-    }
-    peer.syncedAt = this.#options.clock.monotonic();
-    peer.found = found;
-    if (peer.hints === undefined) peer.hints = new Set();
-    if (this.#isComplete || !theirs.isComplete || !hasRefs) return;
-    // All that the other one had is here. What it had reaped by then must not come back from anywhere.
-    this.#isComplete = true;
-    this.#isStateChanged = true;
-    if (this.#clock.observe(theirs.cut, this.#options.clock.now())) this.#reaping = adoptCut(this.#reaping, theirs.cut);
+  completed(from: ReplicaId, completion: Completion): void {
+    const { theirs } = completion;
+    const hasAll = this.#peers.completed(from, completion);
+    if (this.isComplete || !theirs.isComplete || !hasAll) return;
+    this.#announcer.becomeComplete(theirs.cut);
     this.#host.poke(this.id);
   }
 
   linkUp(member: number): void {
-    this.#sendHints(member);
+    this.#peers.sendHints(member);
   }
 
   /** History, branches and merges of a shard of type mst; `FailedPrecondition` for one of another type. */
@@ -466,7 +315,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
     this.#versions ??= new ShardVersions({
       ...{ shard: this, history, engine, location: this.#location, index: this.index, clock },
       commit: async () => {
-        await this.#announceNow();
+        await this.#announcer.announce();
       },
       stamp: () => this.#clock.tick(clock.now()),
       clockOperation: () => this.#clockOperation(),
@@ -484,7 +333,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
       ...{ engine, location: this.#location, index: this.index, history },
       whenIdle: (run) => this.whenIdle(run),
       commit: async () => {
-        await this.#announceNow();
+        await this.#announcer.announce();
       },
       observe: (stamp) => this.#clock.observe(stamp, clock.now()),
       clockOperation: () => this.#clockOperation(),
@@ -510,68 +359,10 @@ export class EventualShard implements ShardHandle, EventualReplica {
   /** Runs something when all that was accepted before is done, and nothing else meanwhile. */
   whenIdle<T>(run: () => Promise<T>): Promise<T> {
     if (this.#isClosed) return Promise.reject(oaasError('Unavailable', 'the shard is closed', { retryAfterMs: 200 }));
-    return new Promise<T>((resolve, reject) => {
-      this.#push({ kind: 'task', run: async () => resolve(await run()), reject });
-    });
+    return this.#queue.whenIdle(run);
   }
 
-  // ---- the queue
-
-  #role(): 'voter' | 'learner' | undefined {
-    return this.#membership.replicas.find(({ member }) => member === this.#host.self)?.role;
-  }
-
-  #enqueueMutation(mutation: Mutation, bytes: number): Promise<MutationResult> {
-    this.#waiting += 1;
-    this.#mutationBytes += bytes;
-    return new Promise((resolve, reject) => {
-      this.#push({ kind: 'mutation', mutation, bytes, resolve, reject });
-    });
-  }
-
-  #push(item: Item): void {
-    this.#queue.push(item);
-    this.#working ??= this.#work();
-  }
-
-  async #work(): Promise<void> {
-    // Lets everything that arrives in this turn of the event loop join the first group.
-    await Promise.resolve();
-    try {
-      for (;;) {
-        const first = this.#queue[0];
-        if (first === undefined) break;
-        if (first.kind === 'task') {
-          this.#queue.shift();
-          await first.run().catch(first.reject);
-        } else {
-          await this.#commitGroup(this.#takeGroup());
-          if (this.index.pendingPages > maxPendingPages) await this.#announceNow().catch(() => undefined);
-        }
-      }
-    } finally {
-      this.#working = undefined;
-    }
-  }
-
-  #takeGroup(): Exclude<Item, { kind: 'task' }>[] {
-    const group: Exclude<Item, { kind: 'task' }>[] = [];
-    let bytes = 0;
-    for (const item of this.#queue) {
-      if (item.kind === 'task' || group.length === maxGroup || (group.length > 0 && bytes > maxGroupBytes)) break;
-      if (item.kind === 'states') {
-        bytes += item.states.length;
-        this.#waitingBytes -= item.states.length;
-      } else {
-        bytes += item.bytes;
-        this.#waiting -= 1;
-        this.#mutationBytes -= item.bytes;
-      }
-      group.push(item);
-    }
-    this.#queue.splice(0, group.length);
-    return group;
-  }
+  // ---- commits
 
   #transaction(): EventualTransaction {
     const { engine, clock } = this.#options;
@@ -590,13 +381,13 @@ export class EventualShard implements ShardHandle, EventualReplica {
   }
 
   /** Never rejects: each item gets its own answer. */
-  async #commitGroup(group: readonly Exclude<Item, { kind: 'task' }>[]): Promise<void> {
+  async #commitGroup(group: readonly CommitItem[]): Promise<void> {
     const answers: (() => void)[] = [];
     let patches: readonly ObjectPatch[];
     try {
       const transaction = this.#transaction();
       for (const item of group) this.#decide(transaction, item, answers);
-      patches = this.#peers.size === 0 ? [] : transaction.patches();
+      patches = this.#peers.members.length === 0 ? [] : transaction.patches();
       await this.#write(transaction);
     } catch (thrown) {
       const error = toOaasError(thrown);
@@ -604,10 +395,10 @@ export class EventualShard implements ShardHandle, EventualReplica {
       return;
     }
     for (const answer of answers) answer();
-    if (patches.length > 0) this.#replicate(patches);
+    if (patches.length > 0) this.#peers.replicate(patches);
   }
 
-  #decide(transaction: EventualTransaction, item: Exclude<Item, { kind: 'task' }>, answers: (() => void)[]): void {
+  #decide(transaction: EventualTransaction, item: CommitItem, answers: (() => void)[]): void {
     if (item.kind === 'mutation') {
       try {
         const result = transaction.mutate(item.mutation, this.#options.limits);
@@ -634,7 +425,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
     const floor = item.isFormer ? this.floor : undefined;
     for (const patch of patches) {
       if (floor !== undefined && compareStamps(headerStamp(patch.header), floor) <= 0) continue;
-      isWhole = transaction.merge(patch, floor ?? this.#reaping.cut) && isWhole;
+      isWhole = transaction.merge(patch, floor ?? this.cut) && isWhole;
     }
     answers.push(() => {
       item.resolve(isWhole);
@@ -671,128 +462,6 @@ export class EventualShard implements ShardHandle, EventualReplica {
 
   /** A stamp leaves this node only after it, or a later one, is stored. */
   #clockOperation(): WriteOperation {
-    const { ms, counter, member } = this.#clock.last;
-    const value = Buffer.alloc(17);
-    value[0] = 1;
-    value.writeUIntBE(ms, 1, 6);
-    value.writeUInt16BE(counter, 7);
-    value.writeDoubleBE(member, 9);
-    return { type: 'put', key: clockKey(this.#location), value };
+    return { type: 'put', key: clockKey(this.#location), value: encodeClock(this.#clock.last) };
   }
-
-  // ---- to the others
-
-  #replicate(patches: readonly ObjectPatch[]): void {
-    const states = encodePatches(patches);
-    for (const [member, peer] of this.#peers) {
-      const canGo = peer.hints?.size === 0;
-      if (canGo && this.#host.send(this, member, states)) continue;
-      remember(peer, patches);
-      if (this.#host.isUp(member)) this.#sendHints(member);
-    }
-  }
-
-  /** What could not be sent before, as it is now. */
-  #sendHints(member: number): void {
-    const hints = this.#peers.get(member)?.hints;
-    if (hints === undefined) return;
-    while (hints.size > 0) {
-      const keys = [...hints].sort().slice(0, 4096);
-      const { states, count } = this.take(keys, hintBytes);
-      if (states.length > 0 && !this.#host.send(this, member, states)) return;
-      for (const key of keys.slice(0, count)) hints.delete(key);
-    }
-  }
-
-  // ---- the tree
-
-  async #announceNow(): Promise<Announcement> {
-    const { clock, engine, graceMs = defaultGraceMs } = this.#options;
-    const now = clock.now();
-    const hasGraves = hasAny(engine.range({ ...graveBounds(this.#location, Infinity), limit: 1 }));
-    const old = this.#announced;
-    const isDue = hasGraves && now - (old?.stamp.ms ?? 0) > Math.min(reapEveryMs, graceMs / 2);
-    if (old !== undefined && !this.index.isDirty && !this.#isStateChanged && !isDue) return old;
-    this.#advanceReaping(now, graceMs);
-    await this.#reap();
-    const stamp = this.#clock.tick(now);
-    const { cut } = this.#reaping;
-    const isComplete = this.#isComplete;
-    this.#isStateChanged = false;
-    try {
-      await this.index.commit({ cut, isComplete }, now, [this.#clockOperation()]);
-    } catch (error) {
-      this.#isStateChanged = true;
-      throw error;
-    }
-    this.index.collect();
-    this.#announced = { root: this.index.root, stamp, cut, isComplete, membership: this.#membership.epoch };
-    return this.#announced;
-  }
-
-  /** Not while somebody may follow a newer record: it may name a replica that this one does not know of. */
-  #advanceReaping(now: number, graceMs: number): void {
-    if (!this.#isComplete || this.#heardMembership > this.#membership.epoch) return;
-    const others = [...this.#peers].map(([member, { pulled, pushed }]) => ({ member, pulled, pushed }));
-    this.#reaping = advanceReaping(this.#reaping, others, this.#clock.tick(now), graceMs);
-  }
-
-  /** Takes away what is up to the cut, all of it: until then the tree is not what it is on the others. */
-  async #reap(): Promise<void> {
-    const { cut } = this.#reaping;
-    if (compareStamps(cut, zeroStamp) === 0) return;
-    for (;;) {
-      const bounds = { ...graveBounds(this.#location, cut.ms), limit: reapAtOnce };
-      const graves = Array.from(this.#options.engine.range(bounds), ({ key }) => ofGraveKey(key));
-      const transaction = this.#transaction();
-      for (const { treeKey, ms } of graves) transaction.reap(treeKey, ms, cut);
-      const leaves = await this.#write(transaction);
-      if (leaves.length === 0 || graves.length < reapAtOnce) return;
-    }
-  }
-}
-
-/** The given one may be changed by its owner. */
-function copyOf({ epoch, replicas }: Membership): Membership {
-  return { epoch, replicas: [...replicas] };
-}
-
-function newPeer(epoch: number, role: 'voter' | 'learner'): Peer {
-  return {
-    ...{ epoch, role, pulled: zeroStamp, pushed: zeroStamp },
-    ...{ syncedMembership: -1, syncedAt: undefined, found: 0, hints: new Set() },
-  };
-}
-
-function remember(peer: Peer, patches: readonly ObjectPatch[]): void {
-  for (const { id, entries } of patches) {
-    peer.hints?.add(id);
-    for (const key of entries.keys()) peer.hints?.add(`${id}\u0000${key}`);
-  }
-  if ((peer.hints?.size ?? 0) > maxHints) peer.hints = undefined;
-}
-
-function readClock(value: Uint8Array | undefined): Stamp {
-  if (value === undefined) return zeroStamp;
-  const bytes = Buffer.from(value);
-  return { ms: bytes.readUIntBE(1, 6), counter: bytes.readUInt16BE(7), member: bytes.readDoubleBE(9) };
-}
-
-function hasAny(items: Iterable<unknown>): boolean {
-  for (const _ of items) return true;
-  return false;
-}
-
-function sizeOf(mutation: Mutation): number {
-  if (mutation.type !== 'change') return 0;
-  let bytes = 0;
-  for (const { data } of mutation.put.values()) bytes += data.length;
-  return bytes;
-}
-
-function tooMuch(what: string): Error {
-  return oaasError('ResourceExhausted', `too many ${what} wait for this shard`, {
-    remedy: 'Send slower; use more partitions.',
-    retryAfterMs: 50,
-  });
 }

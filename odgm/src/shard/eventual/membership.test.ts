@@ -216,12 +216,12 @@ describe('a replica that is made anew', () => {
     const record = [voter(1), learner(2, 2)];
     await grid.record(record, 2, [grid.member(1)]);
     const completion = { mine: { ...mine, membership: 2 }, theirs: { ...mine, membership: 2 } };
-    shard!.completed({ member: 2, epoch: 1 }, completion, 0);
+    shard!.completed({ member: 2, epoch: 1 }, completion);
     expect(shard!.isSyncedWith(2)).toBe(false);
     const cut = { ...mine.stamp, counter: 0, member: 0 };
     shard!.heard({ member: 2, epoch: 1 }, { ...mine, cut });
     expect(shard!.cut).not.toEqual(cut);
-    shard!.completed({ member: 2, epoch: 2 }, completion, 0);
+    shard!.completed({ member: 2, epoch: 2 }, completion);
     expect(shard!.isSyncedWith(2)).toBe(true);
   });
 });

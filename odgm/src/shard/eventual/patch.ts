@@ -8,7 +8,9 @@ import {
   type Register,
   registerBytes,
 } from '../../merge/index.ts';
+import type { Key } from '../../merkle/index.ts';
 import { putText } from '../records.ts';
+import { ofTreeKey } from './records.ts';
 
 /**
  * What one replica tells another of an object: its header, and some of its entries, tombstones too. The header always
@@ -76,4 +78,46 @@ export function decodePatches(bytes: Uint8Array): ObjectPatch[] {
     patches.push({ id, header, entries });
   }
   return patches;
+}
+
+/** Patches of the first `count` keys that were asked for. */
+export interface PatchBytes {
+  readonly states: Uint8Array;
+  readonly count: number;
+}
+
+/**
+ * Patches of the first of these keys, as many as `maxBytes` allows, at least one. Keys of one object that follow one
+ * another share a patch.
+ */
+export function takePatches(
+  view: {
+    header(id: string): ObjectHeader | undefined;
+    register(id: string, key: string): Register | undefined;
+  },
+  keys: readonly Key[],
+  maxBytes: number,
+): PatchBytes {
+  const states: Uint8Array[] = [];
+  let bytes = 0;
+  let count = 0;
+  while (count < keys.length && (count === 0 || bytes < maxBytes)) {
+    const { id } = ofTreeKey(keys[count] ?? '');
+    const header = view.header(id);
+    const entries: [string, Register][] = [];
+    let size = 0;
+    while (count < keys.length && bytes + size < maxBytes) {
+      const next = ofTreeKey(keys[count] ?? '');
+      if (next.id !== id) break;
+      const register = next.key === undefined ? undefined : view.register(id, next.key);
+      if (next.key !== undefined && register !== undefined) entries.push([next.key, register]);
+      size += register?.value?.length ?? 0;
+      count += 1;
+    }
+    if (header === undefined) continue;
+    const patch = encodePatches([{ id, header, entries: new Map(entries) }]);
+    states.push(patch);
+    bytes += patch.length;
+  }
+  return { states: Buffer.concat(states), count };
 }

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { type Stamp, zeroStamp } from '../../merge/index.ts';
 import type { Key, PageHash } from '../../merkle/index.ts';
 import { bufferOf, headLength, keyOf, putText, type ShardLocation } from '../records.ts';
 
@@ -49,6 +50,22 @@ export const leafKey = (location: ShardLocation, treeKey: Key): Buffer => textKe
 
 export const stateKey = (location: ShardLocation): Buffer => keyOf(location, kinds.state, 0);
 export const clockKey = (location: ShardLocation): Buffer => keyOf(location, kinds.clock, 0);
+
+/** The latest stamp: version (u8), then as {@link decodeClock} reads it. */
+export function encodeClock({ ms, counter, member }: Stamp): Uint8Array {
+  const value = Buffer.alloc(17);
+  value[0] = 1;
+  value.writeUIntBE(ms, 1, 6);
+  value.writeUInt16BE(counter, 7);
+  value.writeDoubleBE(member, 9);
+  return value;
+}
+
+export function decodeClock(value: Uint8Array | undefined): Stamp {
+  if (value === undefined) return zeroStamp;
+  const bytes = bufferOf(value);
+  return { ms: bytes.readUIntBE(1, 6), counter: bytes.readUInt16BE(7), member: bytes.readDoubleBE(9) };
+}
 
 export interface KeyBounds {
   readonly start: Buffer;
