@@ -370,7 +370,7 @@ export const mutations: readonly SimulatedMutation[] = [
     name: 'a clock begins anew with a restart',
     file: eventualShard,
     find: `last: decodeClock(engine.get(clockKey(location)))`,
-    replace: `last: zeroStamp`,
+    replace: `last: { ms: 0, counter: 0, member: 0 }`,
     breaks: merges,
     ...{ seeds: 100, world: 'storms' as const },
   },
