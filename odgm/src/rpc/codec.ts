@@ -86,8 +86,9 @@ export function setMutation(objectId: string, object: data.ObjData, now: number)
   };
 }
 
+/** Its result has the object that it leaves: nothing that is read later is what this one left. */
 export function mergeMutation(objectId: string, object: data.ObjData, now: number): Mutation {
-  return { ...setMutation(objectId, object, now), replace: false } as Mutation;
+  return { ...setMutation(objectId, object, now), replace: false, returnsObject: true } as Mutation;
 }
 
 export function setValueMutation(

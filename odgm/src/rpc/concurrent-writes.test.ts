@@ -47,6 +47,23 @@ describe.each(['raft', 'mst'])('merges of one object of type %s from many client
   });
 });
 
+it.each(['raft', 'mst'])(
+  'merges of one object of type %s that others delete at once answer with what they made of it, whichever node is asked',
+  async (clsId) => {
+    const target = { clsId, objectId: 'gone' };
+    const deletes: Promise<unknown>[] = [];
+    const merges = Array.from({ length: 150 }, (_, i) => {
+      const node = grid.nodes[i % 3]!;
+      if (i % 5 === 0) deletes.push(node.data.delete(target));
+      return node.data.merge({ ...target, object: { entries: { [`k${String(i)}`]: val(String(i)) } } });
+    });
+    for (const [i, { obj }] of (await Promise.all(merges)).entries()) {
+      expect(obj?.entries[`k${String(i)}`]?.data.toString()).toBe(String(i));
+    }
+    await Promise.all(deletes);
+  },
+);
+
 it('a batch is one entry of the log, whatever it has in it and whichever node is asked', async () => {
   const target = { clsId: 'raft', objectId: 'b' };
   await grid.nodes[0]!.data.set({ ...target, object: { entries: { old: val('1'), older: val('1') } } });

@@ -15,6 +15,7 @@ beforeAll(async () => {
       { name: 'volatile', durability: 'ephemeral' },
       { name: 'agreed', shardType: 'mst', replicaCount: 3 },
       { name: 'small', options: { maxValueBytes: 4 } },
+      ...['raft', 'basic', 'mst'].map((shardType) => ({ name: `merged-${shardType}`, shardType })),
     ],
   });
 });
@@ -69,6 +70,60 @@ describe('objects', () => {
     await node.data.set({ ...at('e'), object: { event } });
     const { obj } = await node.data.get(at('e'));
     expect(obj?.event?.dataTrigger['k']?.onUpdate[0]?.fnId).toBe('f');
+  });
+});
+
+describe.each(['raft', 'basic', 'mst'])('Merge of an object of type %s', (shardType) => {
+  const target = { clsId: `merged-${shardType}`, objectId: 'o' };
+
+  it('answers with what it made itself of the object, whatever others do to it at once', async () => {
+    const merges = Array.from({ length: 50 }, (_, i) =>
+      node.data.merge({
+        ...target,
+        object: { entries: { [`k${String(i)}`]: val(String(i)), shared: val(String(i)) } },
+      }),
+    );
+    const deletes = Array.from({ length: 10 }, () => node.data.delete(target));
+    const answers = await Promise.all(merges);
+    await Promise.all(deletes);
+    for (const [i, { obj }] of answers.entries()) {
+      expect(obj?.entries[`k${String(i)}`]?.data.toString()).toBe(String(i));
+      expect(obj?.entries['shared']?.data.toString()).toBe(String(i));
+    }
+    // Each was a batch of its own: no two saw the same object.
+    const versions = answers.map(({ obj }) => obj?.metadata?.version ?? 0);
+    expect(versions.every((version) => version > 0)).toBe(true);
+    const states = answers.map(({ obj }, i) => `${String(versions[i])} ${Object.keys(obj?.entries ?? {}).join(' ')}`);
+    expect(new Set(states).size).toBe(50);
+  });
+
+  it('answers with the object, also when it finds everything as it should be', async () => {
+    const object = { entries: { a: val('1') } };
+    await node.data.set({ ...target, objectId: 'same', object: { entries: { ...object.entries, b: val('2') } } });
+    const merge = node.data.merge({ ...target, objectId: 'same', object });
+    const gone = node.data.delete({ ...target, objectId: 'same' });
+    const { obj } = await merge;
+    await gone;
+    expect([Object.keys(obj?.entries ?? {}), obj?.metadata?.version]).toEqual([['a', 'b'], 1]);
+  });
+
+  it('answers with the entries in the order of keys, as Get does, of objects of any size', async () => {
+    const names = Array.from({ length: 50 }, (_, i) => `k${String(i).padStart(2, '0')}`);
+    const values = Object.fromEntries(names.map((name) => [name, val(name)]));
+    await node.data.set({ ...target, objectId: 'large', object: { entries: values } });
+    const { obj } = await node.data.merge({ ...target, objectId: 'large', object: { entries: { k: val('new') } } });
+    expect(obj).toEqual((await node.data.get({ ...target, objectId: 'large' })).obj);
+    expect(Object.keys(obj?.entries ?? {})).toEqual(['k', ...names]);
+  });
+
+  it('answers without an object when there is none and it has nothing to make one of', async () => {
+    expect(await node.data.merge({ ...target, objectId: 'none', object: {} })).toEqual({ obj: undefined });
+  });
+
+  it('leaves out of its answer what has expired', async () => {
+    const entries = { old: { ...val('1'), expiresAtMs: 1 }, late: { ...val('1'), ttlMs: 3_600_000 }, k: val('1') };
+    const { obj } = await node.data.merge({ ...target, objectId: 'expiring', object: { entries } });
+    expect(Object.keys(obj?.entries ?? {})).toEqual(['k', 'late']);
   });
 });
 

@@ -99,10 +99,9 @@ export function dataService(options: ServingOptions): ServiceHandlers<DataServic
         address,
         context,
         mutation,
-        (_result, shard, partition) => {
-          const merged = shard.reader.object(address.objectId);
-          if (merged === undefined) return { obj: undefined };
-          return { obj: codec.wireObject(address, partition, merged) };
+        ({ object: merged }, partition) => {
+          if (merged instanceof Error) throw merged;
+          return { obj: merged === undefined ? undefined : codec.wireObject(address, partition, merged) };
         },
         (client, to) => client.merge({ ...request, partitionId: to.partition }, to.options),
       );

@@ -77,19 +77,19 @@ export class Serving {
     return this.#serve(operation, target, context, run, remote);
   }
 
-  /** A change, which `answer` turns into the response. */
+  /** A change, whose result `answer` turns into the response: what is read after it may be the work of others. */
   write<T>(
     operation: Operation,
     target: Target,
     context: CallContext,
     mutation: Mutation,
-    answer: (result: MutationResult, shard: ShardHandle, partition: number) => T,
+    answer: (result: MutationResult, partition: number) => T,
     remote: Remote<T>,
   ): Promise<T> {
     const depth = depthOf(context);
     const asked = depth === 0 ? mutation : { ...mutation, depth };
     const run = async (shard: ShardHandle, partition: number): Promise<T> =>
-      answer(await shard.mutate(asked), shard, partition);
+      answer(await shard.mutate(asked), partition);
     return this.#serve(operation, target, context, run, remote);
   }
 

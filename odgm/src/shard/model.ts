@@ -1,3 +1,5 @@
+import type { OaasError } from '@oaas/commons/errors';
+
 /** What a value is, as ValData of the wire says: plain bytes, or a map that merges by itself. */
 export type ValueType = 'bytes' | 'crdt-map';
 
@@ -51,6 +53,11 @@ export type Mutation =
       readonly event?: Uint8Array | undefined;
       /** Compare-and-set: the version that the object must have; 0 means that it must not exist. */
       readonly expectedVersion?: number | undefined;
+      /**
+       * The result has the object as this change left it. Decided where the change is applied, for whoever asked for it
+       * there: no part of what is logged or sent to other replicas. Default: it has not.
+       */
+      readonly returnsObject?: boolean | undefined;
     } & Firing)
   | ({ readonly type: 'delete'; readonly objectId: string; readonly expectedVersion?: number | undefined } & Firing)
   | {
@@ -88,6 +95,12 @@ export interface MutationResult {
   readonly version: number;
   /** False when the mutation found everything as it should be: no version was used up. */
   readonly changed: boolean;
+  /**
+   * Of a change that `returnsObject`: the object right after it, without the entries whose time had come by then, in the
+   * order of keys. Undefined when the object does not exist then; an error where it cannot be read here: the change holds
+   * nevertheless.
+   */
+  readonly object?: StoredObject | OaasError | undefined;
 }
 
 export interface ShardCounters {

@@ -95,6 +95,13 @@ describe('a mutation as bytes', () => {
     );
   });
 
+  it('does not say whether its caller asks for the object: the log is the same for all', () => {
+    const change: Mutation = { type: 'change', objectId: 'o', put: new Map(), remove: ['k'], replace: false };
+    expect(encodeMutation({ ...change, returnsObject: true }, defaultLimits)).toEqual(
+      encodeMutation(change, defaultLimits),
+    );
+  });
+
   it('is refused when it is cut anywhere or goes on too long', () => {
     fc.assert(
       fc.property(mutation, fc.nat(), (original, at) => {

@@ -160,7 +160,10 @@ class ShardMachine implements StateMachine {
     if (mutation.type === 'mark') return this.#remember(mutation.id, index, transaction.totals);
     if (mutation.type === 'outbox') return transaction.outbox.change(mutation, { major: index, first: 0, by: 0 });
     try {
-      return applyMutation(transaction, mutation, limits, firesTriggers(data) ? index : 0);
+      const result = applyMutation(transaction, mutation, limits, firesTriggers(data) ? index : 0);
+      // Only where it was proposed: the log does not say that somebody asks for it.
+      if (mutation.type !== 'change' || mutation.returnsObject !== true) return result;
+      return { ...result, object: transaction.objectAt(mutation.objectId, this.#options.clock.now()) };
     } catch (error) {
       // Every replica refuses it alike. Anything else is a fault of this one.
       if (isOaasError(error, 'VersionConflict') || isOaasError(error, 'ResourceExhausted')) return toOaasError(error);

@@ -1,9 +1,10 @@
 import { oaasError } from '@oaas/commons/errors';
+import { simulatedTime } from '@oaas/commons/testkit';
 import { afterEach, describe, expect, it } from 'vitest';
 import { shardTypes, type ShardStore, type ShardStoreOptions, startShardStore } from '../../testkit/shards.ts';
 import type { Engine } from '../storage/index.ts';
 import { createMemoryEngine } from '../storage/memory.ts';
-import { type Mutation, type ShardHandle, type ShardLimits, type Value } from './index.ts';
+import type { Mutation, MutationResult, ShardHandle, ShardLimits, StoredObject, Value } from './index.ts';
 
 /** What every shard promises to its callers, by whatever its replicas agree. Here each has one. */
 
@@ -185,6 +186,86 @@ describe.each(shardTypes)('a %s shard:', (type) => {
       const answer = type === 'raft' ? { code: 'Unavailable' } : { version: 1, changed: true };
       expect(await writing).toMatchObject(answer);
       await expect(shard.mutate(set('p', {}))).rejects.toMatchObject({ code: 'Unavailable' });
+    });
+  });
+
+  describe('a change that returns the object', () => {
+    const asking = { returnsObject: true } as const;
+    const objectOf = ({ object }: MutationResult) => {
+      if (object === undefined || object instanceof Error) return object;
+      return Object.fromEntries([...object.entries].map(([key, found]) => [key, textOf(found) ?? '']));
+    };
+
+    it('gives what it left, whatever the changes before and after it are that are decided with it', async () => {
+      const shard = await openShard();
+      const results = await Promise.all([
+        shard.mutate(change('o', { b: '1' }, asking)),
+        shard.mutate(change('o', { a: '2' }, asking)),
+        shard.mutate(change('o', { a: '2' }, asking)),
+        shard.mutate(remove('o')),
+        shard.mutate(change('o', { c: '3' }, asking)),
+        shard.mutate(change('o', { c: '4' })),
+        shard.mutate(change('o', {}, { remove: ['c'], ...asking })),
+      ]);
+      expect(results.map(objectOf)).toEqual([
+        { b: '1' },
+        { a: '2', b: '1' },
+        { a: '2', b: '1' },
+        undefined,
+        { c: '3' },
+        undefined,
+        {},
+      ]);
+      for (const { object, version } of results) {
+        if (object !== undefined && !(object instanceof Error)) expect(object.meta.version).toBe(version);
+      }
+    });
+
+    const plain = (object: MutationResult['object']) => {
+      const { meta, entries } = object as StoredObject;
+      return { meta, entries: [...entries].map(([key, found]) => [key, textOf(found), found.type, found.expiresAt]) };
+    };
+
+    it('gives what a read gives then: without what has expired, in the order of keys, of objects of any size', async () => {
+      const shard = await openShard({ clock: simulatedTime(1000).clock });
+      const names = Array.from({ length: 40 }, (_, i) => `k${String(i).padStart(2, '0')}`);
+      await shard.mutate(set('large', Object.fromEntries(names.map((name) => [name, name]))));
+      for (const id of ['large', 'small']) {
+        const put = new Map([
+          ['z', value('z')],
+          ['late', { ...value('1'), expiresAt: 1001 }],
+          ['gone', { ...value('1'), expiresAt: 1000 }],
+          ['a', value('a')],
+        ]);
+        const { object } = await shard.mutate(change(id, {}, { put, ...asking }));
+        expect(plain(object)).toEqual(plain(shard.reader.object(id)));
+        expect([...(object as StoredObject).entries.keys()]).toEqual([
+          ...['a', ...(id === 'large' ? names : []), 'late', 'z'],
+        ]);
+      }
+    });
+
+    it('holds when the object cannot be read, and so do those that are decided with it', async () => {
+      const memory = createMemoryEngine();
+      let isDamaged = false;
+      const damaged: Engine = {
+        ...memory,
+        range: (query) => {
+          if (!isDamaged || !Buffer.from(query.start).includes('large')) return memory.range(query);
+          throw oaasError('StorageCorrupt', 'a value is damaged');
+        },
+      };
+      const shard = await openShard({ engine: damaged });
+      await shard.mutate(set('large', Object.fromEntries(Array.from({ length: 40 }, (_, i) => [String(i), 'x']))));
+      isDamaged = true;
+      const [asked, other] = await Promise.all([
+        shard.mutate(change('large', { a: '1' }, asking)),
+        shard.mutate(change('p', { a: '1' })),
+      ]);
+      expect(asked).toMatchObject({ version: 2, changed: true, object: { code: 'StorageCorrupt' } });
+      expect(other).toEqual({ version: 1, changed: true });
+      expect(textOf(shard.reader.value('large', 'a'))).toBe('1');
+      expect(shard.status().state).toBe('serving');
     });
   });
 

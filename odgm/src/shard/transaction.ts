@@ -1,6 +1,7 @@
+import { isOaasError, toOaasError } from '@oaas/commons/errors';
 import { prefixEnd, type StorageReader, type WriteOperation } from '../storage/index.ts';
 import { ContentHash } from './content-hash.ts';
-import type { ObjectMeta, ShardCounters, Value } from './model.ts';
+import type { MutationResult, ObjectMeta, ShardCounters, Value } from './model.ts';
 import { OutboxTransaction } from './outbox-transaction.ts';
 import {
   decodeMeta,
@@ -112,6 +113,22 @@ export class ShardTransaction {
       else entries.set(key, value);
     }
     return entries;
+  }
+
+  /**
+   * The object as readers would see it at a wall-clock time if the transaction ended here; the error where storage cannot
+   * read it, which is no reason to give up the transaction.
+   */
+  objectAt(id: string, now: number): MutationResult['object'] {
+    const meta = this.meta(id);
+    if (meta === undefined) return undefined;
+    try {
+      const live = [...this.entries(id)].filter(([, { expiresAt }]) => expiresAt === undefined || expiresAt > now);
+      return { meta, entries: new Map(live.sort(byKey)) };
+    } catch (error) {
+      if (isOaasError(error, 'StorageCorrupt')) return toOaasError(error);
+      throw error;
+    }
   }
 
   /**

@@ -135,7 +135,10 @@ export class EventualTransaction {
         details: { objectId: id, expectedVersion, currentVersion: current },
       });
     }
-    return mutation.type === 'delete' ? this.#delete(object, mutation) : this.#change(object, mutation, limits);
+    if (mutation.type === 'delete') return this.#delete(object, mutation);
+    const result = this.#change(object, mutation, limits);
+    if (mutation.returnsObject !== true) return result;
+    return { ...result, object: this.#visible.objectAt(id, this.#options.now) };
   }
 
   /** See {@link OutboxTransaction.change}. */

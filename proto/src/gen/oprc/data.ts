@@ -3973,7 +3973,10 @@ export const DataServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Upserts the entries named and answers with the merged object. */
+    /**
+     * Upserts the entries named and answers with the merged object: as this call left it, whatever came after. Unset when
+     * there is no such object and the request has no entries and no triggers to make one of.
+     */
     merge: {
       name: "Merge",
       requestType: SetObjectRequest as typeof SetObjectRequest,
