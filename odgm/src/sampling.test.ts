@@ -45,6 +45,12 @@ async function startMembers(ids: readonly string[], collections: readonly object
   return nodes;
 }
 
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
 const written = (text: string) => ({ entries: { k: { data: Buffer.from(text) } } });
 
 it('calls of functions are counted, timed and told apart by how they ended, and those in flight are seen', async () => {
@@ -89,11 +95,29 @@ it('operations move counts, durations, objects, bytes, the committed index, and 
   }
   await node.data.get({ clsId: 'c', objectId: 'o0' });
   await expect(node.data.get({ clsId: 'c', objectId: 'none' })).rejects.toMatchObject({ code: 'NotFound' });
+  const unknown = Buffer.from('x');
+  await collect(node.data.listObjects({ clsId: 'c', limit: 3 }));
+  await collect(node.data.listValues({ clsId: 'c', objectId: 'o0' }));
+  for (let i = 0; i < 2; i++) {
+    const objects = node.data.listObjects({ clsId: 'c', cursor: unknown });
+    await expect(collect(objects)).rejects.toMatchObject({ code: 'InvalidArgument' });
+  }
+  const values = node.data.listValues({ clsId: 'c', objectId: 'o0', cursor: unknown });
+  await expect(collect(values)).rejects.toMatchObject({ code: 'InvalidArgument' });
   await fetch(`${node.admin}/admin/collections/c/consistency-check`, { method: 'POST' });
   const growth = async (name: string): Promise<number> => (await value(node, name)) - (before.get(name) ?? 0);
   expect(await growth('odgm_collection_operations_total{collection="c",operation="set",result="ok"}')).toBe(20);
   expect(await growth('odgm_collection_operations_total{collection="c",operation="get",result="ok"}')).toBe(1);
   expect(await growth('odgm_collection_operations_total{collection="c",operation="get",result="error"}')).toBe(1);
+  for (const [operation, result, count] of [
+    ['list_objects', 'ok', 1],
+    ['list_objects', 'error', 2],
+    ['list_values', 'ok', 1],
+    ['list_values', 'error', 1],
+  ] as const) {
+    const name = `odgm_collection_operations_total{collection="c",operation="${operation}",result="${result}"}`;
+    expect([name, await growth(name)]).toEqual([name, count]);
+  }
   expect(await growth('odgm_collection_operation_duration_seconds_count{collection="c",operation="set"}')).toBe(20);
   expect(
     await growth('odgm_collection_operation_duration_seconds_sum{collection="c",operation="set"}'),

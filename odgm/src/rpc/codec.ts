@@ -1,7 +1,16 @@
 import { normalizeId } from '@oaas/commons/client';
 import { oaasError } from '@oaas/commons/errors';
 import { data } from '@oaas/proto';
-import type { ListQuery, Mutation, ObjectMeta, StoredObject, Value } from '../shard/index.ts';
+import type {
+  ListedObject,
+  ListedValue,
+  ListQuery,
+  Mutation,
+  ObjectMeta,
+  Page,
+  StoredObject,
+  Value,
+} from '../shard/index.ts';
 
 /**
  * The one place where messages of the wire and types of this program meet.
@@ -260,6 +269,26 @@ export function listQuery(prefix: string | undefined, limit: number, cursor: Uin
     limit,
     cursor: cursor === undefined || cursor.length === 0 ? undefined : cursor,
   };
+}
+
+/** The last one of a page has the cursor for the next page. */
+export function wireObjectList({ items, next }: Page<ListedObject>): data.ObjectMetaEnvelope[] {
+  return items.map(({ id, meta }, index) => ({
+    objectId: id,
+    version: meta.version,
+    entryCount: meta.entryCount,
+    nextCursor: index === items.length - 1 && next !== undefined ? bufferOf(next) : undefined,
+  }));
+}
+
+/** As {@link wireObjectList}; `version`: of the object. */
+export function wireValueList({ items, next }: Page<ListedValue>, version: number): data.ValueEnvelope[] {
+  return items.map(({ key, value }, index) => ({
+    key,
+    value: wireValue(value),
+    version,
+    nextCursor: index === items.length - 1 && next !== undefined ? bufferOf(next) : undefined,
+  }));
 }
 
 function isUint32(text: string): boolean {

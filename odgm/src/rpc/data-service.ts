@@ -1,71 +1,16 @@
-import type { CallContext, ServiceHandlers } from '@oaas/commons/grpc';
+import type { ServiceHandlers } from '@oaas/commons/grpc';
 import { oaasError } from '@oaas/commons/errors';
 import type { data } from '@oaas/proto';
 import * as codec from './codec.ts';
 import { type DataService, Serving, type ServingOptions } from './serving.ts';
-import type { OperationSpan } from './tracing.ts';
 
 const empty: data.EmptyResponse = {};
 const done = (): data.EmptyResponse => empty;
 
 /** `oprc.DataService`: reads and changes objects of local shards, and passes calls for others on to their leaders. */
 export function dataService(options: ServingOptions): ServiceHandlers<DataService> {
-  const { node, clientOf, clock } = options;
+  const { node, clock } = options;
   const serving = new Serving(options);
-
-  async function* listObjects(
-    request: data.ListObjectsRequest,
-    context: CallContext,
-    span: OperationSpan | undefined,
-  ): AsyncGenerator<data.ObjectMetaEnvelope> {
-    const query = codec.listQuery(request.objectIdPrefix, request.limit, request.cursor);
-    const to = serving.route({ classId: request.clsId, partition: request.partitionId }, context, span);
-    if (to.kind === 'remote') {
-      serving.forwarded('list_objects', to.collection);
-      yield* clientOf(to.member).listObjects(request, to.options);
-      return;
-    }
-    const startedAt = clock.monotonic();
-    const reader = await serving.readerOf(to.shard, context, span);
-    const { items, next } = reader.listObjects(query);
-    serving.observe('list_objects', to.collection, startedAt, 'ok');
-    for (const [index, { id, meta }] of items.entries()) {
-      yield {
-        objectId: id,
-        version: meta.version,
-        entryCount: meta.entryCount,
-        nextCursor: index === items.length - 1 && next !== undefined ? codec.bufferOf(next) : undefined,
-      };
-    }
-  }
-
-  async function* listValues(
-    request: data.ListValuesRequest,
-    context: CallContext,
-    span: OperationSpan | undefined,
-  ): AsyncGenerator<data.ValueEnvelope> {
-    const address = codec.addressOf(request);
-    const query = codec.listQuery(request.keyPrefix, request.limit, request.cursor);
-    const to = serving.route(address, context, span);
-    if (to.kind === 'remote') {
-      serving.forwarded('list_values', to.collection);
-      yield* clientOf(to.member).listValues({ ...request, partitionId: to.partition }, to.options);
-      return;
-    }
-    const startedAt = clock.monotonic();
-    const reader = await serving.readerOf(to.shard, context, span);
-    const version = reader.meta(address.objectId)?.version ?? 0;
-    const { items, next } = reader.listValues(address.objectId, query);
-    serving.observe('list_values', to.collection, startedAt, 'ok');
-    for (const [index, { key, value }] of items.entries()) {
-      yield {
-        key,
-        value: codec.wireValue(value),
-        version,
-        nextCursor: index === items.length - 1 && next !== undefined ? codec.bufferOf(next) : undefined,
-      };
-    }
-  }
 
   return {
     get: (request, context) => {
@@ -158,13 +103,29 @@ export function dataService(options: ServingOptions): ServiceHandlers<DataServic
       );
     },
 
-    listObjects: (request, context) =>
-      serving.list('list_objects', { classId: request.clsId, partition: request.partitionId }, context, (span) =>
-        listObjects(request, context, span),
-      ),
+    listObjects: (request, context) => {
+      const query = codec.listQuery(request.objectIdPrefix, request.limit, request.cursor);
+      return serving.list(
+        'list_objects',
+        { classId: request.clsId, partition: request.partitionId },
+        context,
+        (reader) => codec.wireObjectList(reader.listObjects(query)),
+        (client, to) => client.listObjects(request, to.options),
+      );
+    },
 
-    listValues: (request, context) =>
-      serving.list('list_values', codec.addressOf(request), context, (span) => listValues(request, context, span)),
+    listValues: (request, context) => {
+      const address = codec.addressOf(request);
+      const query = codec.listQuery(request.keyPrefix, request.limit, request.cursor);
+      return serving.list(
+        'list_values',
+        address,
+        context,
+        (reader) =>
+          codec.wireValueList(reader.listValues(address.objectId, query), reader.meta(address.objectId)?.version ?? 0),
+        (client, to) => client.listValues({ ...request, partitionId: to.partition }, to.options),
+      );
+    },
 
     // eslint-disable-next-line @typescript-eslint/require-await -- handlers are asynchronous
     stats: async () => ({

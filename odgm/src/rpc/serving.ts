@@ -10,7 +10,7 @@ import {
   type NodeMetrics,
   type Operation,
 } from '../node/index.ts';
-import type { Mutation, MutationResult, ShardHandle, ShardReader } from '../shard/index.ts';
+import type { Consistency, Mutation, MutationResult, ShardHandle, ShardReader } from '../shard/index.ts';
 import type { GridTracing, OperationSpan } from './tracing.ts';
 import {
   consistencyOf,
@@ -35,7 +35,7 @@ export interface ServingOptions {
   readonly tracing?: GridTracing | undefined;
 }
 
-export type RemoteRoute = Extract<Route, { kind: 'remote' }>;
+type RemoteRoute = Extract<Route, { kind: 'remote' }>;
 type Remote<T> = (client: Client<DataService>, route: RemoteRoute) => Promise<T>;
 
 /** Counts one operation on one collection. */
@@ -93,67 +93,69 @@ export class Serving {
     return this.#serve(operation, target, context, run, remote);
   }
 
-  /** A list, within a span where calls are traced. While leadership moves it begins anew, until it has a first item. */
+  /**
+   * A list, read at once where the shard is and passed on as it comes from elsewhere. While leadership moves it begins
+   * anew, until it has a first item.
+   */
   list<T>(
     operation: Operation,
     target: Target,
     context: CallContext,
-    run: (span: OperationSpan | undefined) => AsyncIterable<T>,
+    local: (reader: ShardReader) => readonly T[],
+    remote: (client: Client<DataService>, route: RemoteRoute) => AsyncIterable<T>,
   ): AsyncIterable<T> {
     const span = this.#options.tracing?.operation(`collection.${operation}`, context);
-    const items = this.#begun(operation, target, context, () => run(span));
+    const items = this.#listed(operation, target, context, local, remote, span);
     return span === undefined ? items : span.aroundAll(items);
   }
 
-  async *#begun<T>(
+  async *#listed<T>(
     operation: Operation,
     target: Target,
     context: CallContext,
-    begin: () => AsyncIterable<T>,
+    local: (reader: ShardReader) => readonly T[],
+    remote: (client: Client<DataService>, route: RemoteRoute) => AsyncIterable<T>,
+    span: OperationSpan | undefined,
   ): AsyncGenerator<T> {
-    const { node, clock } = this.#options;
+    const { node, clock, clientOf } = this.#options;
+    const consistency = consistencyOf(context);
     const startedAt = clock.monotonic();
     for (;;) {
-      const items = begin()[Symbol.asyncIterator]();
+      let to: Route | undefined;
+      let items: AsyncIterable<T> | readonly T[];
       try {
-        const first = await items.next();
-        if (first.done === true) return;
-        yield first.value;
+        to = routeOf(node, clock, target, context, consistency);
+        if (span !== undefined) to = spanned(to, span);
+        if (to.kind === 'remote') {
+          this.#forwarded(operation, to.collection);
+          items = await begun(remote(clientOf(to.member), to));
+        } else {
+          items = local(await this.#readerOf(to.shard, consistency, context, span));
+          this.#observe(operation, to.collection, startedAt, 'ok');
+        }
       } catch (thrown) {
-        const error = toOaasError(thrown);
-        const collection = node.collection(target.classId);
-        if (!this.#canTryAgain(operation, error, collection.spec.replicaCount, context, startedAt)) throw error;
-        const partition = partitionIn(collection, target, context);
-        const led = node.leaderOf(collection.shardId(partition) ?? 0);
-        await node.leaderChange(collection, partition, led, context.signal);
+        await this.#untilAgain(thrown, operation, target, to, context, startedAt);
         continue;
       }
-      yield* { [Symbol.asyncIterator]: () => items };
+      yield* items;
       return;
     }
   }
 
-  /** Where a list is read. */
-  route(target: Target, context: CallContext, span: OperationSpan | undefined): Route {
-    const { node, clock } = this.#options;
-    const to = routeOf(node, clock, target, context, consistencyOf(context));
-    return span === undefined ? to : spanned(to, span);
-  }
-
   /** What a list is read from. */
-  readerOf(
+  #readerOf(
     shard: ShardHandle,
+    consistency: Consistency,
     context: CallContext,
     span: OperationSpan | undefined,
   ): ShardReader | Promise<ShardReader> {
     const { tracing } = this.#options;
-    const consistency = consistencyOf(context);
     if (consistency === 'local') tellStaleness(shard, context);
     if (tracing === undefined || span === undefined) return shard.read(consistency);
     return tracing.within(span, () => shard.read(consistency));
   }
 
-  observe(operation: Operation, collection: HostedCollection, startedAt: number, result: 'ok' | 'error'): void {
+  #observe(operation: Operation, collection: HostedCollection, startedAt: number, result: 'ok' | 'error'): void {
     const ms = this.#options.clock.monotonic() - startedAt;
     const meter = this.#meters.get(collection)?.get(operation) ?? this.#newMeter(operation, collection);
     meter[result]();
@@ -161,7 +163,7 @@ export class Serving {
     (isWrite(operation) ? collection.writes : collection.reads).record(ms);
   }
 
-  forwarded(operation: Operation, collection: HostedCollection): void {
+  #forwarded(operation: Operation, collection: HostedCollection): void {
     this.#options.metrics.forwarded.inc({ collection: collection.spec.name, operation });
   }
 
@@ -210,25 +212,38 @@ export class Serving {
         to = routeOf(node, clock, target, context, consistency);
         if (span !== undefined) to = spanned(to, span);
         if (to.kind === 'remote') {
-          this.forwarded(operation, to.collection);
+          this.#forwarded(operation, to.collection);
           return await remote(clientOf(to.member), to);
         }
         const answer = await local(to.shard, to.partition);
-        this.observe(operation, to.collection, startedAt, 'ok');
+        this.#observe(operation, to.collection, startedAt, 'ok');
         return answer;
       } catch (thrown) {
-        const error = toOaasError(thrown);
-        const replicas = to?.collection.spec.replicaCount ?? 1;
-        if (!this.#canTryAgain(operation, error, replicas, context, startedAt)) {
-          if (to?.kind === 'local') this.observe(operation, to.collection, startedAt, 'error');
-          throw error;
-        }
+        await this.#untilAgain(thrown, operation, target, to, context, startedAt);
       }
-      const collection = node.collection(target.classId);
-      const partition = to?.partition ?? target.partition;
-      const led = node.leaderOf(collection.shardId(partition) ?? 0);
-      await node.leaderChange(collection, partition, led, context.signal);
     }
+  }
+
+  /** Waits until a call that failed can be tried again. Throws its error when it cannot, and counts it where it was served. */
+  async #untilAgain(
+    thrown: unknown,
+    operation: Operation,
+    target: Target,
+    to: Route | undefined,
+    context: CallContext,
+    startedAt: number,
+  ): Promise<void> {
+    const { node } = this.#options;
+    const error = toOaasError(thrown);
+    const replicas = to?.collection.spec.replicaCount ?? 1;
+    if (!this.#canTryAgain(operation, error, replicas, context, startedAt)) {
+      if (to?.kind === 'local') this.#observe(operation, to.collection, startedAt, 'error');
+      throw error;
+    }
+    const collection = node.collection(target.classId);
+    const partition = to?.partition ?? partitionIn(collection, target, context);
+    const led = node.leaderOf(collection.shardId(partition) ?? 0);
+    await node.leaderChange(collection, partition, led, context.signal);
   }
 
   #canTryAgain(
@@ -250,6 +265,20 @@ export class Serving {
     if (error.code === 'StorageCorrupt') return !isWrite(operation) && replicas > 1;
     if (error.code !== 'Unavailable') return false;
     return !isWrite(operation) || error.details?.['outcome'] === 'notApplied';
+  }
+}
+
+/** The same items, as soon as it is known whether there are any. */
+async function begun<T>(items: AsyncIterable<T>): Promise<AsyncIterable<T>> {
+  const rest = items[Symbol.asyncIterator]();
+  return goingOn(await rest.next(), rest);
+}
+
+async function* goingOn<T>(first: IteratorResult<T>, rest: AsyncIterator<T>): AsyncGenerator<T> {
+  try {
+    for (let item = first; item.done !== true; item = await rest.next()) yield item.value;
+  } finally {
+    await rest.return?.();
   }
 }
 

@@ -10,7 +10,7 @@ export type {
   StoredObject,
   Value,
 } from './model.ts';
-export type { ListQuery, ShardReader } from './reader.ts';
+export type { ListedObject, ListedValue, ListQuery, Page, ShardReader } from './reader.ts';
 export type { Consistency, ReplicaStatus, ShardHandle, ShardStatus } from './handle.ts';
 export { openRaftShard, RaftShard, type RaftShardOptions, type ReplicaMark, type ScanSource } from './raft-shard.ts';
 export { contentBuckets, type ContentSum, rootOf } from './content-hash.ts';
