@@ -30,8 +30,10 @@ export interface GridAdminOptions {
   readonly access: AdminAccess;
 }
 
-/** The part of `oaas.admin.v1.GridAdmin` that this build has; the other methods answer UNIMPLEMENTED. */
-export function gridAdminService(options: GridAdminOptions): ServiceHandlers<typeof admin.GridAdminDefinition> {
+/** `oaas.admin.v1.GridAdmin`, all of it: what the grid is and does, tasks, collections, dead letters, and versions. */
+export function gridAdminService(
+  options: GridAdminOptions,
+): Required<ServiceHandlers<typeof admin.GridAdminDefinition>> {
   const { node, tasks, collections, versions, deadLetters, metrics, audit, clock, access } = options;
   /** Reading; without a collection, all of the grid. */
   const allow = (context: CallContext, collection?: string, permission: Permission = 'Read'): Promise<void> => {
