@@ -18,6 +18,12 @@ export interface ApplierOptions {
   readonly onMembers: (context: Uint8Array) => void;
 }
 
+/** A change of the members, or one that was refused: who waits for it, and what follows once it is stored. */
+interface Changed {
+  readonly proposal: Proposal | undefined;
+  readonly run: () => void;
+}
+
 /** Applies committed entries: the state machine's writes and the record go to storage together, and proposers are answered. */
 export class Applier {
   readonly #options: ApplierOptions;
@@ -43,36 +49,50 @@ export class Applier {
   }
 
   #applyRun(entries: readonly Entry[]): void {
+    const { proposer } = this.#options;
+    const proposals: (Proposal | undefined)[] = [];
+    const changed: Changed[] = [];
+    const results: unknown[] = [];
+    try {
+      this.#store(entries, proposals, changed, results);
+    } catch (error) {
+      // This replica goes no further. The entries are committed, and the others may go on with them.
+      for (const proposal of proposals) if (proposal !== undefined) proposer.lost(proposal, 'unknown');
+      for (const { proposal } of changed) if (proposal !== undefined) proposer.lost(proposal, 'unknown');
+      throw error;
+    }
+    for (let i = 0; i < proposals.length; i++) {
+      const proposal = proposals[i];
+      if (proposal !== undefined) proposer.answer(proposal, results[i]);
+    }
+    for (const { run } of changed) run();
+  }
+
+  /** Adds who waits for an answer, `results` for the `proposals`, and what follows. */
+  #store(entries: readonly Entry[], proposals: (Proposal | undefined)[], changed: Changed[], results: unknown[]): void {
     const { engine, machine, proposer, state } = this.#options;
     const { pending } = proposer;
     const committed: CommittedEntry[] = [];
-    const proposals: (Proposal | undefined)[] = [];
-    const changed: (() => void)[] = [];
     for (const entry of entries) {
       const proposal = pending.size === 0 ? undefined : pending.take(entry.index, entry.term, proposer.lost);
-      if (entry.type !== 0) changed.push(this.#applyChange(entry, proposal));
+      if (entry.type !== 0) changed.push({ proposal, run: this.#applyChange(entry, proposal) });
       else if (entry.data.length > 0) {
         committed.push({ index: entry.index, data: entry.data, own: proposal?.own });
         if (proposal?.span !== undefined) proposal.span = proposal.span.next('apply', entry.index, entry.term);
         proposals.push(proposal);
       } else if (proposal !== undefined) {
-        changed.push(() => {
+        const run = (): void => {
           proposer.refuseChange(proposal);
-        });
+        };
+        changed.push({ proposal, run });
       }
     }
     const last = entries.at(-1);
     if (last === undefined) return;
     state.index = last.index;
     state.term = last.term;
-    const results: unknown[] = [];
     const operations = committed.length === 0 ? [] : machine.apply(committed, results);
     engine.apply([...operations, { type: 'put', key: this.#recordKey, value: state.record() }]);
-    for (let i = 0; i < proposals.length; i++) {
-      const proposal = proposals[i];
-      if (proposal !== undefined) proposer.answer(proposal, results[i]);
-    }
-    for (const run of changed) run();
   }
 
   /** What follows once it is stored is returned, so that nobody hears of a change that is not. */

@@ -432,6 +432,20 @@ describe('faults of one node', () => {
     });
   });
 
+  it('whoever waits for a change hears that it may have happened when the leader cannot go on with it; the others do', async () => {
+    running = await startGroup(3);
+    const leader = await leaderOf(running);
+    leader.machine().apply = () => {
+      throw oaasError('StorageCorrupt', 'a value is damaged');
+    };
+    const changes = await Promise.allSettled([leader.set('a', '1'), leader.set('b', '1')]);
+    for (const change of changes) {
+      expect(change).toMatchObject({ reason: { code: 'Unavailable', details: { outcome: 'unknown' } } });
+    }
+    const rest = others(running, leader);
+    await eventually(() => rest.some((host) => host.machine().read('b') === '1'));
+  });
+
   it('a full disk holds writes up until there is space, and loses none', async () => {
     let isFull = false;
     const engine = createMemoryEngine();
