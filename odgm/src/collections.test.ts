@@ -321,6 +321,17 @@ describe('a collection', () => {
       ['other', { partitions: 1 }, 'partition_count'],
       ['other', { replica_count: 10 }, 'replicas are 1 to 9'],
       ['no%20id', {}, 'name is no id'],
+      [
+        'other',
+        { options: { maxValueBytes: 'lots' } },
+        'option maxValueBytes cannot be "lots" Give maxValueBytes a whole',
+      ],
+      ['other', { options: { maxValueBytes: 0 } }, 'option maxValueBytes cannot be "0"'],
+      [
+        'other',
+        { options: { maxValueByte: '5' } },
+        'no option "maxValueByte" (given as "5"); did you mean "maxValueBytes"?',
+      ],
     ] as const) {
       const [refused, problem] = await ask<{ detail: string; remedy?: string }>(
         node,
@@ -333,8 +344,46 @@ describe('a collection', () => {
         expect.stringContaining(text) as string,
       ]);
     }
+    await expect(
+      createGridAdminClient(node.channel).createCollection({ name: 'other', options: { maxObjectByte: '5' } }),
+    ).rejects.toMatchObject({
+      code: 'InvalidArgument',
+      message: expect.stringContaining('"maxObjectBytes"') as string,
+    });
+    expect(node.program.node.collections().map(({ spec }) => spec.name)).not.toContain('other');
     const taken = await ask(node, 'PUT', 'collections/other', { class_ids: ['pkg.New'] });
     expect(taken).toMatchObject([409, { code: 'AlreadyExists' }]);
+  });
+
+  it('that a former version stored with options which it cannot have is served, without them, and this is a finding', async () => {
+    await start([{ name: 'c' }]);
+    const [node] = nodes as [RunningNode];
+    const { meta } = node.program.node;
+    const known = meta!.state.collections.get('c')!.spec;
+    const options = { maxValueBytes: 'lots', maxEntriesPerObject: '1', flavour: 'x' };
+    await meta!.propose({ type: 'putCollection', spec: { ...known, name: 'old', options } });
+    const put = (entries: Record<string, { data: Buffer }>) =>
+      node.data.set({ clsId: 'old', partitionId: 0, objectId: 'o', object: { entries } });
+    await eventually(() => put({ a: { data: Buffer.alloc(100) } }));
+    await expect(put({ a: { data: Buffer.of(1) }, b: { data: Buffer.of(1) } })).rejects.toMatchObject({
+      code: 'ResourceExhausted',
+    });
+    const [, report] = await ask<{ resources: { message: string; evidence: string }[] }>(node, 'GET', 'diagnostics');
+    expect(
+      report.resources
+        .filter(({ message }) => message.includes('old'))
+        .map(({ evidence }) => evidence)
+        .sort(),
+    ).toEqual([
+      'option maxValueBytes cannot be "lots"; 4194304 counts instead',
+      'there is no option "flavour" (given as "x"); it is ignored',
+    ]);
+    // Other changes go on; one to the options has to mend them.
+    await node.program.node.putCollections([{ ...known, name: 'old', options, classIds: ['pkg.Old'] }]);
+    expect(node.program.node.refusalOf('old')).toBeUndefined();
+    expect(meta!.state.collections.get('old')?.spec.classIds).toEqual(['pkg.Old']);
+    await node.program.node.putCollections([{ ...known, name: 'old', options: { ...options, maxObjectBytes: '9' } }]);
+    expect(node.program.node.refusalOf('old')).toContain('option maxValueBytes cannot be "lots"');
   });
 
   it('without a type agrees when it has several replicas, and keeps the type that it has', async () => {

@@ -180,6 +180,11 @@ describe('a node whose configuration file changes', () => {
         changed: { applied: [], refused: ['collections.a'] },
         problem: expect.stringContaining('collections.a: ') as string,
       });
+      await writeFile(file, 'collections: [{ name: a, options: { maxValueByte: 5 } }]');
+      await watch.look();
+      expect(watch.status.changed).toMatchObject({ applied: [], refused: ['collections.a'] });
+      expect(watch.status.problem).toContain('did you mean "maxValueBytes"?');
+      expect(node.program.node.meta?.state.collections.get('a')?.spec.options).toEqual({});
       await writeFile(file, text({ a: 1, b: 1 }));
       await watch.look();
       expect(watch.status).toMatchObject({ problem: undefined, refused: [] });

@@ -1,4 +1,4 @@
-import { duration, type LoadedConfig, loadConfig, secret } from '@oaas/commons/config';
+import { collectionOptionsHelp, duration, type LoadedConfig, loadConfig, secret } from '@oaas/commons/config';
 import { z } from 'zod';
 import { settingsSchema } from './admin/index.ts';
 
@@ -26,7 +26,11 @@ const collectionSchema = z.object({
       'Default: of a collection that there is, as it is; of a new one, raft with several replicas, else basic.',
     ),
   durability: z.enum(['persistent', 'ephemeral']).default('persistent'),
-  options: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String)).default({}),
+  // What they may be the grid says: a bad one must not keep the node from serving what there is.
+  options: z
+    .record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String))
+    .default({})
+    .describe(`Options of the collection. ${collectionOptionsHelp.join('; ')}.`),
   invocations: z
     .object({
       fnRoutes: z.record(z.string(), routeSchema).default({}),

@@ -3,7 +3,7 @@ import { type Clock, sleep, type Timers } from '@oaas/commons/time';
 import type { admin } from '@oaas/proto';
 import { z } from 'zod';
 import { type CollectionAsk, type CollectionSpec, defaultShardType, deletedOf, isFinished } from '../meta/index.ts';
-import type { GridNode, HostedCollection } from '../node/index.ts';
+import { checkOptions, type GridNode, type HostedCollection } from '../node/index.ts';
 import { metaOf } from './meta-of.ts';
 import { isAnswering, type CollectionView, collectionView } from './view.ts';
 
@@ -24,7 +24,7 @@ const askSchema = z.strictObject({
   shard_type: z.enum(shardTypes).optional(),
   durability: z.enum(durabilities).optional(),
   class_ids: z.array(id).optional(),
-  options: z.record(z.string(), z.string()).optional(),
+  options: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String)).optional(),
 });
 
 const defaults: Omit<CollectionAsk, 'name'> = {
@@ -85,6 +85,7 @@ export class Collections {
       options: options ?? base.options,
       invocations: base.invocations,
     };
+    checkOptions(spec);
     const isAnew = deletedOf(meta.state, name) !== undefined;
     await meta.propose({ type: 'putCollection', spec, ...(isAnew ? { anew: true } : {}) });
     await this.#until(() => {

@@ -1,22 +1,15 @@
+import { collectionOptionProblems } from '@oaas/commons/config';
 import { oaasError } from '@oaas/commons/errors';
-import type { CollectionAsk, CollectionSpec } from '../meta/index.ts';
-import { defaultLimits, type ShardLimits } from '../shard/index.ts';
+import type { CollectionAsk } from '../meta/index.ts';
 
-/** Bounds from the collection's options. Throws `ConfigInvalid` for a value that is no positive whole number. */
-export function limitsOf(spec: CollectionSpec): ShardLimits {
-  const limits = { ...defaultLimits };
-  for (const key of ['maxValueBytes', 'maxEntriesPerObject', 'maxObjectBytes'] as const) {
-    const text = spec.options[key];
-    if (text === undefined) continue;
-    const value = Number(text);
-    if (!Number.isSafeInteger(value) || value < 1) {
-      throw oaasError('ConfigInvalid', `option ${key} of collection ${spec.name} is "${text}"`, {
-        remedy: 'Give a whole number of at least 1.',
-      });
-    }
-    limits[key] = value;
-  }
-  return limits;
+/** Throws `InvalidArgument` that names the options which the collection cannot have, and says why. */
+export function checkOptions({ name, options }: Pick<CollectionAsk, 'name' | 'options'>): void {
+  const problems = collectionOptionProblems(options);
+  if (problems.length === 0) return;
+  throw oaasError('InvalidArgument', `collection ${name}: ${problems.map(({ message }) => message).join('; ')}`, {
+    remedy: [...new Set(problems.map(({ remedy }) => remedy))].join(' '),
+    details: { field: `options.${problems[0]?.option ?? ''}` },
+  });
 }
 
 /** Every name that a caller may use as class id -> the collection. Throws `ConfigInvalid` when two claim one name. */

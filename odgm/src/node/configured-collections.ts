@@ -1,5 +1,7 @@
+import { collectionOptionProblems } from '@oaas/commons/config';
 import { toOaasError } from '@oaas/commons/errors';
 import { canonical, type CollectionAsk, defaultShardType, deletedOf, type MetaGroup } from '../meta/index.ts';
+import { checkOptions } from './collection.ts';
 import { type RetryOptions, untilItWorks } from './retry.ts';
 
 /** Collections that the configuration of this node asks for, and what the cluster says of them. */
@@ -30,10 +32,13 @@ export class ConfiguredCollections {
       }
       await untilItWorks(this.#options, `put collection ${name}`, async () => {
         // This member may not have heard yet that the collection exists, and what its type is.
-        if (ask.shardType === undefined) await meta.catchUp();
-        const kept = meta.state.collections.get(name)?.spec.shardType;
-        const spec = { ...ask, shardType: ask.shardType ?? kept ?? defaultShardType(ask.replicaCount) };
+        const isBad = collectionOptionProblems(ask.options).length > 0;
+        if (ask.shardType === undefined || isBad) await meta.catchUp();
+        const kept = meta.state.collections.get(name)?.spec;
+        const spec = { ...ask, shardType: ask.shardType ?? kept?.shardType ?? defaultShardType(ask.replicaCount) };
         try {
+          // Bad ones that a former version took stay as they are, and do not hinder what else changes.
+          if (kept === undefined || canonical(kept.options) !== canonical(ask.options)) checkOptions(ask);
           const isAnew = anew.includes(name) && deletedOf(meta.state, name) !== undefined;
           await meta.propose({ type: 'putCollection', spec, ...(isAnew ? { anew: true } : {}) }, this.#options.signal);
           this.#refused.delete(name);

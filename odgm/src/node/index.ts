@@ -1,4 +1,5 @@
 /** One node: membership, collections, and the lifecycle of its shards. */
+export { checkOptions } from './collection.ts';
 export { HostedCollection } from './hosted.ts';
 export { type JoinPort, listedSeeds, type Seed, type Seeds } from './join.ts';
 export { hostAndPort, type Member, parseMembers, withSelf } from './members.ts';

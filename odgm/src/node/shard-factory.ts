@@ -1,3 +1,4 @@
+import { collectionOptionValues } from '@oaas/commons/config';
 import { isOaasError, oaasError, toOaasError } from '@oaas/commons/errors';
 import type { Clock } from '@oaas/commons/time';
 import type { CollectionRecord, CollectionSpec, ShardRecord, ShardReplicaRecord } from '../meta/index.ts';
@@ -12,7 +13,6 @@ import {
   type ShardHandle,
 } from '../shard/index.ts';
 import type { Engine, Storage } from '../storage/index.ts';
-import { limitsOf } from './collection.ts';
 import type { EventHandOver } from './event-hand-over.ts';
 import type { ReplicaFactory } from './replicas.ts';
 
@@ -83,7 +83,7 @@ export class ShardFactory implements ReplicaFactory {
         partition: shard.partition,
         engine: home.engine,
         clock: this.#clock,
-        limits: limitsOf(spec),
+        limits: collectionOptionValues(spec.options),
         onScan: this.#onScan,
         ...this.#eventsOf(shard.id),
       },
@@ -110,7 +110,7 @@ export class ShardFactory implements ReplicaFactory {
       {
         type: spec.shardType === 'mst' ? 'mst' : 'basic',
         ...{ id: shard.id, epoch, collection: spec.name, partition: shard.partition },
-        ...{ engine, clock: this.#clock, limits: limitsOf(spec), levelKey: this.#levelKey },
+        ...{ engine, clock: this.#clock, limits: collectionOptionValues(spec.options), levelKey: this.#levelKey },
         ...{ membership: shard, isFounder: founded },
         ...this.#eventsOf(shard.id),
       },

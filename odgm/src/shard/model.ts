@@ -1,3 +1,4 @@
+import { type CollectionOptionValues, collectionOptionValues } from '@oaas/commons/config';
 import type { OaasError } from '@oaas/commons/errors';
 
 /** What a value is, as ValData of the wire says: plain bytes, or a map that merges by itself. */
@@ -109,16 +110,7 @@ export interface ShardCounters {
   readonly bytes: number;
 }
 
-export interface ShardLimits {
-  /** Largest value, in bytes. */
-  readonly maxValueBytes: number;
-  readonly maxEntriesPerObject: number;
-  /** Largest object: id, keys and values together, in bytes. Must fit into one message. */
-  readonly maxObjectBytes: number;
-}
+/** Bounds of what a shard takes: the options of its collection. */
+export type ShardLimits = CollectionOptionValues;
 
-export const defaultLimits: ShardLimits = {
-  maxValueBytes: 4 * 1024 * 1024,
-  maxEntriesPerObject: 10_000,
-  maxObjectBytes: 12 * 1024 * 1024,
-};
+export const defaultLimits: ShardLimits = collectionOptionValues();

@@ -1,4 +1,5 @@
-import type { Finding } from '../../meta/index.ts';
+import { collectionOptionProblems, collectionOptionValues } from '@oaas/commons/config';
+import type { CollectionSpec, Finding } from '../../meta/index.ts';
 import { type DiagnosticsInput, error, info, isAnswering, orWell, some, warning } from './types.ts';
 
 /** 99th percentiles above this are told. */
@@ -47,8 +48,8 @@ export function performance({ members }: DiagnosticsInput): Finding[] {
 }
 
 /** What members use, and how much is left. */
-export function resources({ members }: DiagnosticsInput): Finding[] {
-  const findings: Finding[] = [];
+export function resources({ state, members }: DiagnosticsInput): Finding[] {
+  const findings = [...state.collections.values()].flatMap(({ spec }) => wrongOptions(spec));
   const use: string[] = [];
   for (const { record, report } of members.filter(isAnswering)) {
     const used = report?.resources;
@@ -83,6 +84,20 @@ export function resources({ members }: DiagnosticsInput): Finding[] {
       findings.push(warning('resources.disk', `the disk of ${record.id} fills up`, evidence, remedy));
   }
   return orWell(findings, info('resources.ok', 'members have what they need', some(use, 10)));
+}
+
+/** Options that a former version of the program took: a collection that has them is served as if they were not there. */
+function wrongOptions({ name, options }: CollectionSpec): Finding[] {
+  return collectionOptionProblems(options).map(({ option, message, remedy }) => {
+    const values: Readonly<Record<string, number>> = collectionOptionValues(options);
+    const effect = values[option] === undefined ? 'it is ignored' : `${String(values[option])} counts instead`;
+    return warning(
+      'resources.option',
+      `collection ${name} has an option that it cannot have`,
+      `${message}; ${effect}`,
+      remedy,
+    );
+  });
 }
 
 function mebibytes(bytes: number): string {
