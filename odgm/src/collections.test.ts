@@ -355,6 +355,35 @@ describe('a collection', () => {
     expect(taken).toMatchObject([409, { code: 'AlreadyExists' }]);
   });
 
+  it.each([
+    ['raft', 'raft', 3],
+    ['basic with one replica', 'basic', 1],
+    ['basic with several', 'basic', 3],
+    ['mst', 'mst', 3],
+  ] as const)(
+    'of type %s follows an option that changes at once, on every node',
+    async (_, shardType, replicaCount) => {
+      await start([{ name: 'c', shardType, replicaCount, options: { maxValueBytes: '8' } }]);
+      const put = (node: RunningNode, bytes: number, objectId = node.id) => {
+        const entries = { a: { data: Buffer.alloc(bytes) } };
+        return node.data.set({ clsId: 'c', partitionId: 0, objectId, object: { entries } });
+      };
+      for (const node of nodes) {
+        await eventually(() => put(node, 8));
+        await expect(put(node, 9)).rejects.toMatchObject({ code: 'ResourceExhausted' });
+      }
+      const { spec } = nodes[0]!.program.node.meta!.state.collections.get('c')!;
+      await nodes[0]!.program.node.putCollections([{ ...spec, options: { maxValueBytes: '16' } }]);
+      for (const node of nodes) await eventually(() => put(node, 16));
+      await nodes[1]!.program.node.putCollections([{ ...spec, options: { maxValueBytes: '4' } }]);
+      for (const node of nodes) {
+        await eventually(() => expect(put(node, 5, 'other')).rejects.toMatchObject({ code: 'ResourceExhausted' }));
+        const { value } = await node.data.getValue({ clsId: 'c', partitionId: 0, objectId: node.id, key: 'a' });
+        expect(value?.data.length).toBe(16);
+      }
+    },
+  );
+
   it('that a former version stored with options which it cannot have is served, without them, and this is a finding', async () => {
     await start([{ name: 'c' }]);
     const [node] = nodes as [RunningNode];

@@ -31,7 +31,7 @@ beforeEach(() => {
     factory: {
       open: ({ id }, _, { epoch }) => {
         log.push(`open ${String(id)} of epoch ${String(epoch)}`);
-        return Promise.resolve({ id, close: () => Promise.resolve() } as unknown as ShardHandle);
+        return Promise.resolve({ id, close: () => Promise.resolve(), setLimits: nothing } as unknown as ShardHandle);
       },
       remove: (id) => {
         log.push(`remove ${String(id)}`);

@@ -1,3 +1,4 @@
+import { collectionOptionValues } from '@oaas/commons/config';
 import { toOaasError } from '@oaas/commons/errors';
 import type { Logger } from '@oaas/commons/telemetry';
 import {
@@ -10,7 +11,7 @@ import {
   type ShardRecord,
   type ShardReplicaRecord,
 } from '../meta/index.ts';
-import { EventualShard, RaftShard, type ShardHandle } from '../shard/index.ts';
+import { EventualShard, RaftShard, type ShardHandle, type ShardLimits } from '../shard/index.ts';
 
 /** Makes, opens and removes replicas of shards. */
 export interface ReplicaFactory {
@@ -59,11 +60,13 @@ interface Wanted {
   readonly shard: ShardRecord;
   readonly collection: CollectionRecord;
   readonly replica: ShardReplicaRecord;
+  /** Of the collection's options. */
+  readonly limits: ShardLimits;
 }
 
 /**
  * The replicas of this node, kept as the meta state wants them: what is recorded for this member is open, what is
- * recorded no longer, or with another epoch, goes, data and all. One with an alarm does not serve, and votes only where
+ * recorded no longer, or with another epoch, goes, data and all; open ones follow changed options of their collection. One with an alarm does not serve, and votes only where
  * the others could not go on without it. A replica that cannot be opened is tried again with the next change.
  */
 export class Replicas {
@@ -158,10 +161,11 @@ export class Replicas {
   #wantedOf(state: MetaState): Wanted[] {
     const wanted: Wanted[] = [];
     for (const collection of state.collections.values()) {
+      const limits = collectionOptionValues(collection.spec.options);
       for (const id of collection.shards) {
         const shard = state.shards.get(id);
         const replica = shard?.replicas.find(({ member }) => member === this.#options.self);
-        if (shard !== undefined && replica !== undefined) wanted.push({ shard, collection, replica });
+        if (shard !== undefined && replica !== undefined) wanted.push({ shard, collection, replica, limits });
       }
     }
     return wanted;
@@ -177,7 +181,7 @@ export class Replicas {
   #keepServing(state: MetaState, one: Wanted): boolean {
     const held = this.#held.get(one.shard.id);
     if (held === undefined) return true;
-    follow(state, one.shard, held.handle);
+    follow(state, one, held.handle);
     if (held.isServing || !this.#mayServe(state, one)) return false;
     held.isServing = true;
     this.#problems.delete(one.shard.id);
@@ -208,7 +212,7 @@ export class Replicas {
       const handle = await factory.open(shard, collection, replica);
       const isServing = this.#mayServe(state, one);
       this.#held.set(shard.id, { handle, epoch: replica.epoch, isServing });
-      follow(state, shard, handle);
+      follow(state, one, handle);
       if (!isServing) return;
       this.#problems.delete(shard.id);
       onOpen(shard, handle);
@@ -244,8 +248,9 @@ export class Replicas {
   }
 }
 
-/** Tells a replica what the meta state says of its shard. */
-function follow(state: MetaState, shard: ShardRecord, handle: ShardHandle): void {
+/** Tells a replica what the meta state says of its shard, and of the collection. */
+function follow(state: MetaState, { shard, limits }: Wanted, handle: ShardHandle): void {
+  handle.setLimits(limits);
   if (handle instanceof EventualShard) handle.configure(state.shards.get(shard.id) ?? shard);
   if (!(handle instanceof RaftShard)) return;
   const alarm = freezeOf(state, handle.id);

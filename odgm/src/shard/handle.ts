@@ -1,4 +1,4 @@
-import type { Mutation, MutationResult, ShardCounters } from './model.ts';
+import type { Mutation, MutationResult, ShardCounters, ShardLimits } from './model.ts';
 import type { Outbox } from './outbox.ts';
 import type { ShardReader } from './reader.ts';
 
@@ -71,6 +71,11 @@ export interface ShardHandle {
   /** A reader that is good for reads in the same turn of the event loop. Not a promise where nothing must be waited for. */
   read(consistency: Consistency): ShardReader | Promise<ShardReader>;
   status(): ShardStatus;
+  /**
+   * Bounds of the mutations that come from now on. Where replicas agree each mutation takes those of its proposer along,
+   * so that all replicas decide alike, whenever they hear of a change.
+   */
+  setLimits(limits: ShardLimits): void;
   /**
    * For how many milliseconds this replica may lack what others took meanwhile; 0 where it can lack nothing. Undefined:
    * not known since the start.

@@ -140,6 +140,22 @@ describe('a shard that is replicated by consensus', () => {
     for (const shard of shards) expect(shard.counters.entries).toBe(most + 1);
   });
 
+  it('decides by the limits that a mutation was proposed with on all replicas, though they change before it is applied', async () => {
+    const shards = await startShard();
+    const leader = await leaderOf(shards);
+    const proposed = leader.mutate(change('o', { a: '1', b: '1', c: '1' }));
+    for (const shard of shards) shard.setLimits({ ...defaultLimits, maxEntriesPerObject: 2 });
+    expect(await proposed).toEqual({ version: 1, changed: true });
+    await untilEqual(shards);
+    const late = leader.mutate(change('p', { a: '1', b: '1' }));
+    const refused = leader.mutate(change('p', { c: '1' }));
+    for (const shard of shards) shard.setLimits(defaultLimits);
+    expect(await late).toEqual({ version: 1, changed: true });
+    await expect(refused).rejects.toMatchObject({ code: 'ResourceExhausted', details: { value: 2 } });
+    await untilEqual(shards);
+    for (const shard of shards) expect(shard.counters.entries).toBe(5);
+  });
+
   it('takes expired entries away on all replicas by a change of the leader', async () => {
     const shards = await startShard();
     const leader = await leaderOf(shards);

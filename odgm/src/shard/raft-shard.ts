@@ -38,6 +38,7 @@ export interface RaftShardOptions {
   readonly partition: number;
   readonly engine: Engine;
   readonly clock: Clock;
+  /** At first; see {@link ShardHandle.setLimits}. */
   readonly limits: ShardLimits;
   /** Given what to read at a mark that asks for a scan, as soon as it is applied. Must close the snapshot. */
   readonly onScan?: ((scan: ScanSource) => void) | undefined;
@@ -86,6 +87,12 @@ export async function openRaftShard(
   const config = { group: options.id, epoch: options.epoch, machine };
   const group = first === undefined ? host.open(config) : await host.create(config, first);
   return new RaftShard(host, group, machine, options);
+}
+
+/** What this replica proposed, with what it put into the log beside it: its limits may be others when it is applied. */
+interface OwnProposal {
+  readonly mutation: Mutation | CheckMark | OutboxChange;
+  readonly limits: ShardLimits | undefined;
 }
 
 /** Objects of one shard as a function of its log. */
@@ -150,13 +157,7 @@ class ShardMachine implements StateMachine {
     transaction: ShardTransaction,
     { index, data, own }: CommittedEntry,
   ): MutationResult | ReplicaMark | OutboxResult | Error {
-    let mutation = own as Mutation | CheckMark | OutboxChange | undefined;
-    let { limits } = this.#options;
-    if (mutation === undefined) {
-      const decoded = decodeMutation(data);
-      mutation = decoded.mutation;
-      limits = decoded.limits ?? defaultLimits;
-    }
+    const { mutation, limits = defaultLimits } = (own as OwnProposal | undefined) ?? decodeMutation(data);
     if (mutation.type === 'mark') return this.#remember(mutation.id, index, transaction.totals);
     if (mutation.type === 'outbox') return transaction.outbox.change(mutation, { major: index, first: 0, by: 0 });
     try {
@@ -188,7 +189,7 @@ export class RaftShard implements ShardHandle {
   readonly outbox: Outbox;
   readonly #host: RaftHost;
   readonly #machine: ShardMachine;
-  readonly #limits: ShardLimits;
+  #limits: ShardLimits;
   readonly #clock: Clock;
   readonly #fires: (() => boolean) | undefined;
   #isExpiring = false;
@@ -232,6 +233,10 @@ export class RaftShard implements ShardHandle {
     return this.#machine.counters;
   }
 
+  setLimits(limits: ShardLimits): void {
+    this.#limits = limits;
+  }
+
   /** Refuses mutations with `FailedPrecondition` and this reason; `undefined` takes them again. Reads go on. */
   freeze(reason: string | undefined): void {
     this.#frozen = reason;
@@ -243,7 +248,7 @@ export class RaftShard implements ShardHandle {
    */
   mark(id: string, scan: boolean): Promise<ReplicaMark> {
     const mark: CheckMark = { type: 'mark', id, algorithm: contentAlgorithm, scan };
-    return this.group.propose(encodeMutation(mark, this.#limits), mark) as Promise<ReplicaMark>;
+    return this.#propose(mark, false) as Promise<ReplicaMark>;
   }
 
   /** What this replica had at a mark; undefined while it has not applied it, and for one that it has forgotten. */
@@ -255,8 +260,7 @@ export class RaftShard implements ShardHandle {
     if (this.#frozen !== undefined) return Promise.reject(frozen(this, this.#frozen));
     try {
       checkMutation(mutation, this.#limits);
-      const data = encodeMutation(mutation, this.#limits, this.#fires?.());
-      return this.group.propose(data, mutation) as Promise<MutationResult>;
+      return this.#propose(mutation, this.#fires?.()) as Promise<MutationResult>;
     } catch (error) {
       return Promise.reject(toOaasError(error));
     }
@@ -264,7 +268,13 @@ export class RaftShard implements ShardHandle {
 
   #changeOutbox(change: OutboxChange): Promise<OutboxResult> {
     if (this.#frozen !== undefined) return Promise.reject(frozen(this, this.#frozen));
-    return this.group.propose(encodeMutation(change, this.#limits), change) as Promise<OutboxResult>;
+    return this.#propose(change, false) as Promise<OutboxResult>;
+  }
+
+  #propose(mutation: OwnProposal['mutation'], fires: boolean | undefined): Promise<unknown> {
+    const limits = this.#limits;
+    const own: OwnProposal = { mutation, limits };
+    return this.group.propose(encodeMutation(mutation, limits, fires), own);
   }
 
   read(consistency: Consistency): ShardReader | Promise<ShardReader> {

@@ -4,7 +4,15 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { shardTypes, type ShardStore, type ShardStoreOptions, startShardStore } from '../../testkit/shards.ts';
 import type { Engine } from '../storage/index.ts';
 import { createMemoryEngine } from '../storage/memory.ts';
-import type { Mutation, MutationResult, ShardHandle, ShardLimits, StoredObject, Value } from './index.ts';
+import {
+  defaultLimits,
+  type Mutation,
+  type MutationResult,
+  type ShardHandle,
+  type ShardLimits,
+  type StoredObject,
+  type Value,
+} from './index.ts';
 
 /** What every shard promises to its callers, by whatever its replicas agree. Here each has one. */
 
@@ -281,6 +289,17 @@ describe.each(shardTypes)('a %s shard:', (type) => {
         details: { limit, value: bound },
       });
       expect(contentOf(shard, 'o')).toBeUndefined();
+    });
+
+    it('that change while the shard is open count for what comes from then on, and what is there stays', async () => {
+      const shard = await openShard();
+      await shard.mutate(set('o', { a: '1234' }));
+      shard.setLimits({ ...defaultLimits, maxValueBytes: 3 });
+      await expect(shard.mutate(set('o', { a: '5678' }))).rejects.toMatchObject({ code: 'ResourceExhausted' });
+      expect(contentOf(shard, 'o')).toEqual({ a: '1234' });
+      shard.setLimits({ ...defaultLimits, maxValueBytes: 4 });
+      await shard.mutate(set('o', { a: '5678' }));
+      expect(contentOf(shard, 'o')).toEqual({ a: '5678' });
     });
   });
 

@@ -43,6 +43,7 @@ export interface EventualShardOptions {
   readonly partition: number;
   readonly engine: Engine;
   readonly clock: Clock;
+  /** At first; see {@link ShardHandle.setLimits}. */
   readonly limits: ShardLimits;
   /** 16 bytes, the same on all members of the cluster and known to nobody else. */
   readonly levelKey: Uint8Array;
@@ -89,6 +90,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
   readonly #options: EventualShardOptions;
   readonly #host: EventualHost;
   readonly #location: ShardLocation;
+  #limits: ShardLimits;
   readonly #clock: HybridClock;
   readonly #peers: Peers;
   /** All that changes what is stored goes through it, one group after the other. */
@@ -150,6 +152,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
       isActive: () => !this.#isClosed,
       change: (change) => this.whenIdle(() => this.#changeOutbox(change)),
     });
+    this.#limits = options.limits;
     this.configure(options.membership);
   }
 
@@ -197,6 +200,10 @@ export class EventualShard implements ShardHandle, EventualReplica {
     return this.#peers.epochOf(member);
   }
 
+  setLimits(limits: ShardLimits): void {
+    this.#limits = limits;
+  }
+
   /** The meta group has recorded other replicas. */
   configure(membership: Membership): void {
     const isNew = membership.epoch > this.membership.epoch;
@@ -218,7 +225,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
     try {
       if (this.#isClosed) throw oaasError('Unavailable', 'the shard is closed', { retryAfterMs: 200 });
       if (!this.isPrimary) throw oaasError('NoLeader', 'this replica takes no writes', { details: { leader: 0 } });
-      checkMutation(mutation, this.#options.limits);
+      checkMutation(mutation, this.#limits);
     } catch (error) {
       return Promise.reject(toOaasError(error));
     }
@@ -401,7 +408,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
   #decide(transaction: EventualTransaction, item: CommitItem, answers: (() => void)[]): void {
     if (item.kind === 'mutation') {
       try {
-        const result = transaction.mutate(item.mutation, this.#options.limits);
+        const result = transaction.mutate(item.mutation, this.#limits);
         answers.push(() => {
           item.resolve(result);
         });
