@@ -14,7 +14,7 @@ describe('the flags of a grid', () => {
   it('take several collections with their options', () => {
     const { collections } = parseFlags([
       '--collection',
-      'name=a,type=raft,partitions=8,replicas=3,reads=lease',
+      'name=a,type=raft,partitions=8,replicas=3,maxValueBytes=1024',
       '--collection',
       'name=b,type=basic,replicas=1,durability=ephemeral',
     ]);
@@ -25,7 +25,7 @@ describe('the flags of a grid', () => {
         partitionCount: 8,
         replicaCount: 3,
         durability: 'persistent',
-        options: { reads: 'lease' },
+        options: { maxValueBytes: '1024' },
       },
       { name: 'b', shardType: 'basic', partitionCount: 4, replicaCount: 1, durability: 'ephemeral', options: {} },
     ]);
@@ -46,6 +46,15 @@ describe('the flags of a grid', () => {
     expect(refusal('--collection', 'name=a,type=paxos')).toContain('raft, basic, mst');
     expect(refusal('--collection', 'name=a,partitions=0')).toContain('partitions 0');
     expect(refusal('--collection', 'name=a', '--collection', 'name=a')).toContain('names a twice');
+    expect(refusal('--collection', 'name=a,typ=raft')).toContain(
+      'no option "typ" (given as "raft"); did you mean "type"?',
+    );
+    expect(refusal('--collection', 'name=a,partions=2')).toContain('did you mean "partitions"?');
+    expect(refusal('--collection', 'name=a,maxValueByte=5')).toContain('did you mean "maxValueBytes"?');
+    expect(refusal('--collection', 'nam=a')).toContain('did you mean "name"?');
+    expect(refusal('--collection', 'name=a,maxValueBytes=lots')).toContain(
+      'cannot be "lots". Give maxValueBytes a whole',
+    );
     expect(refusal('--restart', 'sometimes')).toContain('neither always nor never');
     expect(refusal('--env', '=x')).toContain('NAME=VALUE');
   });

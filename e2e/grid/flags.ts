@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { collectionOptionProblems, collectionOptionsHelp } from '@oaas/commons/config';
 import { oaasError } from '@oaas/commons/errors';
 
 /** A collection in the form of ODGM_COLLECTION. */
@@ -32,6 +33,8 @@ export interface GridFlags {
 const nodesMax = 64;
 const shardTypes = ['raft', 'basic', 'mst'];
 const durabilities = ['persistent', 'ephemeral'];
+/** Keys of --collection that are no options. */
+const collectionKeys = ['name', 'type', 'partitions', 'replicas', 'durability'];
 
 export const usage = `npm run grid -- [flags]        a data grid of real processes on this machine, without PM and CRM
 
@@ -41,6 +44,7 @@ export const usage = `npm run grid -- [flags]        a data grid of real process
   --collection SPEC         name=N[,type=raft|basic|mst][,partitions=P][,replicas=R][,durability=persistent|ephemeral]
                             [,<option>=<value> ...]; may be given more than once
                             (default name=default,partitions=4,replicas=3; type by replicas: one basic, more raft)
+                            options are ${collectionOptionsHelp.join(',\n                            ')}
   --restart always|never    whether a node that ends is started again (default always)
   --zones A,B,...           zones of the nodes, in turn
   --env NAME=VALUE          a variable for every node; may be given more than once
@@ -101,6 +105,8 @@ function parseCollection(text: string): GridCollection {
     if (parts.has(key)) throw wrong(`--collection ${text} gives ${key} twice.`);
     parts.set(key, value);
   }
+  const [problem] = collectionOptionProblems(Object.fromEntries(parts), collectionKeys);
+  if (problem !== undefined) throw wrong(`--collection ${text}: ${problem.message}. ${problem.remedy}`);
   const take = (key: string, fallback: string): string => {
     const value = parts.get(key) ?? fallback;
     parts.delete(key);

@@ -62,7 +62,7 @@ export function collectionOptionProblems(
   const problems: CollectionOptionProblem[] = [];
   for (const [option, value] of Object.entries(options)) {
     if (others.includes(option)) continue;
-    if (!isOption(option)) {
+    if (!isCollectionOption(option)) {
       const known = [...others, ...names];
       problems.push({
         ...{ option, value, kind: 'unknown' },
@@ -95,7 +95,8 @@ export function collectionOptionValues(options: Readonly<Record<string, string>>
   return Object.fromEntries(names.map((name) => [name, valueOf(name)])) as CollectionOptionValues;
 }
 
-function isOption(name: string): name is CollectionOptionName {
+/** There is an option of this name. */
+export function isCollectionOption(name: string): name is CollectionOptionName {
   return Object.hasOwn(collectionOptions, name);
 }
 

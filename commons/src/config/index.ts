@@ -4,9 +4,9 @@ export { duration, secret } from './fields.ts';
 export {
   type CollectionOptionProblem,
   collectionOptionProblems,
-  collectionOptions,
   collectionOptionsHelp,
   type CollectionOptionValues,
   collectionOptionValues,
+  isCollectionOption,
 } from './collection-options.ts';
 export type { ConfigProblem } from './problems.ts';

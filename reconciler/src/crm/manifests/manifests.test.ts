@@ -31,7 +31,7 @@ const spec: RecordSpec = {
   },
   targetEnvironment: 'cloud',
   nfrRequirements: { maxLatencyMs: 90, minThroughputRps: 2000 },
-  odgmConfig: { options: { node_count: '2', flavour: 'x' }, log: 'debug,h2=info' },
+  odgmConfig: { options: { node_count: '2', flavour: 'x', maxValueBytes: '1024' }, log: 'debug,h2=info' },
   environment: { REGION: 'eu', MODE: 'env' },
   source: { commit: 'abc' },
 };
@@ -123,7 +123,7 @@ describe('the grid', () => {
         replicaCount: 1,
         shardType: 'basic',
         durability: 'persistent',
-        options: { flavour: 'x' },
+        options: { maxValueBytes: '1024' },
         invocations: {
           fnRoutes: {
             add_item: { url: 'http://shop-cart-00000000-fn-add.ns.svc:9000', stateless: true, functionKey: 'add' },

@@ -1,3 +1,4 @@
+import { isCollectionOption } from '@oaas/commons/config';
 import type { CollectionLayout, DeploymentRecord } from '../../record/index.ts';
 import { idOf, namesOf, ports, type RenderInput, serviceAddress } from './common.ts';
 
@@ -17,14 +18,12 @@ export interface GridCollection extends CollectionLayout {
   };
 }
 
-/** Options that the layout has taken already; nodes are not told again. */
-const layoutOptions = new Set(['node_count', 'durability']);
-
 /** Collections with their routes: every binding of the class by the name that callers use. */
 export function gridCollections(input: RenderInput): readonly GridCollection[] {
   const { record, layout, settings } = input;
   const odgm = record.spec.odgmConfig;
-  const options = Object.fromEntries(Object.entries(odgm?.options ?? {}).filter(([name]) => !layoutOptions.has(name)));
+  // The others are the layout's, or nobody's: a grid would refuse the collection for them, with all that changes in it.
+  const options = Object.fromEntries(Object.entries(odgm?.options ?? {}).filter(([name]) => isCollectionOption(name)));
   const invocations = { fnRoutes: routes(input), disabledFn: odgm?.disabledFunctions ?? [] };
   // Field by field: a layout that was read back has its fields in another order, and the text must not differ by that.
   return layout.collections.map((collection) => ({

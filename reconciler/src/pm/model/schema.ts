@@ -2,6 +2,7 @@
  * What users write: the YAML of packages, deployments and overlays, as zod schemas. They are the one source of the types, of the
  * checks that need no other document, and of the JSON Schema for editors. Names are snake_case, as in the files.
  */
+import { collectionOptionsHelp } from '@oaas/commons/config';
 import { z } from 'zod';
 
 export const apiVersion = 'oaas.io/v1alpha1';
@@ -126,7 +127,12 @@ export const odgmSchema = z.strictObject({
   replica_count: z.int().min(1).max(9).optional(),
   shard_type: z.enum(shardTypes).optional(),
   log: text(z.string()).optional(),
-  options: z.record(z.string(), text(z.string())).optional().describe('node_count: number of grid nodes'),
+  options: z
+    .record(z.string(), text(z.string()))
+    .optional()
+    .describe(
+      ['node_count: number of grid nodes', 'durability: persistent or ephemeral', ...collectionOptionsHelp].join('; '),
+    ),
   event_triggers: z
     .array(
       z.strictObject({

@@ -45,6 +45,25 @@ describe('environments', () => {
   });
 });
 
+describe('options of a grid', () => {
+  const found = (options: string): string[] =>
+    problems(run(`${base}deployments: [{ key: d, class_key: C, odgm: { options: ${options} } }]\n`));
+
+  it('that the layout and the collections have are taken', () => {
+    expect(found('{ node_count: 2, durability: ephemeral, maxValueBytes: 1024 }')).toEqual([]);
+  });
+
+  it('that nobody knows are told with the nearest name, and those with a bad value are refused', () => {
+    expect(found('{ node_cont: 2, maxValueByte: 5 }')).toEqual([
+      expect.stringContaining(
+        'warning PackageInvalid: there is no option "node_cont" (given as "2"); did you mean "node_count"?; it is ignored',
+      ),
+      expect.stringContaining('did you mean "maxValueBytes"?'),
+    ]);
+    expect(found('{ maxValueBytes: lots }')).toEqual(['error PackageInvalid: option maxValueBytes cannot be "lots"']);
+  });
+});
+
 describe('overlays', () => {
   const deployments =
     'deployments: [{ key: d, class_key: C, odgm: { partition_count: 4, options: { node_count: 2 } } }]\n';

@@ -1,3 +1,4 @@
+import { collectionOptionProblems } from '@oaas/commons/config';
 import type { ErrorCode } from '@oaas/commons/errors';
 import { type Path } from '../parse/convert.ts';
 import { nearest, oneOf } from '../parse/issues.ts';
@@ -11,6 +12,9 @@ export interface Finding {
   readonly severity?: 'error' | 'warning';
   readonly code?: ErrorCode;
 }
+
+/** Options that say how the grid is laid out; the others are those of its collections. */
+const layoutOptions = ['node_count', 'durability'];
 
 /** What is wrong inside one package, whatever else the repository holds. */
 export function validatePackage(spec: PackageSpec): readonly Finding[] {
@@ -76,6 +80,15 @@ export function validateOdgm(odgm: OdgmSpec, functionKeys: readonly string[], at
     findings.push(
       missingFunction(trigger.function_key, functionKeys, [...at, 'event_triggers', index, 'function_key']),
     );
+  }
+  for (const problem of collectionOptionProblems(odgm.options ?? {}, layoutOptions)) {
+    findings.push({
+      field: [...at, 'options', problem.option],
+      // What nobody knows does no harm, and stood in packages that were taken.
+      ...(problem.kind === 'unknown' ? { severity: 'warning' as const } : {}),
+      message: problem.kind === 'unknown' ? `${problem.message}; it is ignored` : problem.message,
+      remedy: problem.remedy,
+    });
   }
   const nodeCount = odgm.options?.['node_count'];
   if (nodeCount !== undefined && !(/^\d{1,2}$/.test(nodeCount) && Number(nodeCount) >= 1 && Number(nodeCount) <= 64)) {
