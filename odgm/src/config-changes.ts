@@ -11,12 +11,9 @@ export interface ConfigChange {
   readonly effect: 'applied' | 'restart' | 'kept' | 'refused';
 }
 
-/** Settings of a running node that it can take: members are asked only by a node that looks for its cluster. */
-const live: ReadonlySet<string> = new Set(['collections', 'members']);
-
+/** Collections apart: whom a node asks for its cluster (`members`), too, is settled when it starts. */
 function effectOf(setting: string): ConfigChange['effect'] {
-  if (setting === 'settings') return 'kept';
-  return live.has(setting) ? 'applied' : 'restart';
+  return setting === 'settings' ? 'kept' : 'restart';
 }
 
 /** What `next` says otherwise than `running`, in the order of the settings. Values are not named: some are secret. */

@@ -75,6 +75,15 @@ describe('a configuration file that changes', () => {
     expect(watch.status.needsRestart).toEqual([]);
   });
 
+  it('says that other members count only after a restart, since a node settles at its start whom it asks', async () => {
+    await writeFile(file, text({ a: 1 }, 'members: [n1=h1:1]\n'));
+    started();
+    await watch.look();
+    await writeFile(file, text({ a: 1 }, 'members: [n1=h1:1, n2=h2:1]\n'));
+    await watch.look();
+    expect(watch.status).toMatchObject({ changed: { applied: [], restart: ['members'] }, needsRestart: ['members'] });
+  });
+
   it('is refused as a whole when any of it is wrong, and what was keeps counting', async () => {
     await writeFile(file, text({ a: 1 }));
     started();
