@@ -86,8 +86,8 @@ export function validateOdgm(odgm: OdgmSpec, functionKeys: readonly string[], at
       field: [...at, 'options', problem.option],
       // What nobody knows does no harm, and stood in packages that were taken.
       ...(problem.kind === 'unknown' ? { severity: 'warning' as const } : {}),
-      message: problem.kind === 'unknown' ? `${problem.message}; it is ignored` : problem.message,
-      remedy: problem.remedy,
+      message: problem.message,
+      remedy: problem.kind === 'unknown' ? `It is ignored. ${problem.remedy}` : problem.remedy,
     });
   }
   const nodeCount = odgm.options?.['node_count'];
