@@ -47,7 +47,7 @@ describe('whole nodes in virtual time', () => {
     async (seed) => {
       const played = await playNodes({ seed });
       expect(played.operations).toBeGreaterThan(30);
-      expect(played.compared).toBeGreaterThan(100);
+      expect(played.compared).toBeGreaterThan(30);
       expect(played.doubtful).toBe(0);
     },
     2 * minutes,

@@ -353,7 +353,7 @@ describe('bounds', () => {
   });
 
   it('a connection without calls is closed, and the channel opens a new one when it needs it', async () => {
-    const { client } = (await serve(handlers, { idleMs: 50 })).client();
+    const { client } = (await serve(handlers, { idleMs: 500 })).client();
     await client.emptyCall({});
     await eventually(() => running!.server.load().connections === 0);
     expect(await client.emptyCall({})).toEqual({});
