@@ -100,4 +100,8 @@ export const knownSeeds: readonly KnownSeed[] = [
     ...{ seed: 140_000_327, nodes: 5, world: 'nodes' as const },
     why: 'a move waited for its next try until the hour of a clock that had been ahead',
   },
+  {
+    ...{ seed: 170_000_313, nodes: 5, world: 'nodes' as const },
+    why: 'a voter was taken out to be made anew while another had lost its disk and its leader had not noticed yet',
+  },
 ];

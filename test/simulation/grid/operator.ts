@@ -3,6 +3,7 @@ import type { Random } from '@oaas/commons/time';
 import type { GridNode } from '@oaas/odgm/node';
 import { Tasks } from '@oaas/odgm/testkit/sim';
 import { type SimGrid, specOf, usedCollection } from './grid.ts';
+import { isReady } from './quorums.ts';
 
 const timeoutMs = 8000;
 const otherCollections = ['a', 'b'];
@@ -83,7 +84,8 @@ export class GridOperator {
     if (chance < 0.2) return ['rebalance', start('rebalance')];
     if (chance < 0.35) return [`drain ${member}`, start('drain', '', member)];
     if (chance < 0.55) return ['take back', (node) => this.tidy(node)];
-    if (chance < 0.75) {
+    // Whoever has a replica that serves thrown away looks first whether all nodes are there.
+    if (chance < 0.75 && isReady(this.#grid)) {
       return [`make ${member}'s replica of ${partition} anew`, start('repair', usedCollection, member, { partition })];
     }
     if (chance < 0.8) return ['check', start('consistency-check', '', '', { mode: pick(['fast', 'deep']) })];

@@ -18,7 +18,8 @@ export function hasQuorums(grid: SimGrid, isIn: (member: number) => boolean): bo
     const renewed = new Set<string>();
     for (const { moves } of node.meta?.state.tasks.values() ?? []) {
       for (const { shard, from, to, state } of moves) {
-        if (state === 'running' && from !== undefined && from === to) renewed.add(`${shard}/${from}`);
+        const isOpen = state === 'pending' || state === 'running';
+        if (isOpen && from !== undefined && from === to) renewed.add(`${shard}/${from}`);
       }
     }
     for (const { id, replicas } of node.meta?.state.shards.values() ?? []) {
