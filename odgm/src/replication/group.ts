@@ -31,6 +31,7 @@ import { notLeading } from './pending-proposals.ts';
 import { type ProposedChange, Proposer } from './proposer.ts';
 import { agreesWithLeader, Quiescence, quorumThatHasAll, restNotice } from './quiescence.ts';
 import { ReadRounds } from './reads.ts';
+import { Soundings } from './soundings.ts';
 import { endWith } from './tracing.ts';
 import { bestSuccessor, LeadershipTransfers, whyNoSuccessor } from './transfers.ts';
 import type { GroupStatus, MemberChange, StateMachine } from './types.ts';
@@ -61,6 +62,7 @@ export class RaftGroup implements AppendOwner {
   readonly #quiescence: Quiescence<RaftGroup>;
   readonly #transfers = new LeadershipTransfers();
   readonly #freshness = new Freshness();
+  readonly #soundings = new Soundings();
   #ticks = 0;
   #lead = 0;
   #wasLeader = false;
@@ -218,7 +220,7 @@ export class RaftGroup implements AppendOwner {
     const isCurrent = this.#node.role === 'leader' && this.#applied.term === this.#node.term;
     if (isCurrent && this.#membership.isSingle) return this.#committed();
     if (isCurrent && this.#lease?.isValid(this.#node.term, this.#host.now()) === true) {
-      if (this.#lease.isAging(this.#host.now()) && this.#reads.isEmpty) this.#askForLease();
+      if (this.#lease.isAging(this.#host.now()) && this.#reads.isEmpty) this.#askAll();
       return this.#committed();
     }
     if (this.#node.lead === 0 && this.#node.role !== 'leader') return Promise.reject(notLeading(0));
@@ -264,6 +266,18 @@ export class RaftGroup implements AppendOwner {
     this.#quiescence.touch();
     this.#host.wake(this);
     return answer;
+  }
+
+  /**
+   * Asks all members for a sign of life. Resolves with those that have given one since, this leader included: once they
+   * are enough, or after the time of an election, or when this replica stops.
+   */
+  sound(isEnough: (heard: ReadonlySet<number>) => boolean): Promise<ReadonlySet<number>> {
+    if (this.#state !== 'running') return Promise.resolve(new Set());
+    const heard = this.#soundings.begin(this.#host.self, isEnough, this.#ticks + this.#host.tuning.electionTicks);
+    this.#quiescence.touch();
+    this.#askAll();
+    return heard;
   }
 
   /** Moves leadership. Resolves when the other member leads; rejects with `Unavailable` when it does not in time. */
@@ -327,6 +341,7 @@ export class RaftGroup implements AppendOwner {
     if (!this.#reads.isEmpty) this.#reads.tick(this.#node.lead);
     this.#proposer.tick(this.#ticks);
     if (!this.#transfers.isEmpty) this.#transfers.tick(this.#ticks);
+    if (!this.#soundings.isEmpty) this.#soundings.tick(this.#ticks);
     if (this.#node.hasReady() || this.#proposer.hasWaiting) this.#host.wake(this);
   }
 
@@ -531,8 +546,10 @@ export class RaftGroup implements AppendOwner {
 
   #noteFresh(from: number): void {
     const node = this.#node;
-    if (this.isLeader) this.#freshness.answered(this.#host.now(), node.term, from);
-    else if (from === node.lead) this.#freshness.heard(this.#host.now(), node.commit, this.#applied.index);
+    if (this.isLeader) {
+      this.#freshness.answered(this.#host.now(), node.term, from);
+      if (!this.#soundings.isEmpty) this.#soundings.heard(from);
+    } else if (from === node.lead) this.#freshness.heard(this.#host.now(), node.commit, this.#applied.index);
   }
 
   // ---- quiet
@@ -545,6 +562,7 @@ export class RaftGroup implements AppendOwner {
       node.commit === this.#applied.index &&
       this.#proposer.isEmpty &&
       this.#transfers.isEmpty &&
+      this.#soundings.isEmpty &&
       this.#reads.isEmpty
     );
   }
@@ -560,7 +578,8 @@ export class RaftGroup implements AppendOwner {
     return true;
   }
 
-  #askForLease(): void {
+  /** A round of heartbeats, at once. */
+  #askAll(): void {
     this.#reads.wait().catch(() => undefined);
     this.#host.wake(this);
   }
@@ -587,6 +606,7 @@ export class RaftGroup implements AppendOwner {
     this.#reads.rejectAll(error);
     this.#election?.end(error);
     this.#transfers.rejectAll(error);
+    this.#soundings.endAll();
   }
 
   /** A fault in one group stops that group only. */

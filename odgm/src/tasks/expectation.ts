@@ -36,19 +36,19 @@ export function membershipConflict(expected: GroupMembership, actual: GroupMembe
 }
 
 /**
- * Why a voter must not go now: a majority of those that are voters then does not answer. The leader sees a member go before
- * the coordinator does, and the step may have been on its way for a while. `Unavailable`, with `QuorumAtRisk` as code in the
- * details. Undefined: nothing speaks against it.
+ * Why a voter must not go now: a majority of those that are voters then does not answer. The step may have been on its way
+ * for a while, and what a leader knows of its members may be older than the loss of one of them: it asks them before.
+ * `Unavailable`, with `QuorumAtRisk` as code in the details. Undefined: nothing speaks against it.
  */
 export function quorumRisk(
   voters: readonly number[],
   { promote, demote, remove }: RaftChange,
-  answers: (member: number) => boolean,
+  heard: ReadonlySet<number>,
 ): Error | undefined {
   const staying = voters.filter((voter) => !demote.includes(voter) && !remove.includes(voter));
   if (staying.length === voters.length) return undefined;
   const after = [...staying, ...promote];
-  const silent = after.filter((voter) => !answers(voter));
+  const silent = after.filter((voter) => !heard.has(voter));
   if (after.length - silent.length >= quorumOf(after.length)) return undefined;
   return oaasError('Unavailable', 'the change would leave the shard without a majority that answers', {
     details: { code: 'QuorumAtRisk', voters: after, silent, outcome: 'notApplied' },

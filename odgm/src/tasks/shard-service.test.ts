@@ -128,6 +128,23 @@ it('no voter goes when those that stay do not answer by then: its leader knows t
   expect(leader.group().confState.voters).toEqual([leader.number, leaving].sort());
 });
 
+it('no voter goes on an old word of those that stay: a leader whose group has gone quiet asks them first', async () => {
+  const { leader, ask } = await start();
+  const [leaving, failing] = [1, 2, 3].filter((member) => member !== leader.number) as [number, number];
+  await eventually(() => leader.group().isQuiet);
+  // Its node goes on, so that no link tells.
+  running
+    .find(({ number }) => number === failing)
+    ?.group()
+    .fail(new Error('its disk is lost'));
+  const takeOut = { do: 'change', shard, change: { ...none, remove: [leaving] }, epochs } as const;
+  await expect(ask(takeOut)).rejects.toMatchObject({
+    code: 'Unavailable',
+    details: { code: 'QuorumAtRisk', silent: [failing] },
+  });
+  expect(leader.group().confState.voters).toEqual([1, 2, 3]);
+});
+
 it('a leader with a change in its log that is not applied yet says of no members what they are', async () => {
   const { leader, ask } = await start();
   const voters = leader.group().confState.voters.filter((member) => member !== leader.number);

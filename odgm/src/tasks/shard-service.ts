@@ -115,12 +115,10 @@ export class ShardService {
         return this.#observe(request.shard, group, found.sentBytes);
       case 'change': {
         const { change, epochs } = request;
-        await group.changeMembers(
-          changesOf(change, epochs),
-          noContext,
-          change.joint,
-          () => objection() ?? quorumRisk(group.confState.voters, change, (member) => this.#answers(group, member)),
-        );
+        const { voters } = group.confState;
+        const riskBy = (heard: ReadonlySet<number>): Error | undefined => quorumRisk(voters, change, heard);
+        throwIfAny(objection() ?? riskBy(await group.sound((heard) => riskBy(heard) === undefined)));
+        await group.changeMembers(changesOf(change, epochs), noContext, change.joint, objection);
         return undefined;
       }
       case 'leaveJoint':
@@ -131,13 +129,6 @@ export class ShardService {
         await group.transferLeadership(request.to);
         return undefined;
     }
-  }
-
-  /** Whether the leader hears a member of its group. */
-  #answers(group: RaftGroup, member: number): boolean {
-    if (member === this.#mesh.self.number) return true;
-    const progress = group.status().progress.find((one) => one.member === member);
-    return progress?.recentActive === true && this.#mesh.isUp(member);
   }
 
   #observeMerging(shard: EventualShard, request: ShardRequest): ShardObservation {
