@@ -397,8 +397,8 @@ export class TaskCoordinator {
       return;
     }
     if (leader === undefined || seen === undefined) return;
-    const { voters, votersOutgoing, learners, learnersNext, epochs: seenEpochs } = seen;
-    const expected = { voters, votersOutgoing, learners, learnersNext, epochs: seenEpochs };
+    const { voters, votersOutgoing, learners, learnersNext, epochs: seenEpochs, term: seenIn } = seen;
+    const expected = { voters, votersOutgoing, learners, learnersNext, epochs: seenEpochs, term: seenIn };
     const decided = { shard: record.id, term, expected };
     if (step.do === 'change') {
       const epochs = Object.fromEntries(record.replicas.map(({ member, epoch }) => [String(member), epoch]));

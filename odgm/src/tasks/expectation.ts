@@ -10,13 +10,22 @@ export interface GroupMembership {
   readonly learnersNext: readonly number[];
   /** Epochs of the replicas, by member; those that are not listed are 1. Absent from members of former versions. */
   readonly epochs?: Readonly<Record<string, number>> | undefined;
+  /** Of the group, in which its leader had them. Absent from members of former versions. */
+  readonly term?: number | undefined;
+}
+
+/** Which of its requests a coordinator has asked in which term. Absent from members of former versions. */
+export interface RequestOrder {
+  readonly term: number;
+  readonly order: number;
 }
 
 const lists = ['voters', 'votersOutgoing', 'learners', 'learnersNext'] as const;
 
 /**
  * Why a step that was decided on `expected` must not be done on `actual`: somebody else has changed the shard meanwhile.
- * `Conflict`, with `MembershipNotMatch` or `EpochConflict` as code in the details. Undefined: the two are the same.
+ * `Conflict`, with `MembershipNotMatch`, `EpochConflict` or `LeaderChanged` as code in the details. Undefined: the two are
+ * the same.
  */
 export function membershipConflict(expected: GroupMembership, actual: GroupMembership): Error | undefined {
   const differing = lists.find((list) => !isSameSet(expected[list], actual[list]));
@@ -25,6 +34,9 @@ export function membershipConflict(expected: GroupMembership, actual: GroupMembe
       ...{ list: differing, expected: [...expected[differing]], actual: [...actual[differing]] },
     });
   }
+  // Under another leader the same members may have been others in between.
+  if (expected.term !== undefined && expected.term !== actual.term)
+    return conflict('LeaderChanged', { expected: expected.term, actual: actual.term });
   const { epochs } = expected;
   if (epochs === undefined) return undefined;
   const epochIn = (of: GroupMembership, member: number): number => of.epochs?.[String(member)] ?? 1;
@@ -64,7 +76,22 @@ export function supersededCoordinator(term: number, newest: number): Error {
   });
 }
 
-function conflict(code: 'MembershipNotMatch' | 'EpochConflict', details: Readonly<Record<string, unknown>>): Error {
+/**
+ * A request that was on its way for so long that its coordinator has given it up and asked for something else: nobody
+ * follows what it would do. One coordinator asks about one shard after the other.
+ */
+export function overtakenRequest(request: RequestOrder, newest: RequestOrder | undefined): Error | undefined {
+  if (newest?.term !== request.term || request.order >= newest.order) return undefined;
+  return oaasError('Conflict', 'the coordinator has asked for something else by now', {
+    details: { code: 'Overtaken', order: request.order, newest: newest.order },
+    remedy: 'Nothing: the coordinator decides anew.',
+  });
+}
+
+function conflict(
+  code: 'MembershipNotMatch' | 'EpochConflict' | 'LeaderChanged',
+  details: Readonly<Record<string, unknown>>,
+): Error {
   return oaasError('Conflict', 'the replicas of the shard are not those that the step was decided on', {
     details: { code, ...details },
     remedy: 'Look at the shard again, and decide anew.',

@@ -1,5 +1,6 @@
 import { eventually } from '@oaas/commons/testkit';
 import { afterEach, describe, expect, it } from 'vitest';
+import { channels } from '../mesh/index.ts';
 import { introduce, leaderOf, startHost, type TestHost } from '../../testkit/hosts.ts';
 import { type ShardObservation, type ShardRequest, ShardService } from './index.ts';
 
@@ -16,6 +17,8 @@ const epochs = {};
 interface Grid {
   readonly leader: TestHost;
   readonly ask: (request: ShardRequest) => Promise<ShardObservation | undefined>;
+  /** Sends what the same member asked first of all only now. */
+  readonly askLate: (request: ShardRequest) => Promise<unknown>;
 }
 
 /** Members 1 to 3 as voters and 4 as a learner, asked by way of a member that does not lead. */
@@ -32,9 +35,13 @@ async function start(): Promise<Grid> {
   const asking = services[3];
   const ask = (request: ShardRequest): Promise<ShardObservation | undefined> =>
     asking === undefined ? Promise.reject(new Error('nobody asks')) : asking.ask(leader.number, request);
+  const askLate = (request: ShardRequest): Promise<unknown> => {
+    const payload = new TextEncoder().encode(JSON.stringify({ ...request, order: 0 }));
+    return running[3]?.member.mesh.request(leader.number, channels.shards, payload) ?? Promise.resolve();
+  };
   await eventually(() => running.every((host) => host === leader || leader.member.mesh.isUp(host.number)));
   await ask({ do: 'change', shard, change: { ...none, addLearners: [4] }, epochs });
-  return { leader, ask };
+  return { leader, ask, askLate };
 }
 
 const promote = { do: 'change', shard, change: { ...none, promote: [4] }, epochs } as const;
@@ -96,6 +103,31 @@ describe('a step of a coordinator that was paused', () => {
     expect(leader.group().confState.votersOutgoing).toEqual([1, 2, 3]);
     await ask({ do: 'leaveJoint', shard, expected: await ask({ do: 'observe', shard }) });
     expect(leader.group().confState).toMatchObject({ votersOutgoing: [], learners: [3] });
+  });
+
+  it('is refused under a leader that lost its place and has it again, although the members are the same', async () => {
+    const { leader, ask } = await start();
+    const expected = await ask({ do: 'observe', shard });
+    const other = running.find(({ number }) => number < 4 && number !== leader.number);
+    await leader.group().transferLeadership(other?.number ?? 0);
+    await eventually(() => other?.group().isLeader === true);
+    await other?.group().transferLeadership(leader.number);
+    await eventually(() => leader.group().isLeader);
+    await expect(ask({ ...remove, expected })).rejects.toMatchObject({
+      code: 'Conflict',
+      details: { code: 'LeaderChanged' },
+    });
+    expect(leader.group().confState.learners).toEqual([4]);
+  });
+
+  it('is refused when it comes after what the same coordinator has asked since', async () => {
+    const { leader, ask, askLate } = await start();
+    const expected = await ask({ do: 'observe', shard, term: 7 });
+    await expect(askLate({ ...remove, expected, term: 7 })).rejects.toMatchObject({
+      code: 'Conflict',
+      details: { code: 'Overtaken' },
+    });
+    expect(leader.group().confState.learners).toEqual([4]);
   });
 
   it('is refused once the leader has heard of its successor, although the members are the same', async () => {

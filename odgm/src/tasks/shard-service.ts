@@ -2,13 +2,22 @@ import { oaasError } from '@oaas/commons/errors';
 import { channels, type Mesh } from '../mesh/index.ts';
 import type { MemberChange, RaftGroup } from '../replication/index.ts';
 import { EventualShard, type ShardHandle } from '../shard/index.ts';
-import { type GroupMembership, membershipConflict, quorumRisk, supersededCoordinator } from './expectation.ts';
+import {
+  type GroupMembership,
+  membershipConflict,
+  overtakenRequest,
+  quorumRisk,
+  type RequestOrder,
+  supersededCoordinator,
+} from './expectation.ts';
 import type { RaftChange } from './types.ts';
 
 /** What the coordinator of tasks asks of a replica. Travels as JSON: these are few. */
 export type ShardRequest = ShardAction & {
   /** Of the coordinator. One whose successor has asked here already is refused. Former versions name none. */
   readonly term?: number | undefined;
+  /** Of the member that asks: later requests have higher ones. Former versions name none. */
+  readonly order?: number | undefined;
   /** What the step was decided on. It is refused when that is not the case any more. Former versions name none. */
   readonly expected?: GroupMembership | undefined;
 };
@@ -64,6 +73,10 @@ export class ShardService {
   readonly #local: LocalShards;
   /** Highest term of a coordinator that was heard of. */
   #term = 0;
+  /** Requests that this member has asked. */
+  #asked = 0;
+  /** The last request about each shard of this node. */
+  readonly #newest = new Map<number, RequestOrder>();
 
   constructor(mesh: Mesh, local: LocalShards) {
     this.#mesh = mesh;
@@ -79,7 +92,9 @@ export class ShardService {
    * lead, `Unavailable`, also when a majority would not answer after it, with `Conflict` when the request was decided on something else than what is the case, and as
    * changes of the group do.
    */
-  async ask(member: number, request: ShardRequest): Promise<ShardObservation | undefined> {
+  async ask(member: number, asked: ShardRequest): Promise<ShardObservation | undefined> {
+    this.#asked += 1;
+    const request = { ...asked, order: this.#asked };
     if (member === this.#mesh.self.number) return this.#here(request);
     const answer = await this.#mesh.request(member, channels.shards, text.encode(JSON.stringify(request)), {
       timeoutMs: requestMs,
@@ -94,13 +109,20 @@ export class ShardService {
     const handle = this.#local.handle(request.shard);
     if (handle instanceof EventualShard) return this.#observeMerging(handle, request);
     const found = this.#local.group(request.shard);
+    if (found === undefined) this.#newest.delete(request.shard);
     if (found === undefined || !found.group.isLeader) {
       const leader = found?.group.leader ?? 0;
       throw oaasError('NoLeader', 'this member does not lead the shard', { details: { leader } });
     }
     const { group } = found;
+    const order = { term, order: request.order ?? Infinity };
+    const overtaken = (): Error | undefined => overtakenRequest(order, this.#newest.get(request.shard));
+    throwIfAny(overtaken());
+    if (request.order !== undefined) this.#newest.set(request.shard, order);
     const objection = (): Error | undefined => {
       if (term < this.#term) return supersededCoordinator(term, this.#term);
+      const late = overtaken();
+      if (late !== undefined) return late;
       return expected === undefined ? undefined : membershipConflict(expected, membershipOf(group));
     };
     switch (request.do) {
@@ -152,8 +174,8 @@ export class ShardService {
     const status = group.status();
     return {
       leader: this.#mesh.self.number,
-      term: status.term,
       ...membershipOf(group),
+      term: status.term,
       progress: status.progress
         .filter(({ member }) => member !== this.#mesh.self.number)
         .map(({ member, lag, match, state, recentActive }) => ({
@@ -171,9 +193,9 @@ export class ShardService {
 
 const noContext = new Uint8Array(0);
 
-function membershipOf({ confState, replicaEpochs }: RaftGroup): GroupMembership {
+function membershipOf({ confState, replicaEpochs, term }: RaftGroup): GroupMembership {
   const { voters, votersOutgoing, learners, learnersNext } = confState;
-  return { voters, votersOutgoing, learners, learnersNext, epochs: Object.fromEntries(replicaEpochs) };
+  return { voters, votersOutgoing, learners, learnersNext, epochs: Object.fromEntries(replicaEpochs), term };
 }
 
 function throwIfAny(error: Error | undefined): void {
