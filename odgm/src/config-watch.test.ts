@@ -84,6 +84,15 @@ describe('a configuration file that changes', () => {
     expect(watch.status).toMatchObject({ changed: { applied: [], restart: ['members'] }, needsRestart: ['members'] });
   });
 
+  it('is refused when its members are malformed, although they would be asked only at the next start', async () => {
+    await writeFile(file, text({ a: 1 }, 'members: [n1=h1:1]\n'));
+    started();
+    await watch.look();
+    await writeFile(file, text({ a: 1 }, 'members: [n1=h1:1, n2=h2]\n'));
+    await watch.look();
+    expect(watch.status).toMatchObject({ needsRestart: [], problem: expect.stringContaining('n2=h2') as string });
+  });
+
   it('is refused as a whole when any of it is wrong, and what was keeps counting', async () => {
     await writeFile(file, text({ a: 1 }));
     started();

@@ -1,6 +1,7 @@
 import { collectionOptionsHelp, duration, type LoadedConfig, loadConfig, secret } from '@oaas/commons/config';
 import { z } from 'zod';
 import { settingsSchema } from './admin/index.ts';
+import { parseMembers } from './node/index.ts';
 
 const portSchema = z.number().int().min(0).max(65_535);
 const name = z.string().regex(/^[A-Za-z0-9._:-]{1,200}$/, 'letters, digits and . _ : - only, 1 to 200 of them');
@@ -126,7 +127,7 @@ export function loadOdgmConfig(
   env: Readonly<Record<string, string | undefined>>,
   argv: readonly string[],
 ): LoadedConfig<z.output<typeof schema>> {
-  return loadConfig({
+  const loaded = loadConfig({
     schema,
     program: 'odgm',
     file: env['ODGM_CONFIG'],
@@ -140,4 +141,7 @@ export function loadOdgmConfig(
     envIgnored: (variable) => variable === 'ODGM_CONFIG',
     flags: argv,
   });
+  // A list that a start would refuse is refused where a running node looks at it, too.
+  parseMembers(loaded.config.members);
+  return loaded;
 }
