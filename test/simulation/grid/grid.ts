@@ -3,7 +3,7 @@ import { createLogger, type Logger } from '@oaas/commons/telemetry';
 import { sleep, type Timers } from '@oaas/commons/time';
 import { encodeState } from '@oaas/odgm/meta';
 import { GridNode, listedSeeds } from '@oaas/odgm/node';
-import { RaftShard } from '@oaas/odgm/shard';
+import { EventualShard, RaftShard } from '@oaas/odgm/shard';
 import type { Engine } from '@oaas/odgm/storage';
 import { openJournalEngine } from '@oaas/odgm/storage/journal';
 import { createMemoryEngine } from '@oaas/odgm/storage/memory';
@@ -38,6 +38,8 @@ const noResources: ReturnType<NodeOptions['resources']> = {
 
 /** The collection that clients use. */
 export const usedCollection = 'used';
+/** The collection whose replicas merge, where the plan has one. */
+export const mergedCollection = 'merged';
 /** A process that starts anew after a failure takes about so long. */
 const restartMs = 500;
 
@@ -176,7 +178,7 @@ export class SimGrid {
         random,
         logger: this.#logger.child({ node: id }),
       },
-      collections: [specOf(usedCollection, plan.partitions, plan.replicas)],
+      collections: collectionsOf(plan),
       openEngine: async (durability) => {
         if (durability === 'ephemeral') return createMemoryEngine();
         const engine = await this.#openEngine(process, running);
@@ -248,6 +250,12 @@ export class SimGrid {
   }
 }
 
+function collectionsOf({ partitions, replicas, merging }: GridPlan): NodeOptions['collections'] {
+  const used = specOf(usedCollection, partitions, replicas);
+  if (merging === undefined) return [used];
+  return [used, { ...specOf(mergedCollection, merging.partitions, merging.replicas), shardType: merging.type }];
+}
+
 export function specOf(
   name: string,
   partitionCount: number,
@@ -266,6 +274,12 @@ export function shardsOf(node: GridNode): RaftShard[] {
     for (const handle of collection.handles()) if (handle instanceof RaftShard) shards.push(handle);
   }
   return shards;
+}
+
+/** Replicas that merge and serve on the node. */
+export function mergingShardsOf(node: GridNode): EventualShard[] {
+  const handles = [...node.collections()].flatMap((collection) => [...collection.handles()]);
+  return handles.filter((handle) => handle instanceof EventualShard);
 }
 
 /** Of a line of the log, what does not depend on the machine. */

@@ -25,6 +25,9 @@ export interface GridPlan extends Pick<Plan, 'tuning' | 'engine' | 'clients' | '
   readonly changesCollections: boolean;
   /** Replicas of a further collection may be as few. */
   readonly fewestReplicas: number;
+  /** A collection beside, whose replicas merge; undefined: there is none. */
+  readonly merging:
+    { readonly type: 'basic' | 'mst'; readonly partitions: number; readonly replicas: number } | undefined;
   /** Mean between two disks that are lost; Infinity: none is. Nothing is promised of what has one replica. */
   readonly wipeMs: number;
 }
@@ -62,8 +65,19 @@ export function chooseGridPlan(random: Random, nodes: number): GridPlan {
     wipeMs: isOn(0.5) ? between(500, 5000) : Number.POSITIVE_INFINITY,
   };
   if (plan.replicas === 1) plan.wipeMs = Number.POSITIVE_INFINITY;
-  return { ...plan, fewestReplicas: plan.wipeMs === Number.POSITIVE_INFINITY ? 1 : plan.replicas };
+  const merging =
+    nodes > 1 && isOn(0.4)
+      ? { type: oneOf<'basic' | 'mst'>('basic', 'mst'), partitions: oneOf(1, 2), replicas: nodes < 3 ? 2 : oneOf(2, 3) }
+      : undefined;
+  // What was written with a clock that is far ahead is taken by the others once theirs are nearly as far.
+  if (merging !== undefined) plan.swarm = withNearClocks(plan.swarm);
+  return { ...plan, merging, fewestReplicas: plan.wipeMs === Number.POSITIVE_INFINITY ? 1 : plan.replicas };
 }
 
 /** Words travel faster than they are written down: what leaves too early is out long before it is safe. */
 const slowDisk = (meanMs: number): Swarm['disk']['delay'] => ({ minMs: 1, meanMs, maxMs: 200 });
+
+const withNearClocks = ({ clocks, ...swarm }: Swarm): Swarm => ({
+  ...swarm,
+  clocks: { ...clocks, jumpMs: Math.min(clocks.jumpMs, 20_000) },
+});

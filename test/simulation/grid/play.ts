@@ -8,6 +8,7 @@ import { GridAsker } from './asker.ts';
 import { shardsOf, SimGrid, usedCollection } from './grid.ts';
 import { Guard } from './guard.ts';
 import { Killer } from './killer.ts';
+import { MergingClients } from './merging-clients.ts';
 import { GridOperator } from './operator.ts';
 import { hasQuorums, isReady } from './quorums.ts';
 import { Wiper } from './wiper.ts';
@@ -51,6 +52,7 @@ async function playOn(grid: SimGrid): Promise<GridPlayed> {
   const observer = new Observer(grid);
   const guard = new Guard(grid);
   const clients = new Clients(new GridAsker(grid));
+  const merging = new MergingClients(grid);
   const operator = new GridOperator(grid);
   const killer = new Killer(grid, guard);
   const wiper = new Wiper(grid);
@@ -64,11 +66,13 @@ async function playOn(grid: SimGrid): Promise<GridPlayed> {
   ];
   const driver = new FaultDriver({ world, network, nodes, disks, swarm: plan.swarm, actions });
   clients.start();
+  merging.start();
   driver.start();
   killer.isActive = true;
   await world.run(plan.faultyMs);
   killer.isActive = false;
   await clients.stop();
+  await merging.stop();
   const core = await chooseCore(grid, driver);
   driver.healCore(core);
   await clients.demandProgress(progressMs).catch((error: unknown) => {
@@ -78,14 +82,15 @@ async function playOn(grid: SimGrid): Promise<GridPlayed> {
   });
   const doubtful = clients.judge();
   driver.healCore(nodes);
-  await demandRest(grid, operator);
+  await demandRest(grid, operator, merging);
+  merging.judge(wiper.wipes === 0);
   observer.audit();
   const [untold] = grid.listener.untold(leadersOf(grid));
   if (untold !== undefined) throw new Error(`a trigger was not told: ${untold}`);
   return {
     hash: world.trace.hash(),
     virtualMs: world.now,
-    operations: clients.done,
+    operations: clients.done + merging.done,
     memberChanges: operator.acts,
     crashes: driver.counts.crashes + killer.crashes,
     ambushes: killer.strikes,
@@ -111,7 +116,7 @@ async function chooseCore(grid: SimGrid, driver: FaultDriver): Promise<readonly 
 }
 
 /** Every task is at its end, and every replica that is wanted is there, serves, and has what the others have. */
-async function demandRest(grid: SimGrid, operator: GridOperator): Promise<void> {
+async function demandRest(grid: SimGrid, operator: GridOperator, merging: MergingClients): Promise<void> {
   const { world, running } = grid;
   let isTidying = false;
   const tidy = (): void => {
@@ -123,6 +128,7 @@ async function demandRest(grid: SimGrid, operator: GridOperator): Promise<void> 
       isTidying = false;
     });
   };
+  const whyNot = (): string | undefined => unrest(grid) ?? merging.unrest();
   let tidyAt = 0;
   let lookAt = 0;
   const isAtRest = (): boolean => {
@@ -133,10 +139,10 @@ async function demandRest(grid: SimGrid, operator: GridOperator): Promise<void> 
       tidyAt = world.now + 1000;
       tidy();
     }
-    return unrest(grid) === undefined;
+    return whyNot() === undefined;
   };
   if (await world.until(isAtRest, restMs)) return;
-  throw new Error(`the healed grid is not at rest within ${restMs} ms: ${unrest(grid) ?? ''}`);
+  throw new Error(`the healed grid is not at rest within ${restMs} ms: ${whyNot() ?? ''}`);
 }
 
 function leadersOf({ running }: SimGrid): RaftShard[] {
