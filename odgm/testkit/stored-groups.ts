@@ -1,4 +1,5 @@
 import { decodeRecord } from '../src/replication/group-record.ts';
+import { type ReplicaRecord, readRecords } from '../src/replication/eventual/record.ts';
 import { groupOfRecordKey, recordKey, recordsPrefix } from '../src/replication/keys.ts';
 import type { StorageReader, WriteOperation } from '../src/storage/index.ts';
 
@@ -6,6 +7,11 @@ import type { StorageReader, WriteOperation } from '../src/storage/index.ts';
 export interface Removal {
   readonly group: number;
   readonly epoch: number;
+}
+
+/** Replicas that merge, as stored and not removed yet. */
+export function mergingReplicasIn(storage: StorageReader): ReplicaRecord[] {
+  return readRecords(storage).filter(({ state }) => state === 'present');
 }
 
 /** The replicas that these operations, about to be written, take away. */

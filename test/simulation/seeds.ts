@@ -104,4 +104,8 @@ export const knownSeeds: readonly KnownSeed[] = [
     ...{ seed: 170_000_313, nodes: 5, world: 'nodes' as const },
     why: 'a voter was taken out to be made anew while another had lost its disk and its leader had not noticed yet',
   },
+  {
+    ...{ seed: 250_000_064, nodes: 5, world: 'nodes' as const },
+    why: 'a former replica had what was stamped too far in the future, could not hand it over, and did not try again',
+  },
 ];

@@ -156,7 +156,7 @@ export async function assembleParts(options: PartsOptions, owner: PartsOwner): P
   const fires = (): boolean => deliverer !== undefined && (meta.state.cluster?.commandVersion ?? 0) >= firesTriggers;
   const replicas: Replicas = new Replicas({
     self: identity.member,
-    logger,
+    ...{ logger, timers },
     factory: new ShardFactory({
       ...{ homes, merging, eventHandOver, levelKey: levelKeyOf(identity), notes: engine, self: identity.member, clock },
       onScan: (source) => {

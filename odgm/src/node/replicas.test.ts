@@ -1,4 +1,5 @@
 import type { Logger } from '@oaas/commons/telemetry';
+import { simulatedTime } from '@oaas/commons/testkit';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createMetaState, type MetaState, type ShardReplicaRecord } from '../meta/index.ts';
 import type { ShardHandle } from '../shard/index.ts';
@@ -8,12 +9,16 @@ const self = 1;
 const log: string[] = [];
 let stored: Map<number, number>;
 let isCurrent: boolean;
+let merges: boolean;
+/** Whether there is somebody to hand over to. */
+let isHeard: boolean;
 let state: MetaState;
 let replicas: Replicas;
+let time: ReturnType<typeof simulatedTime>;
 
 /** Shard 7 of a collection of one, with these replicas, as the meta state says. */
 function shard(...records: ShardReplicaRecord[]): void {
-  const shardOf = { id: 7, collection: 'c', partition: 0, epoch: 9, replicas: records };
+  const shardOf = { id: 7, collection: 'c', partition: 0, epoch: 9, replicas: records, merges };
   state.shards.set(7, shardOf as never);
   state.collections.set('c', { spec: { name: 'c' }, shards: [7] } as never);
   state.next.shard = 8;
@@ -23,17 +28,23 @@ beforeEach(() => {
   log.length = 0;
   stored = new Map([[7, 3]]);
   isCurrent = false;
+  merges = false;
+  isHeard = true;
+  time = simulatedTime();
   state = createMetaState();
   const nothing = (): void => undefined;
   replicas = new Replicas({
     self,
     logger: { warn: nothing, error: nothing } as unknown as Logger,
+    timers: time.timers,
     factory: {
       open: ({ id }, _, { epoch }) => {
         log.push(`open ${String(id)} of epoch ${String(epoch)}`);
         return Promise.resolve({ id, close: () => Promise.resolve(), setLimits: nothing } as unknown as ShardHandle);
       },
-      remove: (id) => {
+      remove: (id, handOverTo) => {
+        if (handOverTo?.merges === true) log.push(`hand over ${String(id)}`);
+        if (!isHeard) return Promise.reject(new Error('nobody is there'));
         log.push(`remove ${String(id)}`);
         stored.delete(id);
         return Promise.resolve();
@@ -68,5 +79,17 @@ describe('a stored replica that the meta state does not want', () => {
     shard({ member: self, role: 'voter', epoch: 4 });
     await replicas.sync(() => state);
     expect(log).toEqual(['remove 7', 'open 7 of epoch 4']);
+  });
+
+  it('hands over what only it may have before its successor opens, where replicas merge', async () => {
+    merges = true;
+    isHeard = false;
+    shard({ member: self, role: 'learner', epoch: 4 }, { member: 2, role: 'voter', epoch: 1 });
+    await replicas.sync(() => state);
+    expect(log).toEqual(['hand over 7']);
+    isHeard = true;
+    // Nothing else may change for long.
+    await time.advance(2000);
+    expect(log.slice(1)).toEqual(['hand over 7', 'remove 7', 'open 7 of epoch 4']);
   });
 });

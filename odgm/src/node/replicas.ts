@@ -1,6 +1,7 @@
 import { collectionOptionValues } from '@oaas/commons/config';
 import { toOaasError } from '@oaas/commons/errors';
 import type { Logger } from '@oaas/commons/telemetry';
+import type { Timer, Timers } from '@oaas/commons/time';
 import {
   type Alarm,
   alarmOf,
@@ -18,8 +19,7 @@ export interface ReplicaFactory {
   open(shard: ShardRecord, collection: CollectionRecord, replica: ShardReplicaRecord): Promise<ShardHandle>;
   /**
    * Removes a replica for good, with its data. `shard`: the record that it is no part of any more, to hand over to the
-   * others what they may lack; undefined where there is no such shard, or what it has is not to be trusted. Rejects
-   * when that cannot be done yet.
+   * others what they may lack; undefined where there is no such shard. Rejects when that cannot be done yet.
    */
   remove(id: number, shard?: ShardRecord): Promise<void>;
   /** Shards of which there is something stored here, with the epoch of the replica. */
@@ -31,6 +31,7 @@ export interface ReplicasOptions {
   readonly self: number;
   readonly factory: ReplicaFactory;
   readonly logger: Logger;
+  readonly timers: Timers;
   /** The replica serves from now on, and no longer. */
   readonly onOpen: (shard: ShardRecord, handle: ShardHandle) => void;
   readonly onClose: (shard: number) => void;
@@ -48,6 +49,8 @@ export interface ReplicasOptions {
 
 /** Replicas that are opened at once: a start with thousands of them stays responsive. */
 const openAtOnce = 64;
+/** What could not be removed yet is tried again after so long, and with the next change. */
+const removeAgainMs = 2000;
 
 interface Held {
   readonly handle: ShardHandle;
@@ -66,8 +69,9 @@ interface Wanted {
 
 /**
  * The replicas of this node, kept as the meta state wants them: what is recorded for this member is open, what is
- * recorded no longer, or with another epoch, goes, data and all; open ones follow changed options of their collection. One with an alarm does not serve, and votes only where
- * the others could not go on without it. A replica that cannot be opened is tried again with the next change.
+ * recorded no longer, or with another epoch, goes, data and all, where replicas merge once it has handed over what only it
+ * has; open ones follow changed options of their collection. One with an alarm does not serve, and votes only where the
+ * others could not go on without it. A replica that cannot be opened is tried again with the next change.
  */
 export class Replicas {
   readonly #options: ReplicasOptions;
@@ -75,6 +79,7 @@ export class Replicas {
   readonly #problems = new Map<number, string>();
   #running: Promise<void> | undefined;
   #wanted: (() => MetaState) | undefined;
+  #again: Timer | undefined;
   #isClosed = false;
 
   constructor(options: ReplicasOptions) {
@@ -112,6 +117,8 @@ export class Replicas {
   /** Brings the replicas to what the state wants. Calls that come meanwhile are one more round. Never rejects. */
   sync(state: () => MetaState): Promise<void> {
     this.#wanted = state;
+    this.#again?.cancel();
+    this.#again = undefined;
     this.#running ??= this.#run();
     return this.#running;
   }
@@ -119,6 +126,7 @@ export class Replicas {
   /** Closes all replicas; nothing is removed. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#again?.cancel();
     await this.#running;
     await Promise.all([...this.#held.values()].map(({ handle }) => handle.close()));
     this.#held.clear();
@@ -127,23 +135,31 @@ export class Replicas {
   async #run(): Promise<void> {
     try {
       while (this.#wanted !== undefined && !this.#isClosed) {
-        const state = this.#wanted();
+        const state = this.#wanted;
         this.#wanted = undefined;
-        await this.#round(state);
+        if (!(await this.#round(state()))) this.#tryAgain(state);
       }
     } finally {
       this.#running = undefined;
     }
   }
 
-  async #round(state: MetaState): Promise<void> {
+  #tryAgain(state: () => MetaState): void {
+    this.#again?.cancel();
+    if (!this.#isClosed) this.#again = this.#options.timers.after(removeAgainMs, () => void this.sync(state));
+  }
+
+  /** False when something could not be removed. */
+  async #round(state: MetaState): Promise<boolean> {
     const { factory } = this.#options;
     const wanted = this.#wantedOf(state);
     const epochs = new Map(wanted.map(({ shard, replica }) => [shard.id, replica.epoch]));
     for (const [id, { epoch }] of [...this.#held]) if (epochs.get(id) !== epoch) await this.#close(id);
     const stored = factory.stored();
     const obsolete = [...stored].filter(([id, epoch]) => this.#isObsolete(state, id, epoch, epochs.get(id)));
-    for (const [id] of obsolete) if (epochs.has(id)) await this.#remove(id);
+    // Where replicas merge, a former one may have what no other has: it hands that over before it goes.
+    const owing = new Set(obsolete.map(([id]) => id).filter((id) => state.shards.get(id)?.merges === true));
+    for (const [id] of obsolete) if (epochs.has(id) && !owing.has(id)) await this.#remove(id);
     const missing: Wanted[] = [];
     for (const one of wanted) {
       if ((stored.get(one.shard.id) ?? 0) > one.replica.epoch) continue;
@@ -151,11 +167,20 @@ export class Replicas {
       const isMissing = alarm === undefined ? this.#keepServing(state, one) : await this.#setApart(state, one, alarm);
       if (isMissing) missing.push(one);
     }
-    for (let from = 0; from < missing.length && !this.#isClosed; from += openAtOnce) {
-      await Promise.all(missing.slice(from, from + openAtOnce).map((one) => this.#open(state, one)));
+    const ready = missing.filter(({ shard }) => !owing.has(shard.id));
+    for (let from = 0; from < ready.length && !this.#isClosed; from += openAtOnce) {
+      await Promise.all(ready.slice(from, from + openAtOnce).map((one) => this.#open(state, one)));
     }
-    // These may have something to hand over, which nobody waits for.
-    for (const [id] of obsolete) if (!epochs.has(id)) await this.#remove(id, state.shards.get(id));
+    // Nobody but their successors waits for these.
+    let isDone = true;
+    for (const [id] of obsolete) {
+      if (this.#isClosed || (epochs.has(id) && !owing.has(id))) continue;
+      const isGone = await this.#remove(id, state.shards.get(id));
+      isDone &&= isGone;
+      const successor = missing.find(({ shard }) => shard.id === id);
+      if (isGone && successor !== undefined) await this.#open(state, successor);
+    }
+    return isDone;
   }
 
   #wantedOf(state: MetaState): Wanted[] {
@@ -238,12 +263,19 @@ export class Replicas {
     await held.handle.close();
   }
 
-  async #remove(id: number, shard?: ShardRecord): Promise<void> {
+  /** False when it is still there. */
+  async #remove(id: number, shard?: ShardRecord): Promise<boolean> {
     try {
       await this.#options.factory.remove(id, shard);
       this.#problems.delete(id);
-    } catch (error) {
-      this.#options.logger.warn({ err: error, shard: id }, 'the data of a replica could not be removed yet');
+      return true;
+    } catch (thrown) {
+      const error = toOaasError(thrown);
+      if (this.#problems.get(id) !== error.message) {
+        this.#options.logger.warn({ err: error, shard: id }, 'the data of a replica could not be removed yet');
+      }
+      this.#problems.set(id, error.message);
+      return false;
     }
   }
 }

@@ -137,38 +137,47 @@ export class ShardFactory implements ReplicaFactory {
 
   /** Gives one of the shard's replicas what only this former one may have: what it took before it went away. */
   async #handOver(shard: ShardRecord, epoch: number): Promise<void> {
-    const merging = this.#merging;
-    const voters = shard.replicas.filter(({ role, member }) => role === 'voter' && merging.isUp(member));
-    let problem: unknown = oaasError('Unavailable', 'no replica of the shard can be reached to hand over to');
-    for (const home of this.#homes.values()) {
-      const generation = merging.generationOf(home.engine, shard.id, epoch);
+    for (const { engine } of this.#homes.values()) {
+      const generation = this.#merging.generationOf(engine, shard.id, epoch);
       if (generation === undefined) continue;
-      const former = new EventualShard(
-        merging,
-        { shard: shard.id, generation },
-        {
-          // Whichever it was: one of type basic has no labels and branches.
-          type: 'mst',
-          ...{ id: shard.id, epoch, collection: shard.collection, partition: shard.partition },
-          ...{ engine: home.engine, clock: this.#clock, limits: defaultLimits, levelKey: this.#levelKey },
-          ...{ membership: { epoch: 0, replicas: [] }, isFounder: true },
-        },
-      );
-      for (const { member, epoch: toEpoch } of voters) {
+      try {
+        await this.#handOverFrom(engine, generation, shard, epoch);
+      } catch (error) {
+        // What cannot be read cannot be handed over, now or later.
+        if (!isOaasError(error, 'StorageCorrupt') && !isOaasError(error, 'DataLoss')) throw error;
+      }
+    }
+  }
+
+  async #handOverFrom(engine: Engine, generation: number, shard: ShardRecord, epoch: number): Promise<void> {
+    const merging = this.#merging;
+    const former = new EventualShard(
+      merging,
+      { shard: shard.id, generation },
+      {
+        // Whichever it was: one of type basic has no labels and branches.
+        type: 'mst',
+        ...{ id: shard.id, epoch, collection: shard.collection, partition: shard.partition },
+        ...{ engine, clock: this.#clock, limits: defaultLimits, levelKey: this.#levelKey },
+        ...{ membership: { epoch: 0, replicas: [] }, isFounder: true },
+      },
+    );
+    let problem: unknown = oaasError('Unavailable', 'no replica of the shard can be reached to hand over to');
+    try {
+      for (const { role, member, epoch: toEpoch } of shard.replicas) {
+        if (role !== 'voter' || !merging.isUp(member)) continue;
         try {
           await merging.handOver(former, member, toEpoch);
           await this.#eventHandOver.send(member, former);
-          problem = undefined;
-          break;
+          return;
         } catch (error) {
           problem = error;
-          // What cannot be read cannot be handed over, now or later.
-          if (isOaasError(error, 'StorageCorrupt') || isOaasError(error, 'DataLoss')) problem = undefined;
         }
       }
+    } finally {
       await former.close();
     }
-    if (problem !== undefined) throw toOaasError(problem);
+    throw toOaasError(problem);
   }
 
   stored(): ReadonlyMap<number, number> {

@@ -12,5 +12,5 @@ export { type ObjectInput, objectModel, type ObjectOutput, type ObjectState } fr
 export { createSimMesh, type SimMeshOptions } from './sim-mesh.ts';
 export { chooseSwarm, type Swarm, type SwarmLimits } from './swarm.ts';
 export { SimWorld, type SimWorldOptions } from './world.ts';
-export { type Removal, removalsIn } from '../stored-groups.ts';
+export { mergingReplicasIn, type Removal, removalsIn } from '../stored-groups.ts';
 export { Tasks } from '../../src/admin/tasks.ts';

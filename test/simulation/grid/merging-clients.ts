@@ -1,5 +1,6 @@
 import { toOaasError } from '@oaas/commons/errors';
 import { type Random, sleep } from '@oaas/commons/time';
+import { mergingReplicasIn } from '@oaas/odgm/testkit/sim';
 import { contentOf, put } from '@oaas/odgm/testkit/eventual';
 import { EventualShard } from '@oaas/odgm/shard';
 import { callMs } from '../clients.ts';
@@ -41,13 +42,22 @@ export class MergingClients {
     await this.#grid.world.until(() => this.#active === 0, 10 * hopsMax * callMs);
   }
 
-  /** Where replicas are not alike, or not whole yet; undefined: nowhere. */
+  /** Where replicas are not alike, or not whole yet, or a former one is still there; undefined: nowhere. */
   unrest(): string | undefined {
     const { merging } = this.#grid.plan;
-    for (let partition = 0; partition < (merging?.partitions ?? 0); partition += 1) {
+    if (merging === undefined) return undefined;
+    for (const [id, { node, engine }] of this.#grid.running) {
+      for (const { shard, epoch } of engine === undefined ? [] : mergingReplicasIn(engine)) {
+        const recorded = node.meta?.state.shards.get(shard)?.replicas.find(({ member }) => member === node.number);
+        if (recorded?.epoch !== epoch) return `${id} still has a former replica of shard ${shard}, of epoch ${epoch}`;
+      }
+    }
+    for (let partition = 0; partition < merging.partitions; partition += 1) {
       const shards = this.#replicasOf(partition);
       const learner = shards.find(({ isPrimary }) => !isPrimary);
       if (learner !== undefined) return `a replica of ${mergedCollection}/${partition} is not whole`;
+      // The roots are as of the last announcement.
+      if (shards.some(({ index }) => index.isDirty)) return `${mergedCollection}/${partition} has news`;
       const roots = new Set(shards.map(({ index }) => index.root));
       if (roots.size > 1) return `replicas of ${mergedCollection}/${partition} are not alike`;
     }
