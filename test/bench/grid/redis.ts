@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { median } from '../edge/report.ts';
 import type { GridPlan } from './grid.ts';
 import { end, pause } from './servers.ts';
-import type { Figure } from './throughput.ts';
+import { batchSize, type Figure } from './throughput.ts';
 
 const execute = promisify(execFile);
 
@@ -13,6 +13,15 @@ const execute = promisify(execFile);
 const shapes = [1, 64, 256] as const;
 /** When a change is on disk: before it is answered, or within a second. */
 const policies = ['always', 'everysec'] as const;
+
+const valueBytes = 1024;
+/** A batch as ours: as many values, all of them or none. */
+const batch = [
+  'MSET',
+  ...Array.from({ length: batchSize }, (_, i) => [`object-2/k${i}`, 'a'.repeat(valueBytes)]).flat(),
+];
+/** Commands as redis-benchmark calls them, of which the last one is named with all that it sets. */
+const tests = { SET: 'SET', GET: 'GET', MSET: `MSET of ${batchSize} puts` } as const;
 
 /** One redis with its append-only file, measured by its own tool: for orientation, since it does not replicate. */
 export async function redis(plan: GridPlan): Promise<Figure[]> {
@@ -23,9 +32,13 @@ export async function redis(plan: GridPlan): Promise<Figure[]> {
       for (const clients of shapes) {
         const rates = new Map<string, number[]>();
         for (let run = 0; run < plan.runs; run++) {
-          for (const [test, perSecond] of await load(plan.portBase + 60, clients, clients === 1 ? 2000 : 40_000)) {
-            rates.set(test, [...(rates.get(test) ?? []), perSecond]);
-          }
+          const calls = clients === 1 ? 2000 : 40_000;
+          const measured = [
+            ...(await load(plan.portBase + 60, clients, calls, ['-d', String(valueBytes), '-t', 'set,get'])),
+            // Each carries as much as many of the others.
+            ...(await load(plan.portBase + 60, clients, Math.min(calls, 5000), batch)),
+          ];
+          for (const [test, perSecond] of measured) rates.set(test, [...(rates.get(test) ?? []), perSecond]);
         }
         for (const [test, all] of rates) {
           if (test === 'GET' && policy !== 'always') continue;
@@ -61,11 +74,17 @@ async function startRedis(dir: string, port: number, policy: string): Promise<{ 
 }
 
 /** Calls a second by test, as its CSV says: "test","rps",… */
-async function load(port: number, clients: number, calls: number): Promise<Map<string, number>> {
-  const args = ['-p', String(port), '-c', String(clients), '-n', String(calls), '-d', '1024', '-t', 'set,get', '--csv'];
+async function load(
+  port: number,
+  clients: number,
+  calls: number,
+  what: readonly string[],
+): Promise<readonly (readonly [test: string, perSecond: number])[]> {
+  const args = ['-p', String(port), '-c', String(clients), '-n', String(calls), '--csv', ...what];
   const { stdout } = await execute('redis-benchmark', args);
-  const rows = stdout.split('\n').map((line) => line.split(',').map((cell) => cell.replaceAll('"', '')));
-  return new Map(
-    rows.filter(([test]) => test === 'SET' || test === 'GET').map(([test = '', rps]) => [test, Number(rps)]),
-  );
+  return stdout.split('\n').flatMap((line) => {
+    const [command = '', rps] = line.split(',').map((cell) => cell.replaceAll('"', ''));
+    const test = Object.entries(tests).find(([name]) => name === command.split(' ')[0])?.[1];
+    return test === undefined ? [] : [[test, Number(rps)] as const];
+  });
 }

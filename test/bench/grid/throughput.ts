@@ -18,7 +18,7 @@ const shapes = [
   { outstanding: 256, connections: 16, streams: 16 },
 ] as const;
 /** Puts of one batch. */
-const batchSize = 16;
+export const batchSize = 16;
 const equalRate = 3000;
 /** Of each load, before anything is measured: a program that has just started is not as fast as one that has run for a while. */
 const warmUpSeconds = 10;
