@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import {
   apply,
   type CheckRecord,
+  type CheckVerdict,
   type Command,
   createMetaState,
   type MetaGroup,
@@ -12,17 +13,27 @@ import {
   type NewCommand,
   type TaskRecord,
 } from '../meta/index.ts';
-import type { CheckService, Verification } from './check-service.ts';
+import { encodeLeaf } from '../merge/index.ts';
+import type { CheckService, MergingComparison, Verification } from './check-service.ts';
 import { ConsistencyChecker } from './checks.ts';
 
 type Look = Partial<Verification> | Error | (() => void);
 
+/** What a replica has: leaves in hexadecimal by key. */
+type Held = Readonly<Record<string, string>>;
+
 const members = [1, 2, 3];
+const startMs = 1_800_000_000_000;
 const counters = { objects: 1, entries: 1, bytes: 10 };
 let state: MetaState;
 /** What each member says to one question after the other; the last of it again and again. */
 let looks: Map<number, Look[]>;
 let released: number[];
+/** What the members have in turn, the first time that replicas are compared, and the second time. */
+let held: readonly Held[][];
+let comparisons: number;
+/** Replicas that cannot be compared, or with which another one cannot. */
+let incomparable: readonly number[];
 
 function run(command: NewCommand): void {
   const result = apply(state, { known: true, version: 1, command: { ...command, at: 5 } as Command });
@@ -39,6 +50,9 @@ beforeEach(() => {
   run({ type: 'assignShards', assignments: [{ shard: 1, replicas: members }] });
   looks = new Map(members.map((one) => [one, [{ isDone: true }]]));
   released = [];
+  held = [[{}, {}, {}]];
+  comparisons = 0;
+  incomparable = [];
 });
 
 const alarm = (member: number): void => {
@@ -46,7 +60,23 @@ const alarm = (member: number): void => {
   run({ type: 'setAlarm', alarm: about });
 };
 
-/** Replicas whose roots are alike. */
+const heldBy = (member: number): Held => held[Math.min(comparisons, held.length) - 1]?.[member - 1] ?? {};
+const rootOf = (one: Held): string => Buffer.from(JSON.stringify(Object.entries(one).sort())).toString('hex');
+
+function comparisonOf(ours: Held, member: number): MergingComparison {
+  const theirs = heldBy(member);
+  const keys = [...new Set([...Object.keys(ours), ...Object.keys(theirs)])].filter((key) => ours[key] !== theirs[key]);
+  const differences = keys.map((key) => ({ key, ours: ours[key], theirs: theirs[key] }));
+  const isHeard = !incomparable.includes(member);
+  return {
+    member,
+    ourRoot: rootOf(ours),
+    theirRoot: rootOf(theirs),
+    differences,
+    ...(isHeard ? {} : { problem: 'x' }),
+  };
+}
+
 const checks = {
   root: (member: number, _shard: number, _id: string, isDeep: boolean) => {
     const own = looks.get(member) ?? [];
@@ -57,7 +87,13 @@ const checks = {
     }
     if (look instanceof Error) return Promise.reject(look);
     const verification = { isDone: false, readBytes: 0, bad: [], ...look };
-    return Promise.resolve({ root: 'aa', counters, ...(isDeep ? { verification } : {}) });
+    const root = rootOf(held[0]?.[member - 1] ?? {});
+    return Promise.resolve({ root, counters, ...(isDeep ? { verification } : {}) });
+  },
+  compare: (source: number, _shard: number, others: readonly number[]) => {
+    comparisons += 1;
+    if (incomparable.includes(source)) return Promise.reject(oaasError('Unavailable', 'no link'));
+    return Promise.resolve(others.map((other) => comparisonOf(heldBy(source), other)));
   },
   release: (member: number) => {
     released.push(member);
@@ -66,7 +102,7 @@ const checks = {
 } as unknown as CheckService;
 
 async function checked(mode: 'fast' | 'deep' = 'deep'): Promise<{ check: CheckRecord; tookMs: number }> {
-  const { clock, timers, advance } = simulatedTime();
+  const { clock, timers, advance } = simulatedTime(startMs);
   const propose = (command: NewCommand) => {
     run(command);
     return Promise.resolve();
@@ -177,5 +213,79 @@ describe('a fast check of replicas that merge', () => {
     expect((await checked('fast')).check).toMatchObject({ verdict: 'converged' });
     expect(alarmed()).toEqual([2]);
     expect(released).toEqual([]);
+  });
+});
+
+describe('three replicas that merge, of which not all have the same', () => {
+  const leaf = (kind: 'lww' | 'tombstone') => (agoMs: number, content: number) => {
+    const stamp = { ms: startMs - agoMs, counter: 0, member: 1 };
+    return Buffer.from(encodeLeaf({ stamp, kind, digest: new Uint8Array(16).fill(content) })).toString('hex');
+  };
+  const value = leaf('lww');
+  const [now, newer, old, older] = [value(1000, 1), value(20_000, 2), value(60_000, 3), value(90_000, 4)];
+  const deleted = leaf('tombstone')(60_000, 0);
+  const youngDeleted = leaf('tombstone')(1000, 0);
+  /** One entry that all have, so that a root is never that of nothing. */
+  const all = (...entries: (string | undefined)[]): Held[] =>
+    entries.map((entry) => ({ same: older, ...(entry === undefined ? {} : { 'o\u0000k': entry }) }));
+
+  // What each has of one entry; where it is not the same the second time, that too.
+  it.each<[CheckVerdict, string, Held[], Held[]?]>([
+    ['converged', 'had the same when they were looked at again', all(now, old, undefined), all(now, now, now)],
+    ['lagging', 'lack a young version, one of them any', all(now, old, undefined)],
+    ['lagging', 'lack a young version, but the asked one has it last', all(undefined, old, now)],
+    ['lagging', 'lack an old version, but one has got it since', all(old, older, older), all(old, old, older)],
+    ['lagging', 'do not know of a young deletion', all(youngDeleted, youngDeleted, old)],
+    ['stuck', 'kept an older version, one of them', all(old, old, older)],
+    ['stuck', 'kept older versions, each another one', all(value(120_000, 5), older, old)],
+    ['stuck', 'have two contents of one version, however young', all(now, now, value(1000, 9))],
+    ['missing', 'have an old entry, one of them has not', all(old, old, undefined)],
+    ['missing', 'lack an old entry, but for one of them, which was not asked first', all(undefined, undefined, old)],
+    ['missing', 'know of a deletion, one has never heard of the entry', all(deleted, deleted, undefined)],
+    ['resurrected', 'know of a deletion, one has an older version still', all(deleted, deleted, older)],
+    ['resurrected', 'have an older version, one knows of its deletion', all(older, undefined, deleted)],
+  ])('are %s when they %s', async (verdict, _, first, second = first) => {
+    held = [first, second];
+    const { check } = await checked('fast');
+    expect(check).toMatchObject({ verdict, minority: [], differing: verdict === 'converged' ? [] : ['o/k'] });
+    expect(comparisons).toBe(2);
+    expect(alarmed()).toEqual([]);
+  });
+
+  it('are as bad as the worst of their entries, which come in that order, each between other replicas', async () => {
+    const [one, two, three] = [
+      { lag: now, miss: old, stuck: old, back: older },
+      { lag: old, miss: old, stuck: older, back: older },
+      { lag: old, stuck: older, back: deleted },
+    ];
+    held = [[one, two, three]];
+    const { check } = await checked('fast');
+    expect(check).toMatchObject({ verdict: 'resurrected', differing: ['back', 'stuck', 'miss', 'lag'] });
+    expect(check.oldestDifferenceMs).toBe(62_500);
+  });
+
+  it.each<[string, () => void]>([
+    ['does not say what it has', () => looks.set(3, [oaasError('Unavailable', 'no link')])],
+    ['cannot be compared with the one that is asked', () => (incomparable = [3])],
+    ['is asked and cannot compare itself', () => (incomparable = [1])],
+  ])('are indeterminate when one of them %s, whatever the others have', async (_, arrange) => {
+    held = [all(deleted, older, newer)];
+    arrange();
+    const { check } = await checked('fast');
+    expect(check).toMatchObject({ verdict: 'indeterminate', minority: [], differing: [] });
+    expect(check.reason).toContain('no answer from members');
+  });
+
+  it('are converged again once what differed is the same, and what that says lifts their alarms', async () => {
+    alarm(2);
+    const renewed = { ...state.shards.get(1)! };
+    const replicas = members.map((member) => ({ member, role: 'voter' as const, epoch: member === 2 ? 9 : 1 }));
+    state.shards.set(1, { ...renewed, replicas });
+    held = [all(old, older, older)];
+    expect((await checked('fast')).check.verdict).toBe('stuck');
+    expect(alarmed()).toEqual([2]);
+    held = [all(old, old, old)];
+    expect((await checked('fast')).check.verdict).toBe('converged');
+    expect(alarmed()).toEqual([]);
   });
 });
