@@ -21,7 +21,6 @@ const readsAtOnce = 32;
 
 /** Objects that are written once and never again: each acknowledged one must be there, whole. For every durable type. */
 export class Ledger implements Workload {
-  readonly name = 'ledger';
   readonly #options: Required<LedgerOptions>;
   /** Object and length of its value. */
   readonly #acknowledged = new Map<string, number>();
@@ -31,6 +30,10 @@ export class Ledger implements Workload {
 
   constructor(options: LedgerOptions) {
     this.#options = { writers: 4, thinkMs: 10, bytesMax: 8192, ...options };
+  }
+
+  get name(): string {
+    return this.#options.collection;
   }
 
   get done(): number {
@@ -53,7 +56,7 @@ export class Ledger implements Workload {
     for (let left = partitions; left > 0;) {
       if (await this.#write()) left -= 1;
       else await pause(50);
-      if (performance.now() > end) throw new Error(`no progress of the ledger within ${String(progressMs)} ms`);
+      if (performance.now() > end) throw new Error(`no progress of ${this.name} within ${String(progressMs)} ms`);
     }
   }
 
@@ -69,7 +72,9 @@ export class Ledger implements Workload {
     await Promise.all(Array.from({ length: readsAtOnce }, read));
     if (lost.length === 0) return [];
     const some = lost.sort().slice(0, 10).join(', ');
-    throw new Error(`${String(lost.length)} of ${String(this.done)} acknowledged writes are lost: ${some}`);
+    throw new Error(
+      `${this.name}: ${String(lost.length)} of ${String(this.done)} acknowledged writes are lost: ${some}`,
+    );
   }
 
   async #loop(): Promise<void> {

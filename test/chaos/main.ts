@@ -36,7 +36,7 @@ function chosenMutation(): Mutation | undefined {
 
 async function run(directoryOfProgram: string): Promise<boolean> {
   const program = await buildNode(directoryOfProgram, chosenMutation());
-  const sum = { seeds: 0, faults: 0, operations: 0, acknowledged: 0, doubts: 0 };
+  const sum = { seeds: 0, faults: 0, operations: 0, merged: 0, acknowledged: 0, doubts: 0 };
   const say = (line: string): void => console.log(line);
   for (let seed = Number(values.seed); sum.seeds < count && performance.now() < end; seed += 1) {
     const directory = await tempDir('oaas-chaos-');
@@ -47,6 +47,7 @@ async function run(directoryOfProgram: string): Promise<boolean> {
       sum.seeds += 1;
       sum.faults += result.faults;
       sum.operations += result.operations;
+      sum.merged += result.merged;
       sum.acknowledged += result.acknowledged;
       sum.doubts += result.doubts.length;
       for (const doubt of result.doubts) say(`undecided: ${doubt}`);
@@ -59,7 +60,7 @@ async function run(directoryOfProgram: string): Promise<boolean> {
     await directory.remove();
     say(
       `${String(sum.seeds)} seeds clean: ${String(sum.faults)} faults, ${String(sum.operations)} operations linearizable, ` +
-        `${String(sum.acknowledged)} acknowledged objects kept, ${String(sum.doubts)} keys undecided`,
+        `${String(sum.merged)} changes merged alike, ${String(sum.acknowledged)} acknowledged objects kept, ${String(sum.doubts)} keys undecided`,
     );
   }
   return true;

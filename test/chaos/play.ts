@@ -1,11 +1,12 @@
 import { eventually, seededRandom } from '@oaas/commons/testkit';
 import type { Random } from '@oaas/commons/time';
 import { NodeClients } from './clients.ts';
+import { Contest } from './contest.ts';
 import { faultNames, rage, type Storm } from './faults.ts';
 import { ChaosGrid } from './grid.ts';
 import { Ledger } from './ledger.ts';
 import { Registers } from './registers.ts';
-import { pause, type Workload } from './workload.ts';
+import { pause, progressMs, type Workload } from './workload.ts';
 
 export interface ChaosOptions {
   readonly seed: number;
@@ -23,6 +24,8 @@ export interface ChaosResult {
   readonly nodes: number;
   readonly faults: number;
   readonly operations: number;
+  /** Changes of objects that replicas merge. */
+  readonly merged: number;
   readonly acknowledged: number;
   /** What could not be decided. */
   readonly doubts: readonly string[];
@@ -30,10 +33,29 @@ export interface ChaosResult {
 
 export const partitions = 2;
 
+const replicas = 3;
+/** Types whose replicas merge, each with a collection of its name. */
+const merging = ['basic', 'mst'];
+
 /** All that is put on the grid. A collection of another type comes here with a workload of its own. */
-export const collections = ['registers', 'ledger'].map((name) => ({
-  ...{ name, shardType: 'raft', partitionCount: partitions, replicaCount: 3 },
-}));
+export const collections = [
+  ...['registers', 'ledger'].map((name) => ({ name, shardType: 'raft' })),
+  ...merging.map((name) => ({ name, shardType: name })),
+].map((one) => ({ ...one, partitionCount: partitions, replicaCount: replicas }));
+
+export interface MergingWorkloads {
+  readonly contests: readonly Contest[];
+  readonly ledgers: readonly Ledger[];
+}
+
+/** Of the collections whose replicas merge. */
+export function mergingWorkloads(clients: NodeClients, random: Random): MergingWorkloads {
+  const shared = { clients, random, partitions };
+  return {
+    contests: merging.map((collection) => new Contest({ ...shared, collection, replicas })),
+    ledgers: merging.map((collection) => new Ledger({ ...shared, collection, writers: 1, thinkMs: 40 })),
+  };
+}
 
 /** Faults by seed under load, then a healed grid that must go on and must have kept what it promised. Rejects if not. */
 export async function playChaos(options: ChaosOptions): Promise<ChaosResult> {
@@ -50,14 +72,29 @@ export async function playChaos(options: ChaosOptions): Promise<ChaosResult> {
   try {
     const registers = new Registers({ clients, random: chance(1), collection: 'registers', partitions });
     const ledger = new Ledger({ clients, random: chance(2), collection: 'ledger', partitions });
-    for (const workload of [registers, ledger]) workload.start();
+    const { contests, ledgers } = mergingWorkloads(clients, chance(6));
+    const workloads = [registers, ledger, ...contests, ...ledgers];
+    for (const workload of workloads) workload.start();
+    await underLoad(workloads);
     const faults = await rage(grid, storm, (hand) => chance(3 + hand), faultyMs, say);
-    const doubts = await settle(grid, [registers, ledger]);
-    return { nodes, faults, operations: registers.done, acknowledged: ledger.done, doubts };
+    const doubts = await settle(grid, workloads);
+    const sum = (all: readonly Workload[]): number => all.reduce((total, { done }) => total + done, 0);
+    const acknowledged = sum([ledger, ...ledgers]);
+    return { nodes, faults, operations: registers.done, merged: sum(contests), acknowledged, doubts };
   } finally {
     clients.close();
     await grid.stop();
   }
+}
+
+/** Operations of each workload before faults begin. */
+const loadedAfter = 20;
+
+/** Resolves when all of them go on. */
+export async function underLoad(workloads: readonly Workload[]): Promise<void> {
+  const before = workloads.map(({ done }) => done);
+  const isLoaded = () => workloads.every(({ done }, i) => done > (before[i] ?? 0) + loadedAfter);
+  await eventually(isLoaded, { timeoutMs: progressMs });
 }
 
 /** Each kind is on or off by itself: a run with all of them seldom gets deep anywhere. */
@@ -76,9 +113,10 @@ export async function settle(grid: ChaosGrid, workloads: readonly Workload[]): P
   // Not before: what writes on would hide a grid that has stopped.
   await Promise.all(workloads.map((workload) => workload.stop()));
   await Promise.all(workloads.map((workload) => workload.demandProgress()));
+  // Replicas that merge are alike before any of them may be asked for what another one took.
+  for (const { name } of collections) await demandConsistency(grid, name);
   const doubts = (await Promise.all(workloads.map((workload) => workload.check()))).flat();
   for (const id of grid.ids) assertSane(id, grid.outputOf(id));
-  for (const { name } of collections) await demandConsistency(grid, name);
   return doubts;
 }
 
@@ -96,7 +134,9 @@ interface Check {
   readonly checks: readonly { readonly status: string }[];
 }
 
-/** A deep check finds all replicas alike. One that could not decide is made again. */
+const good = new Set(['consistent', 'converged']);
+
+/** A deep check finds all replicas alike. One that could not decide, or not yet, is made again. */
 async function demandConsistency(grid: ChaosGrid, collection: string): Promise<void> {
   const task = await eventually(
     async () => {
@@ -106,8 +146,9 @@ async function demandConsistency(grid: ChaosGrid, collection: string): Promise<v
         const check = await grid.admin<Check>(`/admin/tasks/${id}`);
         const statuses = check.checks.map(({ status }) => status);
         if (statuses.includes('inconsistent')) return check;
-        if (check.state !== 'running') return statuses.every((status) => status === 'consistent') && check;
-        await pause(50);
+        if (check.state === 'running') await pause(50);
+        else if (statuses.length === partitions && statuses.every((status) => good.has(status))) return check;
+        else throw new Error(`collection ${collection}: ${check.message}: ${JSON.stringify(check.checks)}`);
       }
     },
     { timeoutMs: 60_000, intervalMs: 500 },
