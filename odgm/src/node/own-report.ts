@@ -34,10 +34,9 @@ export function ownLoads(
   return collections.flatMap((collection) => {
     const handles = Array.from({ length: collection.partitionCount }, (_, partition) => collection.handle(partition));
     const primaries = handles.filter((handle) => handle !== undefined).filter(({ isPrimary }) => isPrimary);
-    const perSecond = collection.reads.read().perSecond + collection.writes.read().perSecond;
-    return primaries.map(({ id, type, counters }) => {
+    return primaries.map(({ id, type, counters, operations }) => {
       const leader = type === 'raft' ? { leader: self } : {};
-      return [id, { ...leader, bytes: counters.bytes, ops: perSecond / primaries.length }] as const;
+      return [id, { ...leader, bytes: counters.bytes, ops: operations.perSecond }] as const;
     });
   });
 }
@@ -71,6 +70,7 @@ function shardReport({ shard, handle, problem }: OwnReplica, elections: Election
       state: problem === undefined ? 'recovering' : 'unavailable',
       group: undefined,
       reason: problem ?? '',
+      operationsPerSecond: 0,
     };
   }
   const status = handle.status();
@@ -99,6 +99,7 @@ function shardReport({ shard, handle, problem }: OwnReplica, elections: Election
       recentElections: recent,
     },
     reason: problem ?? status.problem ?? '',
+    operationsPerSecond: handle.operations.perSecond,
   };
 }
 

@@ -37,7 +37,9 @@ import { CopyRates } from './copy-rates.ts';
 import { checkRateOf } from './task-rates.ts';
 
 /** How often replicas are looked at for what is due. */
-const expireMs = 1000;
+const lookMs = 1000;
+/** What a rate of operations is taken over. */
+const sampleMs = 5000;
 const expireMax = 256;
 
 export interface PartsOptions {
@@ -225,8 +227,13 @@ export async function assembleParts(options: PartsOptions, owner: PartsOwner): P
     timers,
     logger,
   });
-  const expiry = timers.every(expireMs, () => {
+  let sampledAt = clock.monotonic();
+  const looks = timers.every(lookMs, () => {
+    const sinceMs = clock.monotonic() - sampledAt;
+    const isSampling = sinceMs >= sampleMs;
+    if (isSampling) sampledAt += sinceMs;
     for (const handle of replicas.serving()) {
+      if (isSampling) handle.operations.sample(sinceMs / 1000);
       handle.expire(expireMax);
       // Also what others took before this replica came to lead.
       if (handle.outbox.counts.events > 0) deliverer?.poke(handle);
@@ -245,7 +252,7 @@ export async function assembleParts(options: PartsOptions, owner: PartsOwner): P
     leaders,
     replicas,
     scrubber,
-    timers: [expiry],
+    timers: [looks],
   };
 }
 

@@ -9,6 +9,7 @@ import { Reports } from './reports.ts';
 function reports(own: readonly (readonly [number, ShardLoad])[] = []): {
   asked: Reports;
   answers: ((report: peer.NodeReport) => void)[];
+  links: Pick<PeerStatus, 'number' | 'state'>[];
 } {
   const state = createMetaState();
   for (const [number, id] of [
@@ -19,6 +20,7 @@ function reports(own: readonly (readonly [number, ShardLoad])[] = []): {
     state.members.set(number, record as MemberRecord);
   }
   const answers: ((report: peer.NodeReport) => void)[] = [];
+  const links: Pick<PeerStatus, 'number' | 'state'>[] = [{ number: 2, state: 'up' }];
   const asked = new Reports({
     port: { report: () => new Promise((resolve) => answers.push(resolve)) },
     clock: simulatedTime().clock,
@@ -27,9 +29,9 @@ function reports(own: readonly (readonly [number, ShardLoad])[] = []): {
     ownReport: () => ({}) as peer.NodeReport,
     ownLoads: () => own,
     state: () => state,
-    links: () => [{ number: 2, state: 'up' } as Partial<PeerStatus> as PeerStatus],
+    links: () => links as PeerStatus[],
   });
-  return { asked, answers };
+  return { asked, answers, links };
 }
 
 const saying = (version: string): peer.NodeReport => ({ version, clockMs: 0 }) as peer.NodeReport;
@@ -62,13 +64,33 @@ describe('reports of members', () => {
     const own = { leader: 1, bytes: 7, ops: 2 };
     const { asked, answers } = reports([[10, own]]);
     const refreshed = asked.refresh();
-    const shard = (shardId: number, leader: number) => ({ shardId, bytes: 5, group: { leader, role: 'follower' } });
-    const collections = [{ shards: [shard(11, 2), shard(12, 3)], performanceStats: { readsPerSecond: 4 } }];
+    const shard = (shardId: number, leader: number, operationsPerSecond: number) => ({
+      ...{ shardId, bytes: 5, operationsPerSecond },
+      group: { leader, role: leader === 2 ? 'leader' : 'follower' },
+    });
+    const collections = [{ shards: [shard(11, 2, 4), shard(12, 3, 1), shard(13, 2, 0)] }];
     answers[0]?.({ ...saying('1'), collections } as unknown as peer.NodeReport);
     await refreshed;
     expect([...asked.loads()]).toEqual([
       [10, own],
       [11, { leader: 2, bytes: 5, ops: 4 }],
+      [13, { leader: 2, bytes: 5, ops: 0 }],
     ]);
+  });
+
+  it('give where replicas merge the operations of all of them, but of those that do not answer any more', async () => {
+    const { asked, answers, links } = reports([[10, { bytes: 7, ops: 2 }]]);
+    const refreshed = asked.refresh();
+    const merging = { shardId: 10, bytes: 7, group: { leader: 0, role: 'replica' }, operationsPerSecond: 5 };
+    const alone = { ...merging, shardId: 11, bytes: 3 };
+    answers[0]?.({ ...saying('1'), collections: [{ shards: [merging, alone] }] } as unknown as peer.NodeReport);
+    await refreshed;
+    expect([...asked.loads()]).toEqual([
+      [10, { bytes: 7, ops: 7 }],
+      [11, { bytes: 3, ops: 5 }],
+    ]);
+    links[0] = { number: 2, state: 'down' };
+    await asked.refresh(true);
+    expect(Object.fromEntries(asked.loads())).toEqual({ 10: { bytes: 7, ops: 2 }, 11: { bytes: 3, ops: 0 } });
   });
 });

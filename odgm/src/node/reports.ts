@@ -109,13 +109,28 @@ export class Reports {
     });
   }
 
-  /** What the leaders of shards say of them, as of the last {@link refresh}. */
+  /**
+   * What the leaders of shards say of them, as of the last {@link refresh}. Of replicas that merge each tells the
+   * operations that came to it: the shard has all of them.
+   */
   loads(): Map<number, ShardLoad> {
     const { self, ownLoads } = this.#options;
     const loads = new Map<number, ShardLoad>();
-    for (const { id, number } of this.#records()) {
+    const isSilent = ({ id, number }: MemberRecord): boolean =>
+      id !== self.id && this.#heard.get(number)?.problem !== undefined;
+    const records = this.#records();
+    // What one said that does not answer any more is all that there is of what it alone had; others overrule it.
+    for (const { number } of records.filter(isSilent)) {
+      for (const [shard, load] of toldLoads(number, this.#heard.get(number)?.report)) {
+        loads.set(shard, load.leader === undefined ? { ...load, ops: 0 } : load);
+      }
+    }
+    for (const { id, number } of records.filter((record) => !isSilent(record))) {
       const told = id === self.id ? ownLoads() : toldLoads(number, this.#heard.get(number)?.report);
-      for (const [shard, load] of told) loads.set(shard, load);
+      for (const [shard, load] of told) {
+        const ops = load.leader === undefined ? load.ops + (loads.get(shard)?.ops ?? 0) : load.ops;
+        loads.set(shard, { ...load, ops });
+      }
     }
     return loads;
   }
@@ -158,13 +173,10 @@ export class Reports {
 }
 
 function* toldLoads(member: number, report: peer.NodeReport | undefined): Iterable<[shard: number, ShardLoad]> {
-  for (const { shards, performanceStats } of report?.collections ?? []) {
-    // Of replicas that merge, each says the same.
-    const leading = shards.filter(({ group }) => group?.leader === member || group?.role === 'replica');
-    const perSecond = (performanceStats?.readsPerSecond ?? 0) + (performanceStats?.writesPerSecond ?? 0);
-    for (const { shardId, bytes, group } of leading) {
-      const { leader } = group ?? { leader: 0 };
-      yield [shardId, { ...(leader === 0 ? {} : { leader }), bytes, ops: perSecond / leading.length }];
+  for (const { shards } of report?.collections ?? []) {
+    for (const { shardId, bytes, group, operationsPerSecond: ops } of shards) {
+      if (group?.role === 'replica') yield [shardId, { bytes, ops }];
+      else if (group?.leader === member) yield [shardId, { leader: member, bytes, ops }];
     }
   }
 }

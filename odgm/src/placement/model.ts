@@ -122,7 +122,10 @@ export class GridModel {
 
   #count(index: number, member: number, sign: 1 | -1): void {
     this.replicaCounts[member] = (this.replicaCounts[member] ?? 0) + sign;
-    this.bytes[member] = (this.bytes[member] ?? 0) + sign * (this.shards[index]?.source.bytes ?? 0);
+    const source = this.shards[index]?.source;
+    this.bytes[member] = (this.bytes[member] ?? 0) + sign * (source?.bytes ?? 0);
+    const share = source?.leaderless === true ? source.ops / Math.max(1, source.wantedReplicas) : 0;
+    this.ops[member] = (this.ops[member] ?? 0) + sign * share;
     if (sign > 0) this.held[member]?.add(index);
     else this.held[member]?.delete(index);
   }

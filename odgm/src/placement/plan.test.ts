@@ -441,6 +441,21 @@ describe('bytes and operations', () => {
     expect(planPlacement(end).moves).toEqual([]);
   });
 
+  it('of a shard without a leader lie on all its replicas: who has many of them gives busy leaderships away', () => {
+    const list = [
+      shard(1, [1], { leaderless: true, ops: 1000 }),
+      shard(2, [2], { leaderless: true, ops: 0 }),
+      shard(3, [1, 2], { leader: 1, ops: 600 }),
+      shard(4, [2, 1], { leader: 2, ops: 0 }),
+    ];
+    const plan = planPlacement({ members: members(2), shards: list, options: { kind: 'rebalance' } });
+    expect(plan.before.ops).toBe(0);
+    expect(plan.moves).toMatchObject([
+      { kind: 'leader', shard: 3, to: 2, why: 'ops-balance' },
+      { kind: 'leader', shard: 4, to: 1, why: 'ops-balance' },
+    ]);
+  });
+
   it('move nothing for small differences', () => {
     const list = Array.from({ length: 12 }, (_, i) =>
       shard(i + 1, [(i % 3) + 1], { bytes: (i % 3) * mebibyte, ops: i }),

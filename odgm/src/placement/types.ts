@@ -38,7 +38,7 @@ export interface PlacementShard {
   /** Membership changes need a live majority (raft). Without: any live replica is enough. */
   readonly needsQuorum?: boolean | undefined;
   readonly bytes: number;
-  /** Operations a second; counted at the leader. */
+  /** Operations a second; counted at the leader, and where there is none evenly at all replicas. */
   readonly ops: number;
 }
 

@@ -1,4 +1,5 @@
 import type { Mutation, MutationResult, ShardCounters, ShardLimits } from './model.ts';
+import type { OperationRate } from './operation-rate.ts';
 import type { Outbox } from './outbox.ts';
 import type { ShardReader } from './reader.ts';
 
@@ -62,6 +63,8 @@ export interface ShardHandle {
   readonly outbox: Outbox;
   /** Objects, entries and bytes as this replica has applied them; entries that expired count until they are taken away. */
   readonly counters: ShardCounters;
+  /** Calls of {@link mutate} and {@link read} of this replica, answered or refused. */
+  readonly operations: OperationRate;
   /**
    * Resolves when the mutation is committed and durable. Rejects as `applyMutation` throws, with `ResourceExhausted`
    * over the bound of waiting mutations, with `NoLeader` (`leader` in the details when another member leads), and with

@@ -22,6 +22,7 @@ import {
   type ShardLimits,
 } from './model.ts';
 import { decodeMutation, encodeMutation, firesTriggers, isScanMark } from './mutation-codec.ts';
+import { OperationRate } from './operation-rate.ts';
 import { Outbox } from './outbox.ts';
 import type { OutboxChange, OutboxResult } from './outbox-change.ts';
 import { countsKey, decodeCounts, noCounts, type OutboxCounts } from './outbox-records.ts';
@@ -187,6 +188,7 @@ export class RaftShard implements ShardHandle {
   readonly partition: number;
   readonly group: RaftGroup;
   readonly outbox: Outbox;
+  readonly operations = new OperationRate();
   readonly #host: RaftHost;
   readonly #machine: ShardMachine;
   #limits: ShardLimits;
@@ -257,6 +259,7 @@ export class RaftShard implements ShardHandle {
   }
 
   mutate(mutation: Mutation): Promise<MutationResult> {
+    this.operations.count += 1;
     if (this.#frozen !== undefined) return Promise.reject(frozen(this, this.#frozen));
     try {
       checkMutation(mutation, this.#limits);
@@ -278,6 +281,7 @@ export class RaftShard implements ShardHandle {
   }
 
   read(consistency: Consistency): ShardReader | Promise<ShardReader> {
+    this.operations.count += 1;
     if (consistency === 'local') {
       const stopped = this.group.problem();
       return stopped === undefined ? this.#machine.reader : Promise.reject(stopped);

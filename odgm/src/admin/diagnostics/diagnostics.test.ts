@@ -47,6 +47,7 @@ const group = (rest: Partial<peer.GroupReport> = {}): peer.GroupReport => ({
 });
 
 const shardReport = (shardId: number, rest: Partial<peer.ShardReport> = {}): peer.ShardReport => ({
+  operationsPerSecond: 0,
   ...{
     shardId,
     partition: shardId - 1,

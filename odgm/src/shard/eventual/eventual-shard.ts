@@ -17,6 +17,7 @@ import { contentAlgorithm } from '../content-hash.ts';
 import { contentOf } from '../content-scan.ts';
 import type { ShardHandle, ShardStatus } from '../handle.ts';
 import type { Mutation, MutationResult, ShardCounters, ShardLimits } from '../model.ts';
+import { OperationRate } from '../operation-rate.ts';
 import { Outbox } from '../outbox.ts';
 import type { OutboxChange, OutboxResult } from '../outbox-change.ts';
 import { countsKey, decodeCounts, type OutboxCounts } from '../outbox-records.ts';
@@ -87,6 +88,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
   readonly refs: (ReplicaRefs & { readonly digest: string }) | undefined;
   /** Of triggers that changes set off which clients asked this replica for. It delivers them itself, whatever its role. */
   readonly outbox: Outbox;
+  readonly operations = new OperationRate();
   readonly #options: EventualShardOptions;
   readonly #host: EventualHost;
   readonly #location: ShardLocation;
@@ -214,6 +216,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
   }
 
   read(): ShardReader {
+    this.operations.count += 1;
     return this.reader;
   }
 
@@ -222,6 +225,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
    * version here.
    */
   mutate(mutation: Mutation): Promise<MutationResult> {
+    this.operations.count += 1;
     try {
       if (this.#isClosed) throw oaasError('Unavailable', 'the shard is closed', { retryAfterMs: 200 });
       if (!this.isPrimary) throw oaasError('NoLeader', 'this replica takes no writes', { details: { leader: 0 } });

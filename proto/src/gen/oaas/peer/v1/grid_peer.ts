@@ -213,6 +213,8 @@ export interface ShardReport {
     | undefined;
   /** Why the replica is not ready; empty otherwise. */
   reason: string;
+  /** Reads and writes a second that this replica served lately; 0, which takes no bytes, of one that is idle. */
+  operationsPerSecond: number;
 }
 
 function createBaseIdentifyRequest(): IdentifyRequest {
@@ -2029,7 +2031,17 @@ export const CollectionReport: MessageFns<CollectionReport> = {
 };
 
 function createBaseShardReport(): ShardReport {
-  return { partition: 0, objects: 0, entries: 0, bytes: 0, state: "", shardId: 0, group: undefined, reason: "" };
+  return {
+    partition: 0,
+    objects: 0,
+    entries: 0,
+    bytes: 0,
+    state: "",
+    shardId: 0,
+    group: undefined,
+    reason: "",
+    operationsPerSecond: 0,
+  };
 }
 
 export const ShardReport: MessageFns<ShardReport> = {
@@ -2057,6 +2069,9 @@ export const ShardReport: MessageFns<ShardReport> = {
     }
     if (message.reason !== "") {
       writer.uint32(66).string(message.reason);
+    }
+    if (message.operationsPerSecond !== 0) {
+      writer.uint32(73).double(message.operationsPerSecond);
     }
     return writer;
   },
@@ -2138,6 +2153,14 @@ export const ShardReport: MessageFns<ShardReport> = {
             message.reason = reader.string();
             continue;
           }
+          case 9: {
+            if (tag !== 73) {
+              break;
+            }
+
+            message.operationsPerSecond = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2165,6 +2188,7 @@ export const ShardReport: MessageFns<ShardReport> = {
       ? GroupReport.fromPartial(object.group)
       : undefined;
     message.reason = object.reason ?? "";
+    message.operationsPerSecond = object.operationsPerSecond ?? 0;
     return message;
   },
 };
