@@ -18,7 +18,7 @@ import { collectionJson, metricsJson, snakeCase } from './json.ts';
 import type { Tasks } from './tasks.ts';
 import type { VersionHolders } from './version-holders.ts';
 import { addVersionRoutes } from './versions.ts';
-import { clusterStatus, collectionView, memberList, shardDistribution } from './view.ts';
+import { clusterStatus, collectionView, isAnswering, memberList, shardDistribution, shownState } from './view.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -266,13 +266,17 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
     asked(() => {
       const views = node.collections().map((one) => collectionView(node, one));
       const unwell = views.filter(({ state }) => state !== 'ready');
-      const down = node.members().filter(({ state }) => state === 'down' || state === 'suspect');
-      const status = node.isReady ? (unwell.length + down.length > 0 ? 'degraded' : 'ok') : node.phase;
+      const away = node.members().filter((view) => !isAnswering(view));
+      const members = away.map((view) => ({
+        ...{ id: view.record.id, state: shownState(node, view), reason: view.problem ?? '' },
+      }));
+      const missed = members.filter(({ state }) => state !== 'drained');
+      const status = node.isReady ? (unwell.length + missed.length > 0 ? 'degraded' : 'ok') : node.phase;
       return reply.code(node.isReady ? 200 : 503).send({
         status,
         node: node.self.id,
         collections: unwell.map(({ name, reason }) => ({ name, reason })),
-        members: down.map(({ record, state, problem }) => ({ id: record.id, state, reason: problem ?? '' })),
+        members,
       } satisfies JsonValue);
     }),
   );

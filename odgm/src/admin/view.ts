@@ -1,6 +1,6 @@
 import { toRfc3339 } from '@oaas/commons/time';
 import type { admin, peer } from '@oaas/proto';
-import type { ShardRecord } from '../meta/index.ts';
+import { metaShard, type ShardRecord, shardsOfMember } from '../meta/index.ts';
 import { type GridNode, type HostedCollection, type MemberView } from '../node/index.ts';
 import { evenness } from '../placement/index.ts';
 
@@ -10,13 +10,13 @@ import { evenness } from '../placement/index.ts';
  */
 
 export function clusterStatus(node: GridNode): admin.ClusterStatus {
-  const members = node.members();
+  const members = node.members().filter((view) => shownState(node, view) !== 'drained');
   const status = node.meta?.group.status();
   return {
     clusterId: node.clusterId,
     leaderNode: memberId(node, node.meta?.leader ?? 0),
     totalNodes: members.length,
-    activeNodes: members.filter(({ state }) => state === 'up' || state === 'draining').length,
+    activeNodes: members.filter(isAnswering).length,
     currentTerm: status?.term ?? 0,
     committedIndex: status?.commit ?? 0,
     lastApplied: status?.applied ?? 0,
@@ -29,13 +29,14 @@ function memberId(node: GridNode, number: number): string {
 }
 
 export function memberList(node: GridNode): admin.Member[] {
-  return node.members().map(({ record, state, report, lastSeen }) => {
+  return node.members().map((view) => {
+    const { record, report, lastSeen } = view;
     const shards = report?.collections.flatMap((collection) => collection.shards) ?? [];
     return {
       id: record.id,
       address: record.address,
       zone: record.zone,
-      state,
+      state: shownState(node, view),
       version: report?.version ?? '',
       shards: shards.length,
       leaders: shards.filter(({ group }) => group?.leader === record.number).length,
@@ -176,6 +177,13 @@ function shardState(
   if (leading === undefined) return record === undefined || replicas.length === 0 ? 'recovering' : 'unavailable';
   const well = replicas.filter(({ state, role }) => state === 'ready' && role !== 'learner').length;
   return well >= (record?.wanted ?? 1) ? 'ready' : 'degraded';
+}
+
+/** State of a member; `drained` is one that is away as it was wished, and holds nothing: nobody misses it. */
+export function shownState({ meta }: GridNode, view: MemberView): MemberView['state'] | 'drained' {
+  const { record, state } = view;
+  if (isAnswering(view) || record.drains !== true || meta === undefined) return state;
+  return shardsOfMember(meta.state, record.number).every(({ id }) => id === metaShard) ? 'drained' : state;
 }
 
 /** What it says of itself counts. */

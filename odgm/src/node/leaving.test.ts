@@ -75,6 +75,17 @@ describe('members that are drained', () => {
     await Promise.all(leaving.map((node) => node.stop()));
     for (const node of leaving) {
       await eventually(() => stateOf(through, node.id) === 'down', { timeoutMs: 15_000 });
+    }
+    await eventually(async () => {
+      const { body: health } = await ask(through, 'GET', '/admin/health');
+      const drained = leaving.map(({ id }) => expect.objectContaining({ id, state: 'drained' }) as unknown);
+      expect(health).toMatchObject({ status: 'ok', members: expect.arrayContaining(drained) as unknown });
+      const count = staying.length;
+      const { body: status } = await ask(through, 'GET', '/admin/cluster/status');
+      expect(status).toMatchObject({ total_nodes: count, active_nodes: count });
+      return true;
+    });
+    for (const node of leaving) {
       expect(await ask(through, 'DELETE', `/admin/members/${node.id}`)).toMatchObject({ status: 200 });
     }
     for (const { id, incarnation } of records) {

@@ -426,7 +426,7 @@ export const gridMemberSchema = z.object({
   id: z.string(),
   address: z.string(),
   zone: z.string(),
-  state: z.enum(['up', 'suspect', 'draining', 'down']),
+  state: z.enum(['up', 'suspect', 'draining', 'drained', 'down']),
   version: z.string(),
   shards: z.number().int(),
   leaders: z.number().int(),

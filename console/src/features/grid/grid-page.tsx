@@ -196,7 +196,7 @@ function MemberRow({
   readonly coordinates: boolean;
 }) {
   const { tone, word } = memberView(member.state);
-  const gone = member.state === 'down';
+  const gone = member.state === 'down' || member.state === 'drained';
   return (
     <tr
       className="border-b last:border-b-0 hover:bg-hover [&_td]:h-11 [&_td]:px-3 [&_td]:whitespace-nowrap [&_td:first-child]:pl-4"

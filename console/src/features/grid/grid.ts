@@ -5,6 +5,7 @@ const members: Record<GridMember['state'], readonly [Tone, string]> = {
   up: ['ok', 'Up'],
   suspect: ['warn', 'Suspect'],
   draining: ['busy', 'Draining'],
+  drained: ['idle', 'Drained'],
   down: ['bad', 'Down'],
 };
 

@@ -260,6 +260,11 @@ function seenHere({ lastSeen, problem }: MemberView, now: number): string {
 function missed(view: MemberView, now: number, { by, evidence: heard }: Heard, holdsReplicas: boolean): Finding {
   const { id, drains } = view.record;
   const evidence = `${seenHere(view, now)}; ${heard}`;
+  if (drains === true && !holdsReplicas) {
+    const remedy = `Bring it back, or take it off the list once it is down: DELETE /admin/members/${id}.`;
+    const what = view.state === 'down' ? 'is down' : 'does not answer';
+    return info('member.drained', `${id} was drained and ${what}`, evidence, remedy);
+  }
   if (view.state !== 'down') {
     const remedy =
       'Wait a moment; then see whether it runs. If it does, look at the network between it and the others.';
@@ -267,7 +272,6 @@ function missed(view: MemberView, now: number, { by, evidence: heard }: Heard, h
   }
   if (!holdsReplicas) {
     const remedy = `Bring it back, or take it off the list: DELETE /admin/members/${id}.`;
-    if (drains === true) return info('member.drained', `${id} was drained and is down`, evidence, remedy);
     return warning('member.down', `${id} is down and holds no replicas`, evidence, remedy);
   }
   const remedy = 'Bring it back, or wait: its replicas are made anew on other members when it is down for too long.';

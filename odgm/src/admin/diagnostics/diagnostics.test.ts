@@ -217,6 +217,11 @@ describe('the cluster', () => {
     state.members.get(3)!.drains = true;
     gone.record.drains = true;
     expect(found()).toMatchObject({ severity: 'info', code: 'member.drained', remedy });
+    const silent = { ...gone, state: 'suspect' } as const;
+    const others = [view(1, {}, { links: [2] }), view(2, {}, { links: [1] })];
+    expect(diagnose(input({ members: [...others, silent] })).cluster.memberHealth[0]).toMatchObject({
+      ...{ severity: 'info', message: 'c was drained and does not answer' },
+    });
   });
 
   it('without a leader, or with a member that is far behind, says so', () => {

@@ -23,7 +23,7 @@ export async function gridView(agent: ClusterAgent, deploymentId: string, clock:
       id: each.id,
       address: each.address,
       zone: each.zone,
-      state: (['up', 'suspect', 'draining'] as const).find((state) => state === each.state) ?? 'down',
+      state: (['up', 'suspect', 'draining', 'drained'] as const).find((state) => state === each.state) ?? 'down',
       version: each.version,
       shards: each.shards,
       leaders: each.leaders,

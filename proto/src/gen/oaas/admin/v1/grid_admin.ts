@@ -15,6 +15,7 @@ export interface GridRequest {
 export interface ClusterStatus {
   clusterId: string;
   leaderNode: string;
+  /** Without those that were drained and stopped. */
   totalNodes: number;
   activeNodes: number;
   currentTerm: number;
@@ -27,7 +28,7 @@ export interface Member {
   /** host:port of the data services. */
   address: string;
   zone: string;
-  /** up, suspect, draining or down. */
+  /** up, suspect, draining, drained (stopped after that, and holding nothing) or down. */
   state: string;
   version: string;
   shards: number;
