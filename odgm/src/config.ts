@@ -60,7 +60,11 @@ const schema = z.object({
     .max(100)
     .default(3)
     .describe('With dns or pods: so many nodes must be found before they form a new cluster.'),
-  zone: z.string().min(1).optional().describe('With dns or pods: failure domain of this node.'),
+  zone: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Failure domain of this node. With a list: unless the list says another one.'),
   collections: z.array(collectionSchema).default([]).describe('Collections of the grid.'),
   settings: settingsSchema
     .default({})

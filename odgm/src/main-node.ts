@@ -343,12 +343,12 @@ function seedsOf(
 ): { readonly seeds: Seeds; readonly self: Member; readonly podWatch?: PodWatch } {
   const given = config.nodeAddr === undefined ? undefined : hostAndPort(config.nodeAddr);
   const own = { id: config.nodeId ?? hostName, address: given ?? `${hostName}:${String(config.httpPort)}` };
+  const zone = config.zone === undefined ? {} : { zone: config.zone };
   const { discovery, discoveryName, expectedMembers, clusterId, httpPort } = config;
   if (discovery === 'list') {
     const { members, self } = withSelf(parseMembers(config.members), own);
-    return { seeds: listedSeeds(members), self };
+    return { seeds: listedSeeds(members), self: { ...zone, ...self } };
   }
-  const zone = config.zone === undefined ? {} : { zone: config.zone };
   const host = own.address.slice(0, own.address.lastIndexOf(':'));
   const self = { ...own, admin: `${host}:${String(config.adminPort)}`, ...zone };
   const found = (find: () => Promise<readonly Seed[]>, freshMs: number): Seeds =>

@@ -56,3 +56,22 @@ describe('a node that may hold so much', () => {
     expect(drain).toMatchObject({ moves: [], reason: 'capacity' });
   });
 });
+
+describe('the zone of a node', () => {
+  it('is what its environment says, unless the list of members says another one; none where that is empty', async () => {
+    const ports = await freePorts(3);
+    const members = ['n1', 'n2', 'n3'].map((id, i) => `${id}=127.0.0.1:${String(ports[i])}${i === 1 ? ';zone=b' : ''}`);
+    for (const [i, ODGM_ZONE] of ['a', 'elsewhere', ''].entries()) {
+      const id = `n${String(i + 1)}`;
+      const listed = i === 0 ? members.slice(0, 1) : members;
+      const about = { id, members: listed, collections, grpcPort: ports[i]!, dataDir: `${directory.path}/${id}` };
+      running.push(await startNode({ ...about, env: { ODGM_ZONE } }));
+    }
+    const zones = await eventually(async () => {
+      const response = await fetch(`${running[0]!.admin}/admin/cluster/members`);
+      const found = ((await response.json()) as { members: { zone: string }[] }).members;
+      return found.length === 3 && found.map(({ zone }) => zone);
+    });
+    expect(zones).toEqual(['a', 'b', '']);
+  });
+});

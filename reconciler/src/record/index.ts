@@ -13,6 +13,7 @@ export {
   shardTypes,
 } from './layout.ts';
 export * from './identity.ts';
+export { quantityOf } from './quantity.ts';
 export * from './schema.ts';
 export {
   type ConditionInput,

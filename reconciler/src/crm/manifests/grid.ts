@@ -1,5 +1,5 @@
 import { kinds } from '../../kubernetes/index.ts';
-import { annotations, labels } from '../../record/index.ts';
+import { annotations, labels, quantityOf } from '../../record/index.ts';
 import { canonicalJson, digestOf } from '../digest.ts';
 import {
   type Child,
@@ -20,6 +20,10 @@ import { eventSettings, gridCollections, gridConfig, gridConfigYaml, gridMembers
 const gridUser = 1000;
 const defaultResources = { cpuRequest: '200m', memoryRequest: '512Mi', cpuLimit: '1', memoryLimit: '1Gi' };
 const defaultStorage = '1Gi';
+/** Of a volume so much is for objects. The rest is for the journal, and for what storage and trees keep beside them. */
+const partForObjects = 0.5;
+/** Put on pods by Kubernetes from 1.35 on (1.33 with the feature gate PodTopologyLabelsAdmission); absent, it is empty. */
+const zoneLabel = 'topology.kubernetes.io/zone';
 
 function part(input: RenderInput): Part {
   return { name: 'odgm', component: 'grid', workload: namesOf(input.record).grid };
@@ -54,8 +58,8 @@ export function gridServices(input: RenderInput): readonly Child[] {
 export function gridStatefulSet(input: RenderInput): Child {
   const { record, layout, settings, template } = input;
   const names = namesOf(record);
-  const isEphemeral = settings.ephemeralGrid || layout.collections.every((one) => one.durability === 'ephemeral');
-  const podLabels = { ...labelsOf(record, part(input)), [labels.gridCluster]: idOf(record) };
+  const claims = volumeClaims(input);
+  const podLabels = gridLabels(input);
   const image = template.grid?.image ?? settings.odgmImage;
   return child(
     input,
@@ -86,16 +90,16 @@ export function gridStatefulSet(input: RenderInput): Child {
               seccompProfile: { type: 'RuntimeDefault' },
             },
             ...(settings.antiAffinity && layout.nodeCount > 1 ? { affinity: spread(podLabels) } : {}),
-            ...(settings.volumePermissions && !isEphemeral ? { initContainers: [volumeOwner(image)] } : {}),
+            ...(settings.volumePermissions && claims.length > 0 ? { initContainers: [volumeOwner(image)] } : {}),
             containers: [container(input, image)],
             volumes: [
               { name: 'config', configMap: { name: names.config } },
               { name: 'tmp', emptyDir: {} },
-              ...(isEphemeral ? [{ name: 'data', emptyDir: {} }] : []),
+              ...(claims.length === 0 ? [{ name: 'data', emptyDir: {} }] : []),
             ],
           },
         },
-        ...(isEphemeral ? {} : { volumeClaimTemplates: input.existingVolumeClaims ?? [volumeClaim(input, podLabels)] }),
+        ...(claims.length === 0 ? {} : { volumeClaimTemplates: claims }),
       },
     },
     { [annotations.gridLayout]: canonicalJson(layout) },
@@ -136,6 +140,10 @@ function container(input: RenderInput, image: string): Record<string, unknown> {
     ],
     env: [
       { name: 'ODGM_NODE_ID', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } } },
+      {
+        name: 'ODGM_ZONE',
+        valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: `metadata.labels['${zoneLabel}']` } },
+      },
       ...env(variables(input)),
     ],
     // Opening the shards of a large volume takes time: the start has two minutes, and ready nodes are watched closely.
@@ -166,11 +174,34 @@ function variables(input: RenderInput): Record<string, string> {
     ODGM_CLUSTER_ID: idOf(record),
     ODGM_MEMBERS: gridMembers(input).join(','),
     ODGM_COLLECTION: JSON.stringify(gridCollections(input)),
+    ...capacity(input),
     ...eventSettings(record),
     ODGM_MAX_SESSIONS: '4',
     ODGM_REFLECTION_ENABLED: 'false',
     ODGM_LOG: record.spec.odgmConfig?.log ?? settings.logLevel,
   };
+}
+
+/** None: nothing is to be kept. */
+function volumeClaims(input: RenderInput): readonly unknown[] {
+  const { layout, settings } = input;
+  if (settings.ephemeralGrid || layout.collections.every((one) => one.durability === 'ephemeral')) return [];
+  return input.existingVolumeClaims ?? [volumeClaim(input, gridLabels(input))];
+}
+
+function gridLabels(input: RenderInput): Record<string, string> {
+  return { ...labelsOf(input.record, part(input)), [labels.gridCluster]: idOf(input.record) };
+}
+
+/** What a node may hold by the size of its volume, as it was asked for; no bound where there is none. */
+function capacity(input: RenderInput): Record<string, string> {
+  const [claim] = volumeClaims(input) as readonly PartialClaim[];
+  const size = claim?.spec?.resources?.requests?.storage;
+  return size === undefined ? {} : { ODGM_CAPACITY_BYTES: String(Math.floor(quantityOf(size) * partForObjects)) };
+}
+
+interface PartialClaim {
+  readonly spec?: { readonly resources?: { readonly requests?: { readonly storage?: string } } };
 }
 
 function volumeClaim(input: RenderInput, claimLabels: Readonly<Record<string, string>>): Record<string, unknown> {

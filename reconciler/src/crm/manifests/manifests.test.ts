@@ -168,6 +168,23 @@ describe('the grid', () => {
     }
   });
 
+  it('learns the zone of its node from the label that Kubernetes puts on its pod', () => {
+    const { env } = object(gridStatefulSet(input())).spec.template.spec.containers[0]!;
+    expect(env.find(({ name }) => name === 'ODGM_ZONE')?.valueFrom).toMatchObject({
+      fieldRef: { fieldPath: "metadata.labels['topology.kubernetes.io/zone']" },
+    });
+  });
+
+  it('may hold half of the volume that each node has, which is not always the one that is asked for now', () => {
+    const capacity = (given: RenderInput) => variables(object(gridStatefulSet(given)))['ODGM_CAPACITY_BYTES'];
+    const asked = (storageSize: string) => ({ ...input(), template: { ...input().template, grid: { storageSize } } });
+    expect(capacity(input())).toBe(String(2 ** 29));
+    expect(capacity(asked('10G'))).toBe('5000000000');
+    const existing = { metadata: { name: 'data' }, spec: { resources: { requests: { storage: '4Gi' } } } };
+    expect(capacity({ ...asked('10G'), existingVolumeClaims: [existing] })).toBe(String(2 ** 31));
+    expect(capacity(input({}, { ephemeralGrid: true }))).toBeUndefined();
+  });
+
   it('may do no more than it needs, and is spread over nodes where asked', () => {
     const { containers, affinity } = object(gridStatefulSet(input())).spec.template.spec;
     expect(containers[0]?.securityContext).toEqual({

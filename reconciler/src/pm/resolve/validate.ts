@@ -1,3 +1,4 @@
+import { quantityOf } from '../../record/index.ts';
 import { collectionOptionProblems } from '@oaas/commons/config';
 import type { ErrorCode } from '@oaas/commons/errors';
 import { type Path } from '../parse/convert.ts';
@@ -154,7 +155,7 @@ export function validateFunction(spec: FunctionSpec, at: Path): readonly Finding
   for (const resource of ['cpu', 'memory'] as const) {
     const request = provision[`${resource}_request`];
     const limit = provision[`${resource}_limit`];
-    if (request === undefined || limit === undefined || quantity(request) <= quantity(limit)) continue;
+    if (request === undefined || limit === undefined || quantityOf(request) <= quantityOf(limit)) continue;
     findings.push({
       field: [...at, 'provision_config', `${resource}_request`],
       message: `${resource}_request ${request} is more than ${resource}_limit ${limit}`,
@@ -197,28 +198,4 @@ function duplicates<K extends string>(
     }
   }
   return findings;
-}
-
-const suffixes: Readonly<Record<string, number>> = {
-  n: 1e-9,
-  u: 1e-6,
-  m: 1e-3,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  P: 1e15,
-  E: 1e18,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-  Pi: 2 ** 50,
-  Ei: 2 ** 60,
-};
-
-/** The number that a Kubernetes quantity stands for. The schema has checked its form. */
-function quantity(text: string): number {
-  const [, amount, suffix] = /^([\d.]+(?:[eE]\d+)?)([a-zA-Z]*)$/.exec(text) ?? [];
-  return Number(amount) * (suffix === undefined || suffix === '' ? 1 : (suffixes[suffix] ?? 1));
 }

@@ -1,0 +1,13 @@
+import { expect, it } from 'vitest';
+import { quantityOf } from './quantity.ts';
+
+it.each([
+  ['100m', 0.1],
+  ['0.5', 0.5],
+  ['2', 2],
+  ['1Gi', 2 ** 30],
+  ['1.5G', 1.5e9],
+  ['2e3', 2000],
+])('the quantity %s stands for %d', (text, value) => {
+  expect(quantityOf(text)).toBe(value);
+});
