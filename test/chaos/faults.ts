@@ -59,7 +59,7 @@ export const faults = {
     name: 'kill a leader',
     lastsMs: 3000,
     begin: async (grid, random) => {
-      const leader = await grid.leaderOf(oneOf(random, ['registers', 'ledger']), 0).catch(() => undefined);
+      const leader = await grid.leaderOf(oneOf(random, ['registers', 'ledger', 'basic', 'mst']), 0).catch(() => undefined);
       if (leader === undefined) return undefined;
       await grid.kill([leader]);
       return () => grid.startNodes([leader]);
@@ -81,7 +81,7 @@ export const faults = {
     name: 'stop a leader and let it go on',
     lastsMs: 6000,
     begin: async (grid, random) => {
-      const leader = await grid.leaderOf(oneOf(random, ['registers', 'ledger']), 0).catch(() => undefined);
+      const leader = await grid.leaderOf(oneOf(random, ['registers', 'ledger', 'basic', 'mst']), 0).catch(() => undefined);
       if (leader === undefined) return undefined;
       grid.pause(leader);
       return () => {
@@ -170,7 +170,7 @@ export const faults = {
     name: 'make a replica anew',
     lastsMs: 500,
     begin: async (grid, random) => {
-      const at = `collection=${oneOf(random, ['registers', 'ledger'])}&partition=${String(below(random, 2))}`;
+      const at = `collection=${oneOf(random, ['registers', 'ledger', 'basic', 'mst'])}&partition=${String(below(random, 2))}`;
       await grid.admin(`/admin/members/${oneOf(random, grid.ids)}/repair?${at}`, 'POST').catch(() => undefined);
       return () => Promise.resolve();
     },
