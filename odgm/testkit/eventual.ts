@@ -333,10 +333,15 @@ export function put(objectId: string, entries: Readonly<Record<string, string>>,
 /** All that clients can see, as text. */
 export function contentOf(reader: ShardReader): Map<string, string> {
   const all = new Map<string, string>();
-  for (const { id } of reader.listObjects({ prefix: '', limit: 1024 }).items) {
-    const object = reader.object(id);
-    const entries = [...(object?.entries ?? [])].map(([key, { data }]) => `${key}=${Buffer.from(data).toString()}`);
-    all.set(id, `v${String(object?.meta.version)} ${entries.join(' ')}`);
-  }
+  let cursor: Uint8Array | undefined;
+  do {
+    const { items, next } = reader.listObjects({ prefix: '', limit: 1024, cursor });
+    for (const { id } of items) {
+      const object = reader.object(id);
+      const entries = [...(object?.entries ?? [])].map(([key, { data }]) => `${key}=${Buffer.from(data).toString()}`);
+      all.set(id, `v${String(object?.meta.version)} ${entries.join(' ')}`);
+    }
+    cursor = next;
+  } while (cursor !== undefined);
   return all;
 }
