@@ -499,4 +499,12 @@ export const mutations: readonly SimulatedMutation[] = [
     breaks: ['equal states', 'what was acknowledged is told'],
     ...{ seeds: 20, world: 'nodes' as const },
   },
+  {
+    name: 'a former replica goes without handing over when its member has a new one',
+    file: 'odgm/src/node/replicas.ts',
+    find: `filter((id) => state.shards.get(id)?.merges === true)`,
+    replace: `filter((id) => id < 0)`,
+    breaks: ['nothing acknowledged is lost'],
+    ...{ seeds: 300, world: 'nodes' as const },
+  },
 ];

@@ -2,7 +2,7 @@ import { toOaasError } from '@oaas/commons/errors';
 import type { Random } from '@oaas/commons/time';
 import type { GridNode } from '@oaas/odgm/node';
 import { Tasks } from '@oaas/odgm/testkit/sim';
-import { type SimGrid, specOf, usedCollection } from './grid.ts';
+import { mergedCollection, type SimGrid, specOf, usedCollection } from './grid.ts';
 import { isReady } from './quorums.ts';
 
 const timeoutMs = 8000;
@@ -85,8 +85,16 @@ export class GridOperator {
     if (chance < 0.35) return [`drain ${member}`, start('drain', '', member)];
     if (chance < 0.55) return ['take back', (node) => this.tidy(node)];
     // Whoever has a replica that serves thrown away looks first whether all nodes are there.
-    if (chance < 0.75 && isReady(this.#grid)) {
+    if (chance < (plan.merging === undefined ? 0.75 : 0.65) && isReady(this.#grid)) {
       return [`make ${member}'s replica of ${partition} anew`, start('repair', usedCollection, member, { partition })];
+    }
+    // Where replicas merge it hands over what only it has, whoever is there by then.
+    if (chance < 0.75 && plan.merging !== undefined) {
+      const at = String(Math.floor(random.next() * plan.merging.partitions));
+      return [
+        `make ${member}'s merging replica of ${at} anew`,
+        start('repair', mergedCollection, member, { partition: at }),
+      ];
     }
     if (chance < 0.8) return ['check', start('consistency-check', '', '', { mode: pick(['fast', 'deep']) })];
     if (chance < 0.85 || !plan.changesCollections) return ['cancel', (node) => this.#cancel(node)];
