@@ -502,8 +502,8 @@ export const mutations: readonly SimulatedMutation[] = [
   {
     name: 'a former replica goes without handing over when its member has a new one',
     file: 'odgm/src/node/replicas.ts',
-    find: `filter((id) => state.shards.get(id)?.merges === true)`,
-    replace: `filter((id) => id < 0)`,
+    find: `!epochs.has(id) || state.shards.get(id)?.merges === true`,
+    replace: `!epochs.has(id)`,
     breaks: ['nothing acknowledged is lost'],
     ...{ seeds: 300, world: 'nodes' as const },
   },

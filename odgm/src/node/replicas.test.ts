@@ -10,8 +10,9 @@ const log: string[] = [];
 let stored: Map<number, number>;
 let isCurrent: boolean;
 let merges: boolean;
-/** Whether there is somebody to hand over to. */
+/** Whether there is somebody to hand over to, and what has to be waited for. */
 let isHeard: boolean;
+let slow: Promise<void>;
 let state: MetaState;
 let replicas: Replicas;
 let time: ReturnType<typeof simulatedTime>;
@@ -30,6 +31,7 @@ beforeEach(() => {
   isCurrent = false;
   merges = false;
   isHeard = true;
+  slow = Promise.resolve();
   time = simulatedTime();
   state = createMetaState();
   const nothing = (): void => undefined;
@@ -42,12 +44,12 @@ beforeEach(() => {
         log.push(`open ${String(id)} of epoch ${String(epoch)}`);
         return Promise.resolve({ id, close: () => Promise.resolve(), setLimits: nothing } as unknown as ShardHandle);
       },
-      remove: (id, handOverTo) => {
+      remove: async (id, handOverTo) => {
         if (handOverTo?.merges === true) log.push(`hand over ${String(id)}`);
-        if (!isHeard) return Promise.reject(new Error('nobody is there'));
+        if (!isHeard) throw new Error('nobody is there');
+        await slow;
         log.push(`remove ${String(id)}`);
         stored.delete(id);
-        return Promise.resolve();
       },
       stored: () => stored,
     },
@@ -66,6 +68,7 @@ describe('a stored replica that the meta state does not want', () => {
     expect(log).toEqual([]);
     isCurrent = true;
     await replicas.sync(() => state);
+    await time.advance(0);
     expect(log).toEqual(['remove 7']);
   });
 
@@ -86,10 +89,35 @@ describe('a stored replica that the meta state does not want', () => {
     isHeard = false;
     shard({ member: self, role: 'learner', epoch: 4 }, { member: 2, role: 'voter', epoch: 1 });
     await replicas.sync(() => state);
+    await time.advance(0);
     expect(log).toEqual(['hand over 7']);
     isHeard = true;
     // Nothing else may change for long.
     await time.advance(2000);
     expect(log.slice(1)).toEqual(['hand over 7', 'remove 7', 'open 7 of epoch 4']);
+  });
+
+  it('holds up no other replica while it hands over much', async () => {
+    merges = true;
+    let isOver = (): void => undefined;
+    slow = new Promise((resolve) => {
+      isOver = resolve;
+    });
+    shard({ member: self, role: 'learner', epoch: 4 }, { member: 2, role: 'voter', epoch: 1 });
+    await replicas.sync(() => state);
+    const other = {
+      id: 8,
+      collection: 'c',
+      partition: 1,
+      epoch: 9,
+      replicas: [{ member: self, role: 'voter', epoch: 1 }],
+    };
+    state.shards.set(8, { ...other, merges } as never);
+    state.collections.set('c', { spec: { name: 'c' }, shards: [7, 8] } as never);
+    await replicas.sync(() => state);
+    expect(log).toEqual(['hand over 7', 'open 8 of epoch 1']);
+    isOver();
+    await time.advance(0);
+    expect(log.slice(2)).toEqual(['remove 7', 'open 7 of epoch 4']);
   });
 });

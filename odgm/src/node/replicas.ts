@@ -79,6 +79,11 @@ export class Replicas {
   readonly #problems = new Map<number, string>();
   #running: Promise<void> | undefined;
   #wanted: (() => MetaState) | undefined;
+  /** Former replicas that are to go, as of the last round: shard and epoch. */
+  #leaving: readonly (readonly [id: number, epoch: number])[] = [];
+  /** Which of them goes now. */
+  #going: number | undefined;
+  #departures: Promise<void> | undefined;
   #again: Timer | undefined;
   #isClosed = false;
 
@@ -117,8 +122,6 @@ export class Replicas {
   /** Brings the replicas to what the state wants. Calls that come meanwhile are one more round. Never rejects. */
   sync(state: () => MetaState): Promise<void> {
     this.#wanted = state;
-    this.#again?.cancel();
-    this.#again = undefined;
     this.#running ??= this.#run();
     return this.#running;
   }
@@ -128,6 +131,7 @@ export class Replicas {
     this.#isClosed = true;
     this.#again?.cancel();
     await this.#running;
+    await this.#departures;
     await Promise.all([...this.#held.values()].map(({ handle }) => handle.close()));
     this.#held.clear();
   }
@@ -137,50 +141,66 @@ export class Replicas {
       while (this.#wanted !== undefined && !this.#isClosed) {
         const state = this.#wanted;
         this.#wanted = undefined;
-        if (!(await this.#round(state()))) this.#tryAgain(state);
+        await this.#round(state());
+        this.#beginDepartures(state);
       }
     } finally {
       this.#running = undefined;
     }
   }
 
-  #tryAgain(state: () => MetaState): void {
+  /** Beside everything else: what they hand over may be much, and whoever is to get it slow. */
+  #beginDepartures(state: () => MetaState): void {
+    if (this.#departures !== undefined || this.#leaving.length === 0) return;
     this.#again?.cancel();
-    if (!this.#isClosed) this.#again = this.#options.timers.after(removeAgainMs, () => void this.sync(state));
+    this.#departures = this.#depart(state).then(({ hasGone, hasStayed }) => {
+      this.#departures = undefined;
+      if (this.#isClosed) return;
+      if (hasStayed) this.#again = this.#options.timers.after(removeAgainMs, () => void this.sync(state));
+      // Their successors can be opened.
+      if (hasGone) void this.sync(state);
+    });
   }
 
-  /** False when something could not be removed. */
-  async #round(state: MetaState): Promise<boolean> {
+  /** One after the other. */
+  async #depart(state: () => MetaState): Promise<{ readonly hasGone: boolean; readonly hasStayed: boolean }> {
+    const stayed = new Set<number>();
+    let hasGone = false;
+    for (;;) {
+      const next = this.#isClosed ? undefined : this.#leaving.find(([id]) => !stayed.has(id));
+      this.#going = next?.[0];
+      if (next === undefined) return { hasGone, hasStayed: stayed.size > 0 };
+      const [id, epoch] = next;
+      // Its successor may be there already.
+      const isGone =
+        this.#options.factory.stored().get(id) !== epoch || (await this.#remove(id, state().shards.get(id)));
+      if (isGone) this.#leaving = this.#leaving.filter((one) => one !== next);
+      else stayed.add(id);
+      hasGone ||= isGone;
+    }
+  }
+
+  async #round(state: MetaState): Promise<void> {
     const { factory } = this.#options;
     const wanted = this.#wantedOf(state);
     const epochs = new Map(wanted.map(({ shard, replica }) => [shard.id, replica.epoch]));
     for (const [id, { epoch }] of [...this.#held]) if (epochs.get(id) !== epoch) await this.#close(id);
     const stored = factory.stored();
     const obsolete = [...stored].filter(([id, epoch]) => this.#isObsolete(state, id, epoch, epochs.get(id)));
-    // Where replicas merge, a former one may have what no other has: it hands that over before it goes.
-    const owing = new Set(obsolete.map(([id]) => id).filter((id) => state.shards.get(id)?.merges === true));
-    for (const [id] of obsolete) if (epochs.has(id) && !owing.has(id)) await this.#remove(id);
+    // Where replicas merge, a former one may have what no other has, and hands that over before it goes.
+    this.#leaving = obsolete.filter(([id]) => !epochs.has(id) || state.shards.get(id)?.merges === true);
+    const waiting = new Set([...this.#leaving.map(([id]) => id), this.#going]);
+    for (const [id] of obsolete) if (!waiting.has(id)) await this.#remove(id);
     const missing: Wanted[] = [];
     for (const one of wanted) {
       if ((stored.get(one.shard.id) ?? 0) > one.replica.epoch) continue;
       const alarm = alarmOf(state, one.shard, this.#options.self);
       const isMissing = alarm === undefined ? this.#keepServing(state, one) : await this.#setApart(state, one, alarm);
-      if (isMissing) missing.push(one);
+      if (isMissing && !waiting.has(one.shard.id)) missing.push(one);
     }
-    const ready = missing.filter(({ shard }) => !owing.has(shard.id));
-    for (let from = 0; from < ready.length && !this.#isClosed; from += openAtOnce) {
-      await Promise.all(ready.slice(from, from + openAtOnce).map((one) => this.#open(state, one)));
+    for (let from = 0; from < missing.length && !this.#isClosed; from += openAtOnce) {
+      await Promise.all(missing.slice(from, from + openAtOnce).map((one) => this.#open(state, one)));
     }
-    // Nobody but their successors waits for these.
-    let isDone = true;
-    for (const [id] of obsolete) {
-      if (this.#isClosed || (epochs.has(id) && !owing.has(id))) continue;
-      const isGone = await this.#remove(id, state.shards.get(id));
-      isDone &&= isGone;
-      const successor = missing.find(({ shard }) => shard.id === id);
-      if (isGone && successor !== undefined) await this.#open(state, successor);
-    }
-    return isDone;
   }
 
   #wantedOf(state: MetaState): Wanted[] {
