@@ -48,9 +48,10 @@ it('a member that leads all busy shards gives one of them away, though each lead
     );
     await Promise.all(reads);
     const { moves } = await ask<Plan>('POST', 'rebalance?dry_run=true');
-    return moves.length > 0 && moves;
+    // Until all has been reported, other reasons may be seen.
+    return moves.length > 0 && moves.every(({ why }) => why === 'ops-balance') && moves;
   });
-  expect(moves.every(({ what, why }) => what === 'leader' && why === 'ops-balance')).toBe(true);
+  expect(moves.map(({ what }) => what)).toEqual(moves.map(() => 'leader'));
   expect(moves.filter(({ partition }) => hot.includes(partition))).toHaveLength(1);
   expect(moves.filter(({ partition }) => partition === idle)).toEqual([]);
 });
