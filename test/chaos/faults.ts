@@ -59,7 +59,9 @@ export const faults = {
     name: 'kill a leader',
     lastsMs: 3000,
     begin: async (grid, random) => {
-      const leader = await grid.leaderOf(oneOf(random, ['registers', 'ledger', 'basic', 'mst']), 0).catch(() => undefined);
+      const leader = await grid
+        .leaderOf(oneOf(random, ['registers', 'ledger', 'basic', 'mst']), 0)
+        .catch(() => undefined);
       if (leader === undefined) return undefined;
       await grid.kill([leader]);
       return () => grid.startNodes([leader]);
@@ -81,7 +83,9 @@ export const faults = {
     name: 'stop a leader and let it go on',
     lastsMs: 6000,
     begin: async (grid, random) => {
-      const leader = await grid.leaderOf(oneOf(random, ['registers', 'ledger', 'basic', 'mst']), 0).catch(() => undefined);
+      const leader = await grid
+        .leaderOf(oneOf(random, ['registers', 'ledger', 'basic', 'mst']), 0)
+        .catch(() => undefined);
       if (leader === undefined) return undefined;
       grid.pause(leader);
       return () => {
