@@ -1,4 +1,5 @@
 const suffixes: Readonly<Record<string, number>> = {
+  '': 1,
   n: 1e-9,
   u: 1e-6,
   m: 1e-3,
@@ -16,8 +17,10 @@ const suffixes: Readonly<Record<string, number>> = {
   Ei: 2 ** 60,
 };
 
-/** The number that a Kubernetes quantity stands for. A schema has checked its form. */
-export function quantityOf(text: string): number {
-  const [, amount, suffix] = /^([\d.]+(?:[eE]\d+)?)([a-zA-Z]*)$/.exec(text) ?? [];
-  return Number(amount) * (suffix === undefined || suffix === '' ? 1 : (suffixes[suffix] ?? 1));
+/** The number that a Kubernetes quantity stands for, which may come as a number; undefined for what is none. */
+export function quantityOf(quantity: string | number): number | undefined {
+  if (typeof quantity === 'number') return quantity;
+  const [, amount, suffix = ''] = /^([\d.]+(?:[eE]\d+)?)([a-zA-Z]*)$/.exec(quantity) ?? [];
+  const factor = suffixes[suffix];
+  return amount === undefined || factor === undefined ? undefined : Number(amount) * factor;
 }

@@ -196,8 +196,8 @@ function gridLabels(input: RenderInput): Record<string, string> {
 /** What a node may hold by the size of its volume, as it was asked for; no bound where there is none. */
 function capacity(input: RenderInput): Record<string, string> {
   const [claim] = volumeClaims(input) as readonly PartialClaim[];
-  const size = claim?.spec?.resources?.requests?.storage;
-  return size === undefined ? {} : { ODGM_CAPACITY_BYTES: String(Math.floor(quantityOf(size) * partForObjects)) };
+  const size = quantityOf(claim?.spec?.resources?.requests?.storage ?? '');
+  return size === undefined ? {} : { ODGM_CAPACITY_BYTES: String(Math.floor(size * partForObjects)) };
 }
 
 interface PartialClaim {

@@ -155,7 +155,9 @@ export function validateFunction(spec: FunctionSpec, at: Path): readonly Finding
   for (const resource of ['cpu', 'memory'] as const) {
     const request = provision[`${resource}_request`];
     const limit = provision[`${resource}_limit`];
-    if (request === undefined || limit === undefined || quantityOf(request) <= quantityOf(limit)) continue;
+    if (request === undefined || limit === undefined) continue;
+    // The schema has checked the form of both.
+    if ((quantityOf(request) ?? 0) <= (quantityOf(limit) ?? 0)) continue;
     findings.push({
       field: [...at, 'provision_config', `${resource}_request`],
       message: `${resource}_request ${request} is more than ${resource}_limit ${limit}`,
