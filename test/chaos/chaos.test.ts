@@ -2,10 +2,11 @@ import { join } from 'node:path';
 import { eventually, seededRandom, tempDir, type TempDir } from '@oaas/commons/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NodeClients } from './clients.ts';
+import { collections, partitions } from './collections.ts';
 import { type FaultName, faults } from './faults.ts';
 import { ChaosGrid } from './grid.ts';
 import { Ledger } from './ledger.ts';
-import { collections, mergingWorkloads, partitions, playChaos, settle, underLoad } from './play.ts';
+import { mergingWorkloads, playChaos, settle, underLoad } from './play.ts';
 import { buildNode } from './program.ts';
 import { Registers } from './registers.ts';
 import { pause, type Workload } from './workload.ts';
@@ -85,7 +86,7 @@ describe('three nodes under load', () => {
         context.skip('mounting a tmpfs needs the right to do so');
       const workloads = [registers, ledger, ...merging];
       for (const workload of workloads) workload.start();
-      await underLoad(workloads);
+      await underLoad(workloads, 20);
       for (const step of steps) {
         const undo = await faults[step].begin(grid, random);
         // What the journal has room for already is written first.
@@ -117,7 +118,7 @@ describe('five nodes', () => {
     for (const kind of kinds) expect(lines[0]).toContain(kind);
     // How many more fit into the time is the machine's affair.
     expect(result.faults).toBeGreaterThan(0);
-    expect(Math.min(result.operations, result.merged, result.acknowledged)).toBeGreaterThan(20);
+    expect(Math.min(result.operations, result.merged, result.acknowledged)).toBeGreaterThan(100);
     expect(result.doubts).toEqual([]);
   });
 });

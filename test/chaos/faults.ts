@@ -1,5 +1,6 @@
 import type { Random } from '@oaas/commons/time';
 import { proxyClient } from '@oaas/odgm/testkit';
+import { agreeing, collections, partitions } from './collections.ts';
 import type { ChaosGrid } from './grid.ts';
 import { pause } from './workload.ts';
 
@@ -59,9 +60,7 @@ export const faults = {
     name: 'kill a leader',
     lastsMs: 3000,
     begin: async (grid, random) => {
-      const leader = await grid
-        .leaderOf(oneOf(random, ['registers', 'ledger', 'basic', 'mst']), 0)
-        .catch(() => undefined);
+      const leader = await grid.leaderOf(oneOf(random, agreeing), 0).catch(() => undefined);
       if (leader === undefined) return undefined;
       await grid.kill([leader]);
       return () => grid.startNodes([leader]);
@@ -83,9 +82,7 @@ export const faults = {
     name: 'stop a leader and let it go on',
     lastsMs: 6000,
     begin: async (grid, random) => {
-      const leader = await grid
-        .leaderOf(oneOf(random, ['registers', 'ledger', 'basic', 'mst']), 0)
-        .catch(() => undefined);
+      const leader = await grid.leaderOf(oneOf(random, agreeing), 0).catch(() => undefined);
       if (leader === undefined) return undefined;
       grid.pause(leader);
       return () => {
@@ -174,7 +171,8 @@ export const faults = {
     name: 'make a replica anew',
     lastsMs: 500,
     begin: async (grid, random) => {
-      const at = `collection=${oneOf(random, ['registers', 'ledger', 'basic', 'mst'])}&partition=${String(below(random, 2))}`;
+      const { name } = oneOf(random, collections);
+      const at = `collection=${name}&partition=${String(below(random, partitions))}`;
       await grid.admin(`/admin/members/${oneOf(random, grid.ids)}/repair?${at}`, 'POST').catch(() => undefined);
       return () => Promise.resolve();
     },

@@ -1,6 +1,7 @@
 import { eventually, seededRandom } from '@oaas/commons/testkit';
 import type { Random } from '@oaas/commons/time';
 import { NodeClients } from './clients.ts';
+import { collections, merging, partitions, replicas } from './collections.ts';
 import { Contest } from './contest.ts';
 import { faultNames, rage, type Storm } from './faults.ts';
 import { ChaosGrid } from './grid.ts';
@@ -30,18 +31,6 @@ export interface ChaosResult {
   /** What could not be decided. */
   readonly doubts: readonly string[];
 }
-
-export const partitions = 2;
-
-const replicas = 3;
-/** Types whose replicas merge, each with a collection of its name. */
-const merging = ['basic', 'mst'];
-
-/** All that is put on the grid. A collection of another type comes here with a workload of its own. */
-export const collections = [
-  ...['registers', 'ledger'].map((name) => ({ name, shardType: 'raft' })),
-  ...merging.map((name) => ({ name, shardType: name })),
-].map((one) => ({ ...one, partitionCount: partitions, replicaCount: replicas }));
 
 export interface MergingWorkloads {
   readonly contests: readonly Contest[];
@@ -75,7 +64,7 @@ export async function playChaos(options: ChaosOptions): Promise<ChaosResult> {
     const { contests, ledgers } = mergingWorkloads(clients, chance(6));
     const workloads = [registers, ledger, ...contests, ...ledgers];
     for (const workload of workloads) workload.start();
-    await underLoad(workloads);
+    await underLoad(workloads, operationsBefore);
     const faults = await rage(grid, storm, (hand) => chance(3 + hand), faultyMs, say);
     const doubts = await settle(grid, workloads);
     const sum = (all: readonly Workload[]): number => all.reduce((total, { done }) => total + done, 0);
@@ -87,13 +76,13 @@ export async function playChaos(options: ChaosOptions): Promise<ChaosResult> {
   }
 }
 
-/** Operations of each workload before faults begin. */
-const loadedAfter = 20;
+/** Operations of each workload before the faults of a storm begin, however slow the machine is. */
+const operationsBefore = 100;
 
-/** Resolves when all of them go on. */
-export async function underLoad(workloads: readonly Workload[]): Promise<void> {
+/** Resolves when each of them has done more than so many operations from now on. */
+export async function underLoad(workloads: readonly Workload[], operations: number): Promise<void> {
   const before = workloads.map(({ done }) => done);
-  const isLoaded = () => workloads.every(({ done }, i) => done > (before[i] ?? 0) + loadedAfter);
+  const isLoaded = () => workloads.every(({ done }, i) => done > (before[i] ?? 0) + operations);
   await eventually(isLoaded, { timeoutMs: progressMs });
 }
 
