@@ -19,7 +19,10 @@ export class Soundings {
     return this.#open.length === 0;
   }
 
-  /** Resolves with who answered from now on, this member included: once they are enough, or at the deadline, a tick of the group. */
+  /**
+   * Resolves with who answered from now on, this member included: once they are enough, or at the deadline, a tick of the
+   * group.
+   */
   begin(self: number, isEnough: Sounding['isEnough'], deadline: number): Promise<Members> {
     return new Promise((resolve) => {
       this.#open.push({ heard: new Set(), isEnough, deadline, resolve });

@@ -175,7 +175,6 @@ export class ShardService {
     return {
       leader: this.#mesh.self.number,
       ...membershipOf(group),
-      term: status.term,
       progress: status.progress
         .filter(({ member }) => member !== this.#mesh.self.number)
         .map(({ member, lag, match, state, recentActive }) => ({
@@ -193,7 +192,7 @@ export class ShardService {
 
 const noContext = new Uint8Array(0);
 
-function membershipOf({ confState, replicaEpochs, term }: RaftGroup): GroupMembership {
+function membershipOf({ confState, replicaEpochs, term }: RaftGroup): GroupMembership & { readonly term: number } {
   const { voters, votersOutgoing, learners, learnersNext } = confState;
   return { voters, votersOutgoing, learners, learnersNext, epochs: Object.fromEntries(replicaEpochs), term };
 }
