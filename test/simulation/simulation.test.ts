@@ -42,21 +42,22 @@ describe('a cluster in virtual time', () => {
 });
 
 describe('whole nodes in virtual time', () => {
-  it.each([1, 2])(
+  it.each([2, 7])(
     'form a grid, keep its guarantees, and come to rest once they are healed: seed %i',
     async (seed) => {
       const played = await playNodes({ seed });
       expect(played.operations).toBeGreaterThan(30);
-      expect(played.compared).toBeGreaterThan(30);
+      expect(played.compared).toBeGreaterThan(100);
       expect(played.doubtful).toBe(0);
     },
     2 * minutes,
   );
 
-  it(
-    'do the same again for the same seed',
-    async () => {
-      expect(await playNodes({ seed: 4 })).toEqual(await playNodes({ seed: 4 }));
+  // Those of 2 have replicas that merge as well.
+  it.each([2, 4])(
+    'do the same again for the same seed: %i',
+    async (seed) => {
+      expect(await playNodes({ seed })).toEqual(await playNodes({ seed }));
     },
     2 * minutes,
   );

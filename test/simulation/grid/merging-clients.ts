@@ -3,11 +3,9 @@ import { type Random, sleep } from '@oaas/commons/time';
 import { mergingReplicasIn } from '@oaas/odgm/testkit/sim';
 import { contentOf, put } from '@oaas/odgm/testkit/eventual';
 import { EventualShard } from '@oaas/odgm/shard';
-import { callMs } from '../clients.ts';
 import { mergedCollection, mergingShardsOf, type SimGrid } from './grid.ts';
+import { goingMs, goTo } from './hops.ts';
 
-/** Times that a client goes where it is sent. */
-const hopsMax = 3;
 /** Objects that many write, and delete: which write stays, the stamps say. */
 const contested = 3;
 
@@ -39,7 +37,7 @@ export class MergingClients {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
-    await this.#grid.world.until(() => this.#active === 0, 10 * hopsMax * callMs);
+    await this.#grid.world.until(() => this.#active === 0, 10 * goingMs);
   }
 
   /** Where replicas are not alike, or not whole yet, or a former one is still there; undefined: nowhere. */
@@ -115,24 +113,16 @@ export class MergingClients {
         : put(id, { a: isOwn ? id : `${pick(1000)}` });
     const { nodes, plan } = this.#grid;
     const partition = Number(id.slice(3)) % (plan.merging?.partitions ?? 1);
-    let to = nodes[pick(nodes.length)]?.id ?? '';
+    const to = nodes[pick(nodes.length)]?.id ?? '';
     try {
-      for (let hops = 0; hops < hopsMax; hops += 1) {
-        const next = await this.#grid.call(undefined, to, callMs, async (node): Promise<string | undefined> => {
-          const located = node.locate(node.collection(mergedCollection), partition);
-          if (located.kind === 'remote') return located.member.id;
-          if (located.shard instanceof EventualShard) await located.shard.mutate(mutation);
-          return undefined;
-        });
-        if (next !== undefined) {
-          to = next;
-          continue;
-        }
-        this.done += 1;
-        if (isOwn) this.#acknowledged.set(id, to);
-        this.#grid.note(`${to} has acknowledged ${id}`);
-        return;
-      }
+      const heard = await goTo(this.#grid, to, { collection: mergedCollection, partition }, async (shard) => {
+        if (shard instanceof EventualShard) await shard.mutate(mutation);
+        return true;
+      });
+      if (heard === undefined) return;
+      this.done += 1;
+      if (isOwn) this.#acknowledged.set(id, heard.by);
+      this.#grid.note(`${heard.by} has acknowledged ${id}`);
     } catch (thrown) {
       const error = toOaasError(thrown);
       if (error.code === 'Internal' || error.code === 'StorageCorrupt') throw error;
