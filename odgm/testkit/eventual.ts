@@ -114,7 +114,7 @@ export class EventualGrid {
       await shard.close();
       // It crashed meanwhile.
       if (member.host !== host) return false;
-      if (member.owes !== shard.epoch) await host?.remove(1);
+      if (member.owes !== shard.epoch) await host?.remove(1, shard.epoch);
     }
     if (host !== undefined && member.owes !== undefined && own?.epoch !== member.owes) {
       await this.#payDebt(member, host, member.owes);
@@ -132,7 +132,7 @@ export class EventualGrid {
       const timers = this.#engines.get(member)?.process.timers;
       while (timers !== undefined && !(await this.#handOver(member, host, former))) await sleep(timers, 100);
       await former.close();
-      await host.remove(1);
+      await host.remove(1, epoch);
     }
     member.owes = undefined;
   }
@@ -258,7 +258,8 @@ export class EventualGrid {
     const { engine, process } = owned;
     const { membership } = member;
     const founds = membership.replicas.every((replica) => replica.epoch === membership.epoch);
-    if ((host.stored().get(1) ?? epoch) < epoch) await host.remove(1);
+    const stored = host.stored().get(1) ?? epoch;
+    if (stored < epoch) await host.remove(1, stored);
     const { generation, isFounder } = await host.place(engine, 1, epoch, founds);
     if (!process.isAlive || member.shard !== undefined) return;
     const { type = 'basic', graceMs } = this.#options;

@@ -1,6 +1,7 @@
 import { oaasError } from '@oaas/commons/errors';
 import type { Clock } from '@oaas/commons/time';
 import { channels, type Mesh } from '../mesh/index.ts';
+import { answerOfHeir } from '../replication/index.ts';
 import {
   decodeOutboxChange,
   encodeEvent,
@@ -74,6 +75,7 @@ export class EventHandOver {
     const head = Buffer.alloc(6);
     head.writeUIntBE(shard, 0, 6);
     const at = Math.max(0, Math.floor(this.#clock.now()));
-    await this.#mesh.request(to, channels.events, [head, encodeOutboxChange({ type: 'outbox', at, ...change })]);
+    const payload = [head, encodeOutboxChange({ type: 'outbox', at, ...change })];
+    await answerOfHeir(to, this.#mesh.request(to, channels.events, payload));
   }
 }

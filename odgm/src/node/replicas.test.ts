@@ -44,7 +44,7 @@ beforeEach(() => {
         log.push(`open ${String(id)} of epoch ${String(epoch)}`);
         return Promise.resolve({ id, close: () => Promise.resolve(), setLimits: nothing } as unknown as ShardHandle);
       },
-      remove: async (id, handOverTo) => {
+      remove: async (id, _, handOverTo) => {
         if (handOverTo?.merges === true) log.push(`hand over ${String(id)}`);
         if (!isHeard) throw new Error('nobody is there');
         await slow;

@@ -18,10 +18,11 @@ import { EventualShard, RaftShard, type ShardHandle, type ShardLimits } from '..
 export interface ReplicaFactory {
   open(shard: ShardRecord, collection: CollectionRecord, replica: ShardReplicaRecord): Promise<ShardHandle>;
   /**
-   * Removes a replica for good, with its data. `shard`: the record that it is no part of any more, to hand over to the
-   * others what they may lack; undefined where there is no such shard. Rejects when that cannot be done yet.
+   * Removes the replica with this epoch for good, with its data. `shard`: the record that it is no part of any more, to
+   * hand over to the others what they may lack; undefined where there is no such shard. Rejects when that cannot be done
+   * yet. Does nothing where there is none, or a later one.
    */
-  remove(id: number, shard?: ShardRecord): Promise<void>;
+  remove(id: number, epoch: number, shard?: ShardRecord): Promise<void>;
   /** Shards of which there is something stored here, with the epoch of the replica. */
   stored(): ReadonlyMap<number, number>;
 }
@@ -171,10 +172,9 @@ export class Replicas {
       this.#going = next?.[0];
       if (next === undefined) return { hasGone, hasStayed: stayed.size > 0 };
       const [id, epoch] = next;
-      // Its successor may be there already.
-      const isGone =
-        this.#options.factory.stored().get(id) !== epoch || (await this.#remove(id, state().shards.get(id)));
-      if (isGone) this.#leaving = this.#leaving.filter((one) => one !== next);
+      const isGone = await this.#remove(id, epoch, state().shards.get(id));
+      // A round may have listed it anew meanwhile.
+      if (isGone) this.#leaving = this.#leaving.filter(([other]) => other !== id);
       else stayed.add(id);
       hasGone ||= isGone;
     }
@@ -190,7 +190,7 @@ export class Replicas {
     // Where replicas merge, a former one may have what no other has, and hands that over before it goes.
     this.#leaving = obsolete.filter(([id]) => !epochs.has(id) || state.shards.get(id)?.merges === true);
     const waiting = new Set([...this.#leaving.map(([id]) => id), this.#going]);
-    for (const [id] of obsolete) if (!waiting.has(id)) await this.#remove(id);
+    for (const [id, epoch] of obsolete) if (!waiting.has(id)) await this.#remove(id, epoch);
     const missing: Wanted[] = [];
     for (const one of wanted) {
       if ((stored.get(one.shard.id) ?? 0) > one.replica.epoch) continue;
@@ -284,9 +284,9 @@ export class Replicas {
   }
 
   /** False when it is still there. */
-  async #remove(id: number, shard?: ShardRecord): Promise<boolean> {
+  async #remove(id: number, epoch: number, shard?: ShardRecord): Promise<boolean> {
     try {
-      await this.#options.factory.remove(id, shard);
+      await this.#options.factory.remove(id, epoch, shard);
       this.#problems.delete(id);
       return true;
     } catch (thrown) {

@@ -1,9 +1,9 @@
 import { collectionOptionValues } from '@oaas/commons/config';
-import { isOaasError, oaasError, toOaasError } from '@oaas/commons/errors';
+import { oaasError, toOaasError } from '@oaas/commons/errors';
 import type { Clock } from '@oaas/commons/time';
 import type { CollectionRecord, CollectionSpec, ShardRecord, ShardReplicaRecord } from '../meta/index.ts';
 import { isFounder, metaShard } from '../meta/index.ts';
-import type { EventualHost, RaftHost } from '../replication/index.ts';
+import { type EventualHost, isUnreadable, type RaftHost } from '../replication/index.ts';
 import {
   defaultLimits,
   EventualShard,
@@ -128,11 +128,10 @@ export class ShardFactory implements ReplicaFactory {
     };
   }
 
-  async remove(id: number, shard?: ShardRecord): Promise<void> {
-    const epoch = this.#merging.stored().get(id);
-    if (shard !== undefined && epoch !== undefined && shard.merges) await this.#handOver(shard, epoch);
-    await this.#merging.remove(id);
-    for (const { host } of this.#homes.values()) await host.remove(id);
+  async remove(id: number, epoch: number, shard?: ShardRecord): Promise<void> {
+    if (shard?.merges === true) await this.#handOver(shard, epoch);
+    await this.#merging.remove(id, epoch);
+    for (const { host } of this.#homes.values()) if (host.epochOf(id) === epoch) await host.remove(id);
   }
 
   /** Gives one of the shard's replicas what only this former one may have: what it took before it went away. */
@@ -144,7 +143,7 @@ export class ShardFactory implements ReplicaFactory {
         await this.#handOverFrom(engine, generation, shard, epoch);
       } catch (error) {
         // What cannot be read cannot be handed over, now or later.
-        if (!isOaasError(error, 'StorageCorrupt') && !isOaasError(error, 'DataLoss')) throw error;
+        if (!isUnreadable(error)) throw error;
       }
     }
   }

@@ -146,6 +146,12 @@ export class RaftHost {
     return stored;
   }
 
+  /** Of the replica that is stored here and not removed; undefined where there is none. */
+  epochOf(group: number): number | undefined {
+    const record = this.#record(group);
+    return record?.state === 'present' ? record.epoch : undefined;
+  }
+
   group(group: number): RaftGroup | undefined {
     return this.#groups.get(group);
   }

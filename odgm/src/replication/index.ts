@@ -24,6 +24,7 @@ export {
   type EventualHostOptions,
   type EventualTuning,
 } from './eventual/host.ts';
+export { answerOfHeir, isUnreadable } from './eventual/heir.ts';
 export type {
   Announcement,
   Comparison,

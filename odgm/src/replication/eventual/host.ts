@@ -17,6 +17,7 @@ import {
   headTo,
   requests,
 } from './messages.ts';
+import { answerOfHeir } from './heir.ts';
 import { RefTraffic } from './ref-traffic.ts';
 import { differInRefs, settleRefs } from './refs.ts';
 import { type ReplicaRecord, readRecord, readRecords, writeRecord } from './record.ts';
@@ -219,12 +220,12 @@ export class EventualHost {
     this.#hosted.delete(shard);
   }
 
-  /** Takes a replica away with all its data; its epoch is remembered. Idempotent. */
-  async remove(shard: number): Promise<void> {
-    this.detach(shard);
+  /** Takes the replica with this epoch away with all its data; the epoch is remembered. Idempotent. */
+  async remove(shard: number, epoch: number): Promise<void> {
+    if (this.#hosted.get(shard)?.replica.epoch === epoch) this.detach(shard);
     for (const [engine, cleaner] of this.#cleaners) {
       const record = readRecord(engine, shard);
-      if (record?.state !== 'present') continue;
+      if (record?.state !== 'present' || record.epoch !== epoch) continue;
       await engine.write([
         writeRecord({ ...record, state: 'removed' }),
         { type: 'put', key: garbageKey(shard, record.generation), value: Uint8Array.of(1) },
@@ -278,11 +279,16 @@ export class EventualHost {
 
   /**
    * Gives the replica of a member what this one has and that one lacks, then labels and branches: before it is removed,
-   * when it is no part of the shard any more. Resolves with the number of keys; rejects when it did not come to the end.
+   * when it is no part of the shard any more. Resolves with the number of keys; rejects when it did not come to the end:
+   * with `StorageCorrupt` or `DataLoss` when this replica cannot be read, never for what is wrong with the other one.
    */
   async handOver(replica: EventualReplica, member: number, epoch: number): Promise<number> {
     const head = { shard: replica.shard, fromEpoch: formerEpoch, toEpoch: epoch };
-    const port = this.#portTo(member, head);
+    const theirPort = this.#portTo(member, head);
+    const port: ExchangePort = {
+      ask: (type, body) => answerOfHeir(member, theirPort.ask(type, body)),
+      pace: (bytes) => theirPort.pace(bytes),
+    };
     const [theirs] = decodeAnswers(await port.ask(requests.hello, new Uint8Array(0)), 1);
     if (theirs === undefined) throw oaasError('Unavailable', 'the member has no replica to hand over to');
     const mine = await replica.announce();

@@ -1,7 +1,8 @@
-import { isOaasError, oaasError } from '@oaas/commons/errors';
+import { oaasError } from '@oaas/commons/errors';
 import type { Logger } from '@oaas/commons/telemetry';
 import type { Timers } from '@oaas/commons/time';
 import type { ExchangePort } from './exchange.ts';
+import { isUnreadable } from './heir.ts';
 import { type Head, headTo, requests } from './messages.ts';
 import { takeRefs } from './refs.ts';
 import { Turns } from './turns.ts';
@@ -23,6 +24,13 @@ interface Lanes {
   readonly telling: Map<number, Turns>;
 }
 
+/** A replica that is just handed over. */
+interface Former {
+  readonly replica: EventualReplica;
+  /** Why it could not give what its heir asked for. */
+  problem: unknown;
+}
+
 const nothing = new Uint8Array(0);
 /** What a member was given stays readable for so long, or until it is given the next. */
 const givenMs = 60_000;
@@ -36,7 +44,7 @@ const givenMs = 60_000;
 export class RefTraffic {
   readonly #options: RefTrafficOptions;
   readonly #lanes = new WeakMap<EventualReplica, Lanes>();
-  readonly #formers = new Map<number, EventualReplica>();
+  readonly #formers = new Map<number, Former>();
   /** Ends of what keeps readable what members were given. */
   readonly #given = new Map<string, () => void>();
 
@@ -71,7 +79,7 @@ export class RefTraffic {
       try {
         await takeRefs(refs, portTo(member, head));
       } catch (error) {
-        if (isOaasError(error, 'DataLoss') || isOaasError(error, 'StorageCorrupt')) {
+        if (isUnreadable(error)) {
           logger.warn({ err: error, member, shard: head.shard }, 'labels and branches cannot be taken over');
         }
         throw error;
@@ -86,20 +94,32 @@ export class RefTraffic {
     return refs;
   }
 
-  /** Has the heir of a replica take over what that has, which is no part of its shard any more. Rejects when it does not. */
-  async handOver(former: EventualReplica, heir: ExchangePort): Promise<void> {
-    this.#formers.set(former.shard, former);
+  /**
+   * Has the heir of a replica take over what that has, which is no part of its shard any more. Rejects when it does not:
+   * with what is wrong with the former replica, where that could not be read.
+   */
+  async handOver(replica: EventualReplica, heir: ExchangePort): Promise<void> {
+    const former: Former = { replica, problem: undefined };
+    this.#formers.set(replica.shard, former);
     try {
       const [isTaken] = await heir.ask(requests.changed, nothing);
       if (isTaken !== 1) throw oaasError('Unavailable', 'the member has no replica to hand over to');
+    } catch (error) {
+      throw former.problem ?? error;
     } finally {
-      this.#formers.delete(former.shard);
+      this.#formers.delete(replica.shard);
     }
   }
 
   /** The replica that is just handed over. */
   former(shard: number): EventualReplica | undefined {
-    return this.#formers.get(shard);
+    return this.#formers.get(shard)?.replica;
+  }
+
+  /** The heir asked for something that this replica could not give. */
+  couldNotGive(replica: EventualReplica, error: unknown): void {
+    const former = this.#formers.get(replica.shard);
+    if (former?.replica === replica && isUnreadable(error)) former.problem = error;
   }
 
   #tell(replica: EventualReplica, member: number): Promise<void> {

@@ -38,6 +38,14 @@ export interface ResponderOptions {
 const askedByFormer: ReadonlySet<number> = new Set([requests.hello, requests.pages, requests.push, requests.changed]);
 const askedOfFormer: ReadonlySet<number | undefined> = new Set([requests.refs, requests.pages, requests.versions]);
 
+interface Asked {
+  readonly from: number;
+  readonly type: number;
+  readonly head: Head;
+  /** A replica that is no part of the shard any more asks. */
+  readonly isFormer: boolean;
+}
+
 /** A root that was announced to a peer stays readable for so long, or until the exchange is over. */
 const announcedMs = 60_000;
 
@@ -79,6 +87,20 @@ export class Responder {
     if (replica === undefined) {
       throw oaasError('FailedPrecondition', `there is no such replica of shard ${String(head.shard)} here`);
     }
+    try {
+      return await this.#answerOf(replica, { from, type, head, isFormer }, reader);
+    } catch (error) {
+      refs.couldNotGive(replica, error);
+      throw error;
+    }
+  }
+
+  async #answerOf(
+    replica: EventualReplica,
+    { from, type, head, isFormer }: Asked,
+    reader: Reader,
+  ): Promise<MeshPayload> {
+    const { refs } = this.#options;
     switch (type) {
       case requests.pages:
         return encodePageResponse(answerPageRequest(replica.pages, decodePageRequest(bodyOf(reader))));

@@ -134,6 +134,19 @@ describe('a replica that is to leave', () => {
     expect(leaving.host!.stored().size).toBe(0);
   });
 
+  it('goes, and not its successor with it', async () => {
+    const grid = await started();
+    const member = grid.member(3);
+    await write(grid, grid.member(1), names('a', 5));
+    await grid.record([voter(1), voter(2), learner(3, 2)], 2);
+    expect(await grid.converge()).toBe(true);
+    await member.host!.remove(1, 1);
+    expect(member.host!.stored()).toEqual(new Map([[1, 2]]));
+    await write(grid, grid.member(1), ['later']);
+    expect(await grid.converge()).toBe(true);
+    expect(contentOf(member.shard!.reader).size).toBe(6);
+  });
+
   it('is not taken for the one that is made anew on the same member', async () => {
     const grid = await started();
     await write(grid, grid.member(1), names('a', 5));

@@ -1,3 +1,4 @@
+import { oaasError } from '@oaas/commons/errors';
 import { describe, expect, it, vi } from 'vitest';
 import { EventualGrid, type EventualMember, put } from '../../../testkit/eventual.ts';
 import type { EventualShard } from '../index.ts';
@@ -218,6 +219,33 @@ describe('a label and a branch that were acknowledged', () => {
     await done(grid, former.host!.handOver(grid.former(former, 1), 1, 1));
     expect(branchesOf(heir.shard!)).toEqual(['alone']);
     expect(textAt(heir.shard!, 'alone', 'o1')).toBe('branch');
+  });
+
+  it('stay with a former replica while its heir cannot read its own, and are lost only with what has them', async () => {
+    const grid = await started();
+    const [heir, former] = [grid.member(1), grid.member(3)];
+    await filled(grid, 20);
+    grid.network.isolate('n3');
+    await grid.world.run(1500);
+    await done(grid, former.shard!.versions.createBranch('alone', 'now'));
+    former.node.crash();
+    await grid.record([voter(1), voter(2)], 2);
+    grid.network.heal();
+    former.membership = { epoch: 2, replicas: [voter(1), voter(2)] };
+    former.node.restart();
+    await grid.world.run(2000);
+    const damaged = oaasError('StorageCorrupt', 'a block is not what was written');
+    const hello = vi.spyOn(heir.shard!, 'announce').mockRejectedValue(damaged);
+    const handOver = (): Promise<unknown> =>
+      done(grid, former.host!.handOver(left, 1, 1)).catch((error: unknown) => error);
+    const left = grid.former(former, 1);
+    expect(await handOver()).toMatchObject({ code: 'Unavailable', details: { member: 1 } });
+    hello.mockRestore();
+    const give = vi.spyOn(left.refs!, 'give').mockRejectedValue(damaged);
+    expect(await handOver()).toMatchObject({ code: 'StorageCorrupt' });
+    give.mockRestore();
+    expect(await handOver()).toBe(0);
+    expect(branchesOf(heir.shard!)).toEqual(['alone']);
   });
 
   it('are deleted everywhere, also where they were not known to be deleted for long', async () => {
