@@ -216,13 +216,16 @@ function volumeClaim(input: RenderInput, claimLabels: Readonly<Record<string, st
   };
 }
 
+/** Over machines above all, and over zones: the grid can keep replicas in several zones only where it has nodes in them. */
 function spread(podLabels: Readonly<Record<string, string>>): Record<string, unknown> {
   const matchLabels = { [labels.gridCluster]: podLabels[labels.gridCluster] };
+  const apart = (topologyKey: string, weight: number): Record<string, unknown> => ({
+    weight,
+    podAffinityTerm: { labelSelector: { matchLabels }, topologyKey },
+  });
   return {
     podAntiAffinity: {
-      preferredDuringSchedulingIgnoredDuringExecution: [
-        { weight: 100, podAffinityTerm: { labelSelector: { matchLabels }, topologyKey: 'kubernetes.io/hostname' } },
-      ],
+      preferredDuringSchedulingIgnoredDuringExecution: [apart('kubernetes.io/hostname', 100), apart(zoneLabel, 50)],
     },
   };
 }

@@ -185,14 +185,22 @@ describe('the grid', () => {
     expect(capacity(input({}, { ephemeralGrid: true }))).toBeUndefined();
   });
 
-  it('may do no more than it needs, and is spread over nodes where asked', () => {
+  it('may do no more than it needs, and is spread over machines and zones where asked', () => {
     const { containers, affinity } = object(gridStatefulSet(input())).spec.template.spec;
     expect(containers[0]?.securityContext).toEqual({
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
       capabilities: { drop: ['ALL'] },
     });
-    expect(JSON.stringify(affinity)).toContain('"odgm-cluster":"shop-cart-00000000"');
+    const labelSelector = { matchLabels: { 'odgm-cluster': 'shop-cart-00000000' } };
+    expect(affinity).toEqual({
+      podAntiAffinity: {
+        preferredDuringSchedulingIgnoredDuringExecution: [
+          { weight: 100, podAffinityTerm: { labelSelector, topologyKey: 'kubernetes.io/hostname' } },
+          { weight: 50, podAffinityTerm: { labelSelector, topologyKey: 'topology.kubernetes.io/zone' } },
+        ],
+      },
+    });
     expect(object(gridStatefulSet(input({}, { antiAffinity: false }))).spec.template.spec.affinity).toBeUndefined();
   });
 
