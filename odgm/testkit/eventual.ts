@@ -1,6 +1,7 @@
 import { createLogger } from '@oaas/commons/telemetry';
 import { sleep } from '@oaas/commons/time';
 import type { Mesh, MeshPayload, RateLimit } from '../src/mesh/index.ts';
+import { isFirst } from '../src/meta/index.ts';
 import { EventualHost, type EventualTuning } from '../src/replication/index.ts';
 import { defaultLimits, EventualShard, type Membership, type Mutation, type ShardReader } from '../src/shard/index.ts';
 import { graveBounds } from '../src/shard/eventual/records.ts';
@@ -257,7 +258,8 @@ export class EventualGrid {
     if (host === undefined || owned === undefined) return;
     const { engine, process } = owned;
     const { membership } = member;
-    const founds = membership.replicas.every((replica) => replica.epoch === membership.epoch);
+    const own = membership.replicas.find((replica) => replica.member === member.number);
+    const founds = own !== undefined && isFirst(membership, own);
     const stored = host.stored().get(1) ?? epoch;
     if (stored < epoch) await host.remove(1, stored);
     const { generation, isFounder } = await host.place(engine, 1, epoch, founds);

@@ -108,4 +108,8 @@ export const knownSeeds: readonly KnownSeed[] = [
     ...{ seed: 250_000_064, nodes: 5, world: 'nodes' as const },
     why: 'a former replica had what was stamped too far in the future, could not hand it over, and did not try again',
   },
+  {
+    ...{ seed: 310_001_989, nodes: 5, world: 'nodes' as const },
+    why: 'the first replicas of a shard that merge opened after a new one was recorded, and waited for each other to have what they lacked',
+  },
 ];

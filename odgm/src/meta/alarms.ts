@@ -1,4 +1,4 @@
-import type { Alarm, MetaState, ShardRecord } from './types.ts';
+import type { Alarm, MetaState, ShardRecord, ShardReplicaRecord } from './types.ts';
 
 /** The alarm on a member's present replica: it must not serve. One that was made anew since is not meant. */
 export function alarmOf({ alarms }: MetaState, { id, replicas }: ShardRecord, member: number): Alarm | undefined {
@@ -31,6 +31,18 @@ export function hasLostMajority(state: MetaState, shard: ShardRecord): boolean {
 /** Replicas that began together, as the first ones of the shard: they found its group. */
 export function isFounder({ epoch, replicas }: ShardRecord): boolean {
   return replicas.every((replica) => replica.epoch === epoch && replica.role === 'voter');
+}
+
+/**
+ * Whether a replica is one of the shard's first, whatever has changed since: the others are newer than it is. Where replicas
+ * merge it begins on its own, empty, however late it opens; if it waited for what others have, first ones that all open
+ * late, such as after a change of the shard's replicas, would wait for each other for ever.
+ */
+export function isFirst(
+  { replicas }: { readonly replicas: readonly Pick<ShardReplicaRecord, 'epoch'>[] },
+  { role, epoch }: Pick<ShardReplicaRecord, 'role' | 'epoch'>,
+): boolean {
+  return role === 'voter' && replicas.every((other) => epoch <= other.epoch);
 }
 
 /** The alarm that freezes the shard's writes. */

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { alarmOf, canDoWithout, freezeOf, isFounder } from './index.ts';
+import { alarmOf, canDoWithout, freezeOf, isFirst, isFounder } from './index.ts';
 import { MetaUnderTest } from './testing.ts';
 
 let meta: MetaUnderTest;
@@ -76,6 +76,7 @@ describe('alarms and checks', () => {
     const replicas = [1, 2, 3].map((number) => ({ member: number, role: 'voter' as const }));
     meta.accept({ type: 'updateShardReplicas', shard: id, expectedEpoch: 2, replicas, renew: [2] });
     expect(isFounder(shard)).toBe(false);
+    expect(shard.replicas.map((replica) => isFirst(shard, replica))).toEqual([true, false, true]);
   });
 
   it('let no durable shard begin anew: what it holds may still be on a disk', () => {

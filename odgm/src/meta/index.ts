@@ -12,7 +12,7 @@ export { defaultShardType } from './shard-type.ts';
 export { MetaDuties } from './duties.ts';
 export { MetaGroup, type NewCommand } from './group.ts';
 export { MetaMachine } from './machine.ts';
-export { alarmOf, canDoWithout, freezeOf, hasLostMajority, isFounder } from './alarms.ts';
+export { alarmOf, canDoWithout, freezeOf, hasLostMajority, isFirst, isFounder } from './alarms.ts';
 export {
   freeBytesOf,
   lastFullCheck,

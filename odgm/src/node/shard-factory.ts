@@ -2,7 +2,7 @@ import { collectionOptionValues } from '@oaas/commons/config';
 import { oaasError, toOaasError } from '@oaas/commons/errors';
 import type { Clock } from '@oaas/commons/time';
 import type { CollectionRecord, CollectionSpec, ShardRecord, ShardReplicaRecord } from '../meta/index.ts';
-import { isFounder, metaShard } from '../meta/index.ts';
+import { isFirst, isFounder, metaShard } from '../meta/index.ts';
 import { type EventualHost, isUnreadable, type RaftHost } from '../replication/index.ts';
 import {
   defaultLimits,
@@ -100,10 +100,11 @@ export class ShardFactory implements ReplicaFactory {
     engine: Engine,
     shard: ShardRecord,
     spec: CollectionSpec,
-    { epoch }: ShardReplicaRecord,
+    replica: ShardReplicaRecord,
   ): Promise<ShardHandle> {
     const merging = this.#merging;
-    const { generation, isFounder: founded } = await merging.place(engine, shard.id, epoch, isFounder(shard));
+    const { epoch } = replica;
+    const { generation, isFounder: founded } = await merging.place(engine, shard.id, epoch, isFirst(shard, replica));
     const opened = new EventualShard(
       merging,
       { shard: shard.id, generation },

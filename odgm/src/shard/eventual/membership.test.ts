@@ -115,6 +115,22 @@ describe('a replica that is added', () => {
   });
 });
 
+describe('the first replicas of a shard', () => {
+  it('begin empty also when all of them open only after a new one was recorded', async () => {
+    const grid = new EventualGrid({ seed: 11, graceMs: 400, replicas: 2 });
+    grid.addMember();
+    for (const member of grid.members) {
+      member.membership = { epoch: 2, replicas: [voter(1), voter(2), learner(3, 2)] };
+    }
+    grid.start();
+    await grid.world.run(500);
+    await write(grid, grid.member(1), ['a']);
+    expect(await grid.converge()).toBe(true);
+    expect(grid.shards.map(({ isComplete }) => isComplete)).toEqual([true, true, true]);
+    expect(grid.member(1).shard!.isSyncedWith(3)).toBe(true);
+  });
+});
+
 describe('a replica that is to leave', () => {
   it('takes no more writes, and the others have all that it took', async () => {
     const grid = await started();
