@@ -96,10 +96,8 @@ describe('alarms and checks', () => {
     expect(meta.run(all)).toMatchObject({ ok: false, code: 'Invalid' });
   });
 
-  it('keep the last thousand outcomes, and what differs of the newest one of a shard', () => {
-    meta.bootstrap();
-    const [shard] = meta.placed() as [number];
-    const check = {
+  const checkOf = (shard: number) =>
+    ({
       shard,
       collection: 'c',
       partition: 0,
@@ -110,10 +108,17 @@ describe('alarms and checks', () => {
       minority: [],
       differing: Array.from({ length: 150 }, (_, i) => `o${i}`),
       reason: '',
-    } as const;
-    for (let at = 0; at < 1010; at++) meta.accept({ type: 'recordCheck', check: { ...check, at } });
-    expect(meta.state.checks).toHaveLength(1000);
-    expect(meta.state.checks[0]).toMatchObject({ at: 10 });
+    }) as const;
+
+  it('keep a thousand outcomes beside the newest, and what differs of the newest one of a shard', () => {
+    meta.bootstrap();
+    const [shard] = meta.placed() as [number];
+    const check = checkOf(shard);
+    for (let at = 0; at < 1200; at++) meta.accept({ type: 'recordCheck', check: { ...check, at } });
+    const { length } = meta.state.checks;
+    expect(length).toBeGreaterThan(900);
+    expect(length).toBeLessThanOrEqual(1002);
+    expect(meta.state.checks[0]).toMatchObject({ at: 1200 - length });
     expect(meta.state.checks.at(-1)?.differing).toHaveLength(100);
     expect(meta.state.checks.at(-2)?.differing).toEqual([]);
     meta.accept({
@@ -121,5 +126,20 @@ describe('alarms and checks', () => {
       check: { ...check, at: 0, differing: ['x'.repeat(8000), 'y'.repeat(300), 'z'] },
     });
     expect(meta.state.checks.at(-1)?.differing).toEqual(['x'.repeat(8000)]);
+  });
+
+  it.each([
+    ['keep the newest outcome of each of many shards', 6, 1200],
+    ['keep the last thousand as long as a member of a former build does', 5, 1000],
+  ])('%s', (_, agreed, expected) => {
+    meta.bootstrap();
+    meta.state.cluster!.commandVersion = agreed;
+    const shards = meta.placed('wide', { partitionCount: 1200 });
+    for (let round = 0; round < 2; round++) {
+      for (const shard of shards) meta.accept({ type: 'recordCheck', check: { ...checkOf(shard), at: round } });
+    }
+    const newest = new Map(meta.state.checks.map(({ shard, at }) => [shard, at]));
+    expect([newest.size, ...new Set(newest.values())]).toEqual([expected, 1]);
+    expect(meta.state.checks.length).toBeLessThanOrEqual(expected === 1000 ? 1000 : 2202);
   });
 });

@@ -1,12 +1,15 @@
-import type { ApplyResult, Command } from './commands.ts';
+import { type ApplyResult, type Command, keepsNewestChecks } from './commands.ts';
 import { refreshCluster } from './apply-members.ts';
 import { accepted, refused, unchanged } from './result.ts';
 import { invalidSettings } from './settings.ts';
-import type { MetaState, Settings } from './types.ts';
+import type { ClusterRecord, MetaState, Settings } from './types.ts';
 
 type Of<T extends Command['type']> = Extract<Command, { type: T }>;
 
-const maxChecks = 1000;
+/** Beside the newest one of each shard. */
+const maxOlderChecks = 1000;
+/** So many older ones go at once: it takes a look at all. */
+const droppedAtOnce = 100;
 const maxDiffering = 100;
 const maxDifferingText = 8192;
 
@@ -19,15 +22,28 @@ export function applySettings(state: MetaState, command: Of<'setSettings'>): App
   return accepted();
 }
 
-/** Keeps the outcome of a check; what differs it keeps of the newest one of a shard only. */
-export function applyCheck(state: MetaState, { check }: Of<'recordCheck'>): ApplyResult {
+/**
+ * Keeps the outcome of a check: the newest one of each shard, with what differs, and up to {@link maxOlderChecks} others
+ * without.
+ */
+export function applyCheck(state: MetaState, cluster: ClusterRecord, { check }: Of<'recordCheck'>): ApplyResult {
   if (!state.shards.has(check.shard)) return refused('ShardUnknown', `there is no shard ${check.shard}`);
   for (const [i, older] of state.checks.entries()) {
     if (older.shard === check.shard && older.differing.length > 0) state.checks[i] = { ...older, differing: [] };
   }
   state.checks.push({ ...check, differing: bounded(check.differing) });
-  if (state.checks.length > maxChecks) state.checks.splice(0, state.checks.length - maxChecks);
+  if (cluster.commandVersion >= keepsNewestChecks) dropOlder(state);
+  else if (state.checks.length > maxOlderChecks) state.checks.splice(0, state.checks.length - maxOlderChecks);
   return accepted();
+}
+
+function dropOlder({ checks, shards }: MetaState): void {
+  // Checks of shards that are gone went with these.
+  if (checks.length <= shards.size + maxOlderChecks) return;
+  const newest = new Map(checks.map(({ shard }, i) => [shard, i]));
+  let left = droppedAtOnce;
+  const kept = checks.filter(({ shard }, i) => newest.get(shard) === i || left-- <= 0);
+  checks.splice(0, checks.length, ...kept);
 }
 
 function bounded(names: readonly string[]): string[] {

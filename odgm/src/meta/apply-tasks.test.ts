@@ -83,6 +83,27 @@ describe('a task', () => {
     expect(meta.run(meta.task([], { topologyEpoch: 1 }))).toMatchObject({ code: 'PlanStale' });
   });
 
+  it('is another one than that for another partition', () => {
+    const repair = (partition: string) =>
+      meta.task([replacing(shard, 1, 4)], { kind: 'repair', collection: 'c', member: 1, options: { partition } });
+    meta.accept(repair('0'));
+    expect(meta.run(repair('0'))).toMatchObject({ code: 'TaskExists' });
+    expect(meta.run(repair('1'))).toMatchObject({ ok: true });
+    meta.state.cluster!.commandVersion = 5;
+    expect(meta.run(repair('2'))).toMatchObject({ code: 'TaskExists' });
+  });
+
+  it('notes when a step last brought bytes, so that a long copy is no slow one', () => {
+    const id = meta.accept(meta.task([{ ...replacing(shard, 1, 4), bytes: 1000 }])).id ?? 0;
+    meta.accept({ type: 'claimTask', task: id, member: 1, term: 1 });
+    meta.accept({ type: 'beginMove', task: id, term: 1, move: 0 });
+    const at = (bytesDone: number) => {
+      meta.accept({ type: 'progress', task: id, term: 1, moves: [{ move: 0, bytesDone, step: 'catch-up' }] });
+      return (meta.now - (meta.state.tasks.get(id)?.moves[0]?.stepAt ?? 0));
+    };
+    expect([at(10), at(10), at(20), at(20)]).toEqual([0, 1, 0, 1]);
+  });
+
   it('does not end while a move is under way, also when it is cancelled', () => {
     const id = meta.accept(meta.task([replacing(shard, 1, 4), replacing(shard + 1, 1, 4)])).id ?? 0;
     meta.accept({ type: 'claimTask', task: id, member: 1, term: 1 });

@@ -1,5 +1,5 @@
 import { invalidThrottle } from './settings.ts';
-import type { ApplyResult, Command, Refusal } from './commands.ts';
+import { type ApplyResult, type Command, notesGrowth, type Refusal, tellsPartitionsApart } from './commands.ts';
 import { setMemberState, stopDraining } from './apply-members.ts';
 import { accepted, refused, unchanged } from './result.ts';
 import type { ClusterRecord, MetaState, TaskMove, TaskRecord } from './types.ts';
@@ -26,7 +26,15 @@ export function createTask(state: MetaState, cluster: ClusterRecord, command: Of
     );
   }
   const unfinished = [...state.tasks.values()].filter((task) => !isFinished(task));
-  const twin = unfinished.find((one) => one.kind === kind && one.collection === collection && one.member === member);
+  const ofPartition = (given: TaskRecord['options']): string | undefined =>
+    cluster.commandVersion >= tellsPartitionsApart ? given['partition'] : undefined;
+  const twin = unfinished.find(
+    (one) =>
+      one.kind === kind &&
+      one.collection === collection &&
+      one.member === member &&
+      ofPartition(one.options) === ofPartition(options),
+  );
   if (twin !== undefined) return refused('TaskExists', `task ${twin.id} does the same and is ${twin.state}`);
   if (unfinished.length >= maxUnfinished || command.moves.length > maxMoves) {
     return refused('TooMany', `at most ${maxUnfinished} unfinished tasks, with ${maxMoves} moves each`);
@@ -156,14 +164,16 @@ export function beginMove(state: MetaState, command: Of<'beginMove'>): ApplyResu
 }
 
 /** How far running moves are. Bytes only grow, so that progress does not jump back after a restart. */
-export function reportProgress(state: MetaState, command: Of<'progress'>): ApplyResult {
+export function reportProgress(state: MetaState, cluster: ClusterRecord, command: Of<'progress'>): ApplyResult {
   const task = claimed(state, command);
   if ('ok' in task) return task;
   for (const { move: index, bytesDone, step } of command.moves) {
     const move = task.moves[index];
     if (move?.state !== 'running') continue;
-    move.bytesDone = Math.max(move.bytesDone, Math.min(bytesDone, move.bytes));
-    if (move.step !== step) Object.assign(move, { step, stepAt: command.at });
+    const before = move.bytesDone;
+    move.bytesDone = Math.max(before, Math.min(bytesDone, move.bytes));
+    const grows = cluster.commandVersion >= notesGrowth && move.bytesDone > before;
+    if (grows || move.step !== step) Object.assign(move, { step, stepAt: command.at });
   }
   task.bytesDone = bytesDone(task);
   task.updatedAt = command.at;

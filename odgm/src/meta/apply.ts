@@ -65,13 +65,13 @@ function applyCommand(state: MetaState, command: Command): ApplyResult {
     case 'beginMove':
       return beginMove(state, command);
     case 'progress':
-      return reportProgress(state, command);
+      return reportProgress(state, cluster, command);
     case 'endMove':
       return endMove(state, command);
     case 'finishTask':
       return finishTask(state, command);
     case 'recordCheck':
-      return applyCheck(state, command);
+      return applyCheck(state, cluster, command);
     case 'setAlarm':
       return applyAlarm(state, command);
     case 'clearAlarm':

@@ -13,7 +13,7 @@ import type {
 } from './types.ts';
 
 /** Version of the commands of this build. A new kind of command, or a new field that apply heeds, raises it. */
-export const commandVersion = 5;
+export const commandVersion = 6;
 
 /** From this agreed version on a drain is remembered while its member is down. */
 export const remembersDrains = 3;
@@ -29,6 +29,15 @@ export const firesTriggers = 5;
 
 /** From this agreed version on a new member names the one that it takes the place of. */
 export const namesReplaced = 5;
+
+/** From this agreed version on the newest check of each shard is kept, however many shards there are. */
+export const keepsNewestChecks = 6;
+
+/** From this agreed version on tasks for different partitions are different ones. */
+export const tellsPartitionsApart = 6;
+
+/** From this agreed version on a step that brings bytes is one that gets on. */
+export const notesGrowth = 6;
 
 export interface JoiningMember {
   readonly id: string;

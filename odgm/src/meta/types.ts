@@ -145,7 +145,7 @@ export interface TaskMove {
   step?: string | undefined;
   reason?: StopReason | undefined;
   startedAt?: number | undefined;
-  /** When the present step began; step timeouts count from here, also after the coordinator changed. */
+  /** When the present step began, or last brought bytes. */
   stepAt?: number | undefined;
   finishedAt?: number | undefined;
   attempts: number;

@@ -108,7 +108,7 @@ export class TaskCoordinator {
     return this.#suggestions;
   }
 
-  /** How far a task is; speed and estimate are known on the leader of the meta group only. */
+  /** How far a task is. Speed and estimate come from what this member has seen of it. */
   progressOf(task: TaskRecord): Progress {
     return progressOf(task, this.#samples.get(task.id) ?? [], this.#options.clock.now());
   }
@@ -121,10 +121,10 @@ export class TaskCoordinator {
   async #turn(): Promise<void> {
     const { meta, logger } = this.#options;
     if (this.#isTurning || this.#isClosed) return;
+    this.#sample();
     if (!meta.isLeader || meta.state.cluster === undefined) {
       this.#running.clear();
       this.#loads = undefined;
-      this.#samples.clear();
       this.#suggestions = [];
       this.#balance = undefined;
       return;
@@ -155,6 +155,16 @@ export class TaskCoordinator {
     );
   }
 
+  /** What is recorded of running tasks all members know, so that each can tell how fast they are. */
+  #sample(): void {
+    const active = new Map(this.#active().map((task) => [task.id, task]));
+    for (const id of this.#samples.keys()) if (!active.has(id)) this.#samples.delete(id);
+    for (const [id, { bytesDone }] of active) {
+      const samples = this.#samples.get(id) ?? [];
+      this.#samples.set(id, addSample(samples, { at: this.#options.clock.now(), bytes: bytesDone }));
+    }
+  }
+
   async #claim(): Promise<void> {
     const { meta, mesh } = this.#options;
     for (const task of this.#active()) {
@@ -178,7 +188,6 @@ export class TaskCoordinator {
       const record = meta.state.tasks.get(task);
       if (turn.finish !== undefined && record !== undefined) {
         const finish = withOutstanding(turn.finish, record, meta.state, await loads(), meta.isGone);
-        this.#samples.delete(task);
         await meta.propose({ type: 'finishTask', ...finish, ...by });
       }
     }
@@ -413,10 +422,6 @@ export class TaskCoordinator {
   async #reportProgress(): Promise<void> {
     const { meta, clock } = this.#options;
     const now = clock.monotonic();
-    for (const task of this.#active()) {
-      const samples = this.#samples.get(task.id) ?? [];
-      this.#samples.set(task.id, addSample(samples, { at: clock.now(), bytes: task.bytesDone }));
-    }
     if (now - this.#progressAt < progressMs) return;
     this.#progressAt = now;
     for (const task of this.#active()) {
