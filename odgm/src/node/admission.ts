@@ -1,4 +1,4 @@
-import { oaasError } from '@oaas/commons/errors';
+import { type OaasError, oaasError } from '@oaas/commons/errors';
 import type { peer } from '@oaas/proto';
 import type { ClusterRecord, JoiningMember, MemberRecord, MetaGroup, MetaState } from '../meta/index.ts';
 import { peerMembers } from './own-report.ts';
@@ -30,6 +30,7 @@ export async function admit(
     if (record === undefined) {
       throw oaasError('FailedPrecondition', `member ${id} was removed from the cluster`, {
         remedy: 'Start it with an empty data directory: it joins as a new member.',
+        details: { member: id, removed: true },
       });
     }
     if (saysNothingNew(record, member, cluster)) {
@@ -39,6 +40,11 @@ export async function admit(
   const clusterId = request.clusterUid === '' ? cluster.id : request.clusterUid;
   const { id: number = 0 } = await meta.propose({ type: 'joinMember', clusterId, replaces, member });
   return { clusterUid: cluster.id, member: number, members: peerMembers(meta.state) };
+}
+
+/** What {@link admit} says of a member that was removed: nothing that it has counts any more. */
+export function isRemoval(error: OaasError): boolean {
+  return error.code === 'FailedPrecondition' && error.details?.['removed'] === true;
 }
 
 /** Whether the record says of the member what it says of itself, but for its state. */

@@ -119,6 +119,17 @@ describe('members that are drained', () => {
     });
   });
 
+  it('are told so when they come back after they were removed, instead of waiting for ever', async () => {
+    const { leaving, staying } = parted();
+    const [node] = leaving as [RunningNode];
+    const through = staying[0]!;
+    await drain([node], through);
+    await node.stop();
+    await eventually(() => stateOf(through, node.id) === 'down', { timeoutMs: 15_000 });
+    expect(await ask(through, 'DELETE', `/admin/members/${node.id}`)).toMatchObject({ status: 200 });
+    await expect(restart(node)).rejects.toThrow(`member ${node.id} was removed from the cluster`);
+  });
+
   it('are removed only when they are down and hold nothing', async () => {
     const { leaving, staying } = parted();
     const [node] = leaving as [RunningNode];

@@ -54,7 +54,7 @@ export interface NodeOptions extends PartsOptions, Omit<OwnMembershipOptions, 's
 }
 
 /** `opening`: what is stored is not known yet. `joining`: looks for its cluster, or opens its shards. */
-export type Phase = 'opening' | 'joining' | 'ready' | 'draining';
+export type Phase = 'opening' | 'joining' | 'ready' | 'draining' | 'removed';
 
 /** Where a call belongs. */
 export type Located =
@@ -129,7 +129,7 @@ export class GridNode {
 
   /** True when the node has joined, its shards are open, and it is not stopping. */
   get isReady(): boolean {
-    return this.#phase === 'ready';
+    return this.phase === 'ready';
   }
 
   /** Triggers that changes and the ends of calls set off; undefined before this node has joined. */
@@ -139,7 +139,7 @@ export class GridNode {
 
   /** Why the node is not ready. */
   get phase(): Phase {
-    return this.#phase;
+    return this.#phase === 'ready' && this.#membership.removal !== undefined ? 'removed' : this.#phase;
   }
 
   /** Undefined before the node has joined. */
@@ -165,6 +165,7 @@ export class GridNode {
     const identity = await this.#membership.join(engine);
     if (!this.#stop.signal.aborted) await this.#run(engine, identity);
     if (this.#isStopping()) return;
+    if (this.#membership.removal !== undefined) throw this.#membership.removal;
     this.#phase = 'ready';
     logger.info({ node: self.id, member: this.number, collections: this.#collections.size }, 'node ready');
   }
@@ -234,17 +235,18 @@ export class GridNode {
     return { kind: 'remote', collection, partition, member: { id: record.id, address: record.address } };
   }
 
-  /** Waits until somebody else leads the partition, or for a moment: whoever it was did not. */
+  /** Waits until somebody else leads the partition, or for a moment, `maxMs` at most: whoever it was did not. */
   async leaderChange(
     collection: HostedCollection,
     partition: number,
     not: number,
+    maxMs: number,
     signal?: AbortSignal,
   ): Promise<void> {
     const { timers, clock } = this.#options;
     const id = collection.shardId(partition) ?? 0;
-    const until = clock.monotonic() + 10 * lookMs;
-    do await sleep(timers, lookMs, signal);
+    const until = clock.monotonic() + Math.min(10 * lookMs, maxMs);
+    do await sleep(timers, Math.max(0, Math.min(lookMs, until - clock.monotonic())), signal);
     while (this.#parts?.leaders.leaderOf(id) === not && clock.monotonic() < until);
   }
 
@@ -392,7 +394,9 @@ export class GridNode {
     const deadline = clock.monotonic() + joinTimeoutMs;
     const isWaiting = (): boolean => collections.some(({ name }) => !this.#isServed(name));
     await this.#onMeta();
-    while (isWaiting() && clock.monotonic() < deadline && !signal.aborted) await sleep(timers, lookMs, signal);
+    const isInTime = (): boolean => clock.monotonic() < deadline && this.#membership.removal === undefined;
+    while (isWaiting() && isInTime() && !signal.aborted) await sleep(timers, lookMs, signal);
+    if (this.#membership.removal !== undefined) return;
     if (isWaiting()) logger.warn({ node: self.id, joinTimeoutMs, clusterId }, 'not all shards have a leader yet');
   }
 

@@ -1,10 +1,10 @@
-import { oaasError } from '@oaas/commons/errors';
+import { type OaasError, oaasError, toOaasError } from '@oaas/commons/errors';
 import { type Clock, type Random, randomHex, sleep } from '@oaas/commons/time';
 import type { peer } from '@oaas/proto';
 import type { Mesh, MeshPeer } from '../mesh/index.ts';
 import { commandVersion, type JoiningMember, type MetaGroup, type MetaState, type Settings } from '../meta/index.ts';
 import type { Storage } from '../storage/index.ts';
-import { isRecordedAs } from './admission.ts';
+import { isRecordedAs, isRemoval } from './admission.ts';
 import { type NodeIdentity, openIdentity, saveIdentity } from './identity.ts';
 import { findCluster, type JoinOutcome, type JoinPort, type Seeds } from './join.ts';
 import type { Member } from './members.ts';
@@ -40,6 +40,7 @@ export class OwnMembership {
   /** The state here may be too old to tell whom to talk to. */
   #isLost = true;
   #isCurrent = false;
+  #removal: OaasError | undefined;
 
   constructor(options: OwnMembershipOptions) {
     this.#options = options;
@@ -53,6 +54,11 @@ export class OwnMembership {
   /** The meta state here is as new as anything that this member has ever seen. */
   get isCurrent(): boolean {
     return this.#isCurrent;
+  }
+
+  /** What the others said when this member was removed from the cluster while it was away; undefined: it was not. */
+  get removal(): OaasError | undefined {
+    return this.#removal;
   }
 
   /** Who this node is, for node `from`, which looks for a cluster. Throws `Unavailable` before {@link open}. */
@@ -190,8 +196,16 @@ export class OwnMembership {
    * does not know, and never hear what it lacks. Anybody who can be reached says who the members are now.
    */
   async #meetStrangers(meta: MetaGroup, mesh: Mesh): Promise<void> {
-    const response = await this.#askToJoin(meta, this.#opened()).catch(() => undefined);
-    if (response === undefined) return;
+    let response: peer.JoinResponse;
+    try {
+      response = await this.#askToJoin(meta, this.#opened());
+    } catch (thrown) {
+      const error = toOaasError(thrown);
+      if (!isRemoval(error) || this.#removal !== undefined) return;
+      this.#removal = error;
+      this.#options.logger.error({ err: error }, 'this node is no member of its cluster any more');
+      return;
+    }
     this.#told = response.members;
     mesh.setPeers(this.peersOf(meta.state));
   }
@@ -204,7 +218,14 @@ export class OwnMembership {
     const request = { ...member, capacityBytes, clusterId, clusterUid, nodeId: self.id, replaces: 0 };
     const found = await seeds.find().catch(() => []);
     const others = [...found, ...meta.state.members.values()].filter(({ id }) => id !== self.id);
-    return Promise.any(others.map(({ address }) => joinPort.join(address, request, signal)));
+    return Promise.any(others.map(({ address }) => joinPort.join(address, request, signal))).catch(
+      (thrown: unknown) => {
+        const errors = thrown instanceof AggregateError ? thrown.errors.map(toOaasError) : [toOaasError(thrown)];
+        throw (
+          errors.find(isRemoval) ?? errors[0] ?? oaasError('Unavailable', 'no other member is known', { retryAfterMs })
+        );
+      },
+    );
   }
 
   #asMember({ incarnation }: NodeIdentity): JoiningMember {

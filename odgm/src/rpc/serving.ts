@@ -47,6 +47,8 @@ interface Meter {
 
 /** How long a call without a deadline waits for a leader. */
 const patienceMs = 5000;
+/** Of the time of a call with a deadline so much is kept for the answer on its way back. */
+const answerMs = 50;
 
 /**
  * Runs operations where their shard is: here, or at the member that leads it. While leadership moves, a call waits for
@@ -224,7 +226,7 @@ export class Serving {
     }
   }
 
-  /** Waits until a call that failed can be tried again. Throws its error when it cannot, and counts it where it was served. */
+  /** Waits until a call that failed can be tried again. Throws its error when it cannot, and counts it where the caller hears of it. */
   async #untilAgain(
     thrown: unknown,
     operation: Operation,
@@ -236,14 +238,15 @@ export class Serving {
     const { node } = this.#options;
     const error = toOaasError(thrown);
     const replicas = to?.collection.spec.replicaCount ?? 1;
-    if (!this.#canTryAgain(operation, error, replicas, context, startedAt)) {
-      if (to?.kind === 'local') this.#observe(operation, to.collection, startedAt, 'error');
+    const collection = to?.collection ?? collectionOf(node, target);
+    if (collection === undefined || !this.#canTryAgain(operation, error, replicas, context, startedAt)) {
+      // Whoever passed the call on tells the caller.
+      if (collection !== undefined && !isPassedOn(context)) this.#observe(operation, collection, startedAt, 'error');
       throw error;
     }
-    const collection = node.collection(target.classId);
     const partition = to?.partition ?? partitionIn(collection, target, context);
     const led = node.leaderOf(collection.shardId(partition) ?? 0);
-    await node.leaderChange(collection, partition, led, context.signal);
+    await node.leaderChange(collection, partition, led, this.#msLeft(context, startedAt), context.signal);
   }
 
   #canTryAgain(
@@ -253,18 +256,27 @@ export class Serving {
     context: CallContext,
     startedAt: number,
   ): boolean {
-    const { clock } = this.#options;
-    if (isPassedOn(context) || context.signal.aborted) return false;
-    const hasTime =
-      context.deadlineMs === undefined
-        ? clock.monotonic() - startedAt < patienceMs
-        : clock.now() < context.deadlineMs - 50;
-    if (!hasTime) return false;
+    if (isPassedOn(context) || context.signal.aborted || this.#msLeft(context, startedAt) <= 0) return false;
     if (error.code === 'NoLeader') return true;
     // The replica that could not read it is set apart by now; others have it.
     if (error.code === 'StorageCorrupt') return !isWrite(operation) && replicas > 1;
     if (error.code !== 'Unavailable') return false;
     return !isWrite(operation) || error.details?.['outcome'] === 'notApplied';
+  }
+
+  /** Time for other tries, so that the caller still hears why the last one failed. */
+  #msLeft({ deadlineMs }: CallContext, startedAt: number): number {
+    const { clock } = this.#options;
+    return deadlineMs === undefined ? startedAt + patienceMs - clock.monotonic() : deadlineMs - answerMs - clock.now();
+  }
+}
+
+/** Undefined where there is none, or none is known yet. */
+function collectionOf(node: GridNode, { classId }: Target): HostedCollection | undefined {
+  try {
+    return node.collection(classId);
+  } catch {
+    return undefined;
   }
 }
 
