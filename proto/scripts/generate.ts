@@ -18,10 +18,34 @@ function buf(cwd: string, ...args: string[]): Buffer {
   });
 }
 
+/**
+ * Entries of a map whose value is a message that is not on the wire: they have the default value (protobuf encoding guide,
+ * maps), which other languages leave out. The generator skips them.
+ */
+function withDefaultValues(source: string): string {
+  const types = new Map<string, string>();
+  for (const [, entry = '', type = ''] of source.matchAll(
+    /export interface (\w+Entry) \{\s*key: \w+;\s*value\??: (\w+) \| undefined;\s*\}/g,
+  )) {
+    types.set(entry, type);
+  }
+  return source.replace(
+    /(const (entry\d+) = (\w+)\.decode\(reader, reader\.uint32\(\)\);\n)(\s*)if \(\2\.value !== undefined\) \{\n\s*(\S+) = \2\.value;\n\s*\}/g,
+    (whole: string, decode: string, name: string, entry: string, indent: string, place: string) => {
+      const type = types.get(entry);
+      return type === undefined ? whole : `${decode}${indent}${place} = ${name}.value ?? createBase${type}();`;
+    },
+  );
+}
+
 function generate(into: string): void {
   rmSync(join(into, 'src/gen'), { recursive: true, force: true });
   buf(into, 'lint');
   buf(into, 'generate');
+  for (const file of filesOf(join(into, 'src/gen'))) {
+    const path = join(into, 'src/gen', file);
+    writeFileSync(path, withDefaultValues(readFileSync(path, 'utf8')));
+  }
   const descriptors = buf(into, 'build', '--exclude-source-info', '-o', '-#format=binpb');
   const lines = descriptors.toString('base64').match(/.{1,120}/g) ?? [];
   writeFileSync(

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { type JsonValue, oaasError, toOaasError, toProblem } from '@oaas/commons/errors';
 import { type Logger, type Metrics, type OpsHandler } from '@oaas/commons/telemetry';
 import { type Clock, toRfc3339 } from '@oaas/commons/time';
@@ -47,6 +48,8 @@ export interface AdminHttpOptions {
 
 /** Requests are small: hardly a path here takes a body. */
 const bodyBytesMax = 16 * 1024;
+/** Names and ids have up to 160 characters, each of which may be escaped. */
+const maxParamLength = 500;
 
 /**
  * The admin API: JSON over HTTP, answered from this node's view of the whole grid. Errors are RFC 9457 problems.
@@ -58,7 +61,13 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
     (await access.subjectOf(headers.authorization)) ?? said(headers);
   const callerOf = async (request: FastifyRequest): Promise<Caller> =>
     httpCaller(request.headers.authorization, await actorOf(request));
-  const app = fastify({ logger: false, bodyLimit: bodyBytesMax, requestTimeout: 10_000, keepAliveTimeout: 5000 });
+  const app = fastify({
+    logger: false,
+    bodyLimit: bodyBytesMax,
+    requestTimeout: 10_000,
+    keepAliveTimeout: 5000,
+    routerOptions: { maxParamLength },
+  });
 
   // A server that closes waits for its answers, and these have no end while their task has none.
   const watches = new Set<AbortController>();
@@ -181,7 +190,9 @@ export function createAdminHttp(options: AdminHttpOptions): FastifyInstance {
     reply.raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
     try {
       for await (const task of tasks.watch(params.id, closed.signal)) {
-        reply.raw.write(`event: task\ndata: ${JSON.stringify(snakeCase(task))}\n\n`);
+        // What changes while the reader does not read is told by the next state.
+        if (!reply.raw.write(`event: task\ndata: ${JSON.stringify(snakeCase(task))}\n\n`))
+          await once(reply.raw, 'drain', { signal: closed.signal });
       }
     } catch (error) {
       if (!closed.signal.aborted) logger.warn({ err: error }, 'a stream of task events ended');

@@ -63,7 +63,7 @@ export interface Expectation {
   readonly clusterId: string;
   readonly self: MeshIdentity;
   readonly peerOf: (number: number) => MeshPeer | undefined;
-  /** Highest incarnation seen of a member. */
+  /** Highest incarnation seen of a member of late. */
   readonly incarnationOf: (number: number) => number | undefined;
 }
 

@@ -28,7 +28,10 @@ export interface MeshIdentity {
   /** Member number. */
   readonly number: number;
   readonly id: string;
-  /** Grows with every start of the member's process: a peer with another incarnation has restarted. Safe integer. */
+  /**
+   * Grows with every start of the member's process, as far as its clock does: a peer with another incarnation has restarted.
+   * Safe integer.
+   */
   readonly incarnation: number;
 }
 

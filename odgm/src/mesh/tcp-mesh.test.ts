@@ -455,6 +455,17 @@ describe('refusals', () => {
     expect(early.refusals).toMatchObject([{ reason: 'stale', byPeer: true }]);
   });
 
+  it('end when that has been gone for long: the clock of the member was set back', async () => {
+    const b = await start(2, { laterForMs: 300 });
+    const late = await start(1, { incarnation: 5 });
+    await link(late, b);
+    await late.mesh.close();
+    await eventually(() => !b.mesh.isUp(1));
+    const early = await start(1, { incarnation: 4 });
+    await link(early, b);
+    expect(b.mesh.peers()).toMatchObject([{ state: 'up', incarnation: 4 }]);
+  });
+
   it('meet another version of the protocol', async () => {
     const b = await start(2);
     b.mesh.setPeers([{ number: 1, id: 'grid-0', address: '127.0.0.1:1' }]);

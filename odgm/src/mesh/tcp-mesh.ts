@@ -51,6 +51,11 @@ export interface TcpMeshOptions {
    * not be known yet. Default 3,000 ms.
    */
   readonly dialAnywayMs?: number | undefined;
+  /**
+   * A process of a member is taken for one that is over while a later one had a link, and for so long after that. Then it
+   * is that the member's clock was set back before it started again. Default 5,000 ms.
+   */
+  readonly laterForMs?: number | undefined;
   /** Bytes that may wait for one peer; over it `send` is false. Default 64 MiB. */
   readonly queueBytesMax?: number | undefined;
   /** Largest payload of one frame. Default 32 MiB. */
@@ -107,12 +112,18 @@ class SocketMesh implements TcpMesh {
     this.expectation = {
       ...{ clusterId, self },
       peerOf: (number) => this.states.get(number)?.peer,
-      incarnationOf: (number) => this.states.get(number)?.incarnation,
+      incarnationOf: (number) => this.incarnationOf(number),
     };
     this.gone = new Promise((resolve) => (this.onGone = resolve));
     this.ticker = timers.every(options.pingMs ?? 1000, () => {
       for (const { link } of this.states.values()) link?.tick(options.silentPingsMax ?? 4);
     });
+  }
+
+  private incarnationOf(number: number): number | undefined {
+    const { clock, laterForMs = 5000 } = this.options;
+    const { incarnation, lostAt } = this.states.get(number) ?? {};
+    return lostAt !== undefined && clock.monotonic() - lostAt > laterForMs ? undefined : incarnation;
   }
 
   send(to: number, channel: Channel, payload: MeshPayload): boolean {

@@ -11,6 +11,8 @@ export interface DirectoryLock {
 const fileName = 'owner.sock';
 /** `sun_path` of a Unix socket has 104 bytes on macOS, 108 on Linux. */
 const maxSocketPath = 100;
+/** Longest wait for the owner's name. */
+const answerMs = 2000;
 
 /**
  * Makes this process the only user of a directory until it releases the lock or ends, however it ends.
@@ -84,11 +86,15 @@ function listen(path: string, owner: string): Promise<Server | undefined> {
   });
 }
 
-/** Name of the process that listens there; `undefined` when there is none. */
+/** Name of the process that listens there; `undefined` when there is none. One that is stopped listens and says nothing. */
 function askOwner(path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     let name = '';
     const socket = connect(path);
+    socket.setTimeout(answerMs, () => {
+      resolve('a process that does not answer');
+      socket.destroy();
+    });
     socket.setEncoding('utf8');
     socket.on('data', (chunk: string) => {
       name += chunk;

@@ -1,4 +1,5 @@
 import { mkdir, open, readdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createLogger } from '@oaas/commons/telemetry';
 import { tempDir, type TempDir } from '@oaas/commons/testkit';
@@ -43,6 +44,17 @@ describe('a directory', () => {
       if (outcome.status === 'fulfilled') await outcome.value.close();
       else expect(outcome.reason).toMatchObject({ code: 'StorageLocked' });
     }
+  });
+
+  it('is locked by a process that does not say who it is, such as one that is stopped', async () => {
+    await mkdir(directory.path, { recursive: true });
+    const silent = createServer(() => undefined);
+    await new Promise<void>((resolve) => silent.listen(join(directory.path, 'owner.sock'), resolve));
+    await expect(openAs('node B')).rejects.toMatchObject({
+      code: 'StorageLocked',
+      details: { holder: 'a process that does not answer' },
+    });
+    silent.close();
   });
 
   it('is locked whatever path leads to it, a long one or a link', async () => {

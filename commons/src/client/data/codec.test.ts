@@ -256,3 +256,23 @@ it.each([
   chunk.fill(0);
   expect(read.object?.entries['a']?.data).toEqual(borrows ? Buffer.from([0]) : Buffer.from('a'));
 });
+
+it.each([
+  [
+    'by hand',
+    (chunk: Buffer) => new Codec(false).decode(methods.set.requestType as MessageType, chunk, 0, chunk.length),
+  ],
+  ['by the generated code', (chunk: Buffer) => data.SetObjectRequest.decode(chunk)],
+])('an entry without a value, as other languages write the empty one, is read %s as an empty value', (_, decode) => {
+  const whole = data.SetObjectRequest.encode(
+    data.SetObjectRequest.fromPartial({ clsId: 'c', object: { entries: { a: {} } } }),
+  ).finish();
+  // The generator writes an empty value as field 2 of length 0: it goes, and both lengths around it shrink by its two bytes.
+  const at = Buffer.from(whole).indexOf(Buffer.from([0x12, 0x00]));
+  const cut = Buffer.concat([whole.subarray(0, at), whole.subarray(at + 2)]);
+  const key = cut.indexOf(Buffer.from([0x0a, 0x01, 0x61]));
+  cut[key - 1] = (cut[key - 1] ?? 0) - 2;
+  cut[key - 3] = (cut[key - 3] ?? 0) - 2;
+  const { object } = decode(cut) as data.SetObjectRequest;
+  expect(object?.entries).toEqual({ a: expect.objectContaining({ data: Buffer.alloc(0), type: 0 }) as unknown });
+});

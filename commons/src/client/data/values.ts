@@ -183,7 +183,8 @@ export function readEntry(scanner: Scanner, end: number, values: Record<string, 
         scanner.giveUp();
     }
   }
-  if (value === undefined) return;
+  // An entry without a value has the default one.
+  value ??= { data: Buffer.alloc(0), type: 0, ttlMs: undefined, expiresAtMs: undefined };
   // It would become the prototype.
   if (key === '__proto__') scanner.giveUp();
   else values[key] = value;

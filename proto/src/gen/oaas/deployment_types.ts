@@ -515,9 +515,7 @@ export const InvocationRoutes: MessageFns<InvocationRoutes> = {
             }
 
             const entry1 = InvocationRoutes_FnRoutesEntry.decode(reader, reader.uint32());
-            if (entry1.value !== undefined) {
-              message.fnRoutes[entry1.key] = entry1.value;
-            }
+            message.fnRoutes[entry1.key] = entry1.value ?? createBaseFunctionRoute();
             continue;
           }
           case 2: {
@@ -879,9 +877,7 @@ export const OdgmConfig: MessageFns<OdgmConfig> = {
             }
 
             const entry8 = OdgmConfig_EnvNodeIdsEntry.decode(reader, reader.uint32());
-            if (entry8.value !== undefined) {
-              message.envNodeIds[entry8.key] = entry8.value;
-            }
+            message.envNodeIds[entry8.key] = entry8.value ?? createBaseOdgmNodeIds();
             continue;
           }
           case 9: {
@@ -898,9 +894,7 @@ export const OdgmConfig: MessageFns<OdgmConfig> = {
             }
 
             const entry10 = OdgmConfig_CollectionAssignmentsEntry.decode(reader, reader.uint32());
-            if (entry10.value !== undefined) {
-              message.collectionAssignments[entry10.key] = entry10.value;
-            }
+            message.collectionAssignments[entry10.key] = entry10.value ?? createBaseCollectionShardAssignments();
             continue;
           }
           case 100: {

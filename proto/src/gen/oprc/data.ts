@@ -932,9 +932,7 @@ export const ObjData: MessageFns<ObjData> = {
             }
 
             const entry2 = ObjData_LegacyEntriesEntry.decode(reader, reader.uint32());
-            if (entry2.value !== undefined) {
-              message.legacyEntries[entry2.key] = entry2.value;
-            }
+            message.legacyEntries[entry2.key] = entry2.value ?? createBaseValData();
             continue;
           }
           case 3: {
@@ -951,9 +949,7 @@ export const ObjData: MessageFns<ObjData> = {
             }
 
             const entry4 = ObjData_EntriesEntry.decode(reader, reader.uint32());
-            if (entry4.value !== undefined) {
-              message.entries[entry4.key] = entry4.value;
-            }
+            message.entries[entry4.key] = entry4.value ?? createBaseValData();
             continue;
           }
         }
@@ -1176,9 +1172,7 @@ export const ObjectEvent: MessageFns<ObjectEvent> = {
             }
 
             const entry1 = ObjectEvent_FuncTriggerEntry.decode(reader, reader.uint32());
-            if (entry1.value !== undefined) {
-              message.funcTrigger[entry1.key] = entry1.value;
-            }
+            message.funcTrigger[entry1.key] = entry1.value ?? createBaseFuncTrigger();
             continue;
           }
           case 2: {
@@ -1187,9 +1181,7 @@ export const ObjectEvent: MessageFns<ObjectEvent> = {
             }
 
             const entry2 = ObjectEvent_LegacyDataTriggerEntry.decode(reader, reader.uint32());
-            if (entry2.value !== undefined) {
-              message.legacyDataTrigger[entry2.key] = entry2.value;
-            }
+            message.legacyDataTrigger[entry2.key] = entry2.value ?? createBaseDataTrigger();
             continue;
           }
           case 3: {
@@ -1198,9 +1190,7 @@ export const ObjectEvent: MessageFns<ObjectEvent> = {
             }
 
             const entry3 = ObjectEvent_DataTriggerEntry.decode(reader, reader.uint32());
-            if (entry3.value !== undefined) {
-              message.dataTrigger[entry3.key] = entry3.value;
-            }
+            message.dataTrigger[entry3.key] = entry3.value ?? createBaseDataTrigger();
             continue;
           }
         }
@@ -2770,9 +2760,7 @@ export const BatchSetValuesRequest: MessageFns<BatchSetValuesRequest> = {
             }
 
             const entry5 = BatchSetValuesRequest_ValuesEntry.decode(reader, reader.uint32());
-            if (entry5.value !== undefined) {
-              message.values[entry5.key] = entry5.value;
-            }
+            message.values[entry5.key] = entry5.value ?? createBaseValData();
             continue;
           }
           case 6: {
@@ -3708,9 +3696,7 @@ export const InvocationRoute: MessageFns<InvocationRoute> = {
             }
 
             const entry1 = InvocationRoute_FnRoutesEntry.decode(reader, reader.uint32());
-            if (entry1.value !== undefined) {
-              message.fnRoutes[entry1.key] = entry1.value;
-            }
+            message.fnRoutes[entry1.key] = entry1.value ?? createBaseFuncInvokeRoute();
             continue;
           }
           case 2: {

@@ -6111,9 +6111,7 @@ export const ObjectAt: MessageFns<ObjectAt> = {
             }
 
             const entry4 = ObjectAt_EntriesEntry.decode(reader, reader.uint32());
-            if (entry4.value !== undefined) {
-              message.entries[entry4.key] = entry4.value;
-            }
+            message.entries[entry4.key] = entry4.value ?? createBaseVersionedValue();
             continue;
           }
         }
@@ -6504,9 +6502,7 @@ export const WriteBranchRequest: MessageFns<WriteBranchRequest> = {
             }
 
             const entry4 = WriteBranchRequest_PutEntry.decode(reader, reader.uint32());
-            if (entry4.value !== undefined) {
-              message.put[entry4.key] = entry4.value;
-            }
+            message.put[entry4.key] = entry4.value ?? createBaseVersionedValue();
             continue;
           }
           case 5: {
