@@ -61,23 +61,62 @@ describe('a local read', () => {
         const told: ReadonlyMetadata[] = [];
         const metadata = { 'x-oaas-consistency': 'local' };
         const options = { metadata, onTrailer: (trailer: ReadonlyMetadata) => told.push(trailer) };
-        const ask = async (call: () => Promise<unknown>): Promise<boolean> => {
+        /** What is read has arrived, and it is told how stale it may be. */
+        const ask = async (call: () => Promise<string[]>): Promise<boolean> => {
           told.length = 0;
-          await call().catch(() => undefined);
+          const found = await call().catch(() => []);
           passed.add(told[0]?.get('x-oaas-owner') !== undefined);
-          return /^\d+$/.test(told[0]?.get('x-oaas-staleness-ms') ?? '');
+          return found.length === 1 && /^\d+$/.test(told[0]?.get('x-oaas-staleness-ms') ?? '');
         };
-        await eventually(() => ask(() => node.data.get(object(0), options)));
+        await eventually(() => ask(async () => Object.keys((await node.data.get(object(0), options)).obj!.entries)));
         await eventually(() =>
           ask(async () => {
-            for await (const one of node.data.listObjects({ clsId: 'c', partitionId: 0 }, options))
-              expect(one).toBeDefined();
+            const found: string[] = [];
+            for await (const { objectId } of node.data.listObjects({ clsId: 'c', partitionId: 0 }, options))
+              found.push(objectId);
+            return found;
           }),
         );
       }
       expect([...passed].sort()).toEqual([false, true]);
     },
   );
+});
+
+describe('a local read during a move', () => {
+  it('is passed on by the replica that is being filled: nothing is missing, and nobody says that it is fresh', async () => {
+    const spec = { name: 'c', partitionCount: 1, shardType: 'raft', replicaCount: 2 };
+    const { nodes } = await grid(['n1', 'n2', 'n3'], [spec]);
+    await eventually(() => nodes[0]!.data.set({ ...object(0), object: { entries } }).then(() => true));
+    const data = Buffer.alloc(100_000, 'x');
+    for (let i = 1; i <= 20; i++)
+      await nodes[0]!.data.set({ ...object(0, `o${String(i)}`), object: { entries: { k: { data } } } });
+    const replicas = async (): Promise<{ node: string; role: string }[]> => {
+      const view = await json(nodes[0]!, '/admin/shards/distribution');
+      return (view as { shards: { replicas: { node: string; role: string }[] }[] }).shards[0]!.replicas;
+    };
+    const before = (await replicas()).map(({ node }) => node);
+    const target = nodes.find(({ id }) => !before.includes(id))!;
+    const drain = `/admin/members/${before[0]!}/drain?bytesPerSecond=65536`;
+    const { task_id: id } = (await (await fetch(nodes[0]!.admin + drain, { method: 'POST' })).json()) as {
+      task_id: string;
+    };
+    await eventually(async () => {
+      const task = (await json(nodes[0]!, `/admin/tasks/${id}`)) as { bytes_done: number };
+      return task.bytes_done > 0;
+    });
+    for (let i = 0; i < 10; i++) {
+      let trailer: ReadonlyMetadata | undefined;
+      const options = {
+        metadata: { 'x-oaas-consistency': 'local' },
+        onTrailer: (given: ReadonlyMetadata) => (trailer = given),
+      };
+      const { obj: found } = await target.data.get(object(0), options);
+      expect(Object.keys(found!.entries)).toEqual(['k']);
+      expect(trailer?.get('x-oaas-owner')).toBeDefined();
+    }
+    expect((await replicas()).find(({ node }) => node === target.id)?.role).toBe('learner');
+  }, 60_000);
 });
 
 describe('a list', () => {

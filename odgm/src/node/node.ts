@@ -10,7 +10,7 @@ import {
   type ShardRecord,
 } from '../meta/index.ts';
 import type { EventualCounters } from '../replication/index.ts';
-import { type Consistency, EventualShard, type ShardHandle } from '../shard/index.ts';
+import type { Consistency, ShardHandle } from '../shard/index.ts';
 import type { Engine } from '../storage/index.ts';
 import type { TaskCoordinator } from '../tasks/index.ts';
 import { admit } from './admission.ts';
@@ -209,7 +209,7 @@ export class GridNode {
   }
 
   /**
-   * Where a partition is served. `local` reads are served by any replica. Throws as {@link collection}, `InvalidArgument`
+   * Where a partition is served. `local` reads are served by any replica that is filled. Throws as {@link collection}, `InvalidArgument`
    * for a partition out of range, `NoLeader`, `Unavailable`.
    */
   locate(collection: HostedCollection, partition: number, consistency: Consistency = 'linearizable'): Located {
@@ -223,8 +223,8 @@ export class GridNode {
     const joined = this.#parts;
     if (joined === undefined) throw oaasError('Unavailable', 'the node is starting', { retryAfterMs });
     const shard = collection.handle(partition);
-    const isReadable = consistency === 'local' && !(shard instanceof EventualShard && !shard.isComplete);
-    if (shard !== undefined && (isReadable || shard.isPrimary)) return { kind: 'local', collection, shard };
+    const isServed = shard !== undefined && (shard.isPrimary || (consistency === 'local' && shard.isReadable));
+    if (isServed) return { kind: 'local', collection, shard };
     const leader = joined.leaders.leaderOf(id);
     const number = leader !== 0 && leader !== this.number && joined.mesh.isUp(leader) ? leader : this.#anyReplica(id);
     const record = joined.meta.state.members.get(number);

@@ -14,6 +14,7 @@ import {
   type TestHost,
   type TestHostOptions,
 } from '../../testkit/hosts.ts';
+import { makeMessage, MessageType } from '../raft/index.ts';
 import type { Engine } from '../storage/index.ts';
 import { createMemoryEngine } from '../storage/memory.ts';
 
@@ -219,6 +220,52 @@ describe('a follower that is too far behind', () => {
     leader.rate.bytesPerSecond = 10_000_000;
     await eventually(() => back.machine().read('k399')?.startsWith('399-') === true);
     expect(leader.host.snapshots().sending.every((one) => one.index === index)).toBe(true);
+  });
+
+  it('does not pass for one that has all, and answers no local reads, until the state is in place', async () => {
+    const { leader, restart } = await withLaggard({}, 1);
+    const back = await restart();
+    introduce(...running);
+    await back.open(1);
+    await eventually(() => (leader.host.snapshots().sending[0]?.sentBytes ?? 0) > 0);
+    // Heartbeats go on meanwhile, and commit no more than what the follower has.
+    let heard = 0;
+    const group = back.group();
+    const receive = group.receive.bind(group);
+    group.receive = (...args) => {
+      if (args[4].type === MessageType.MsgHeartbeat) heard += 1;
+      receive(...args);
+    };
+    await eventually(() => heard >= 3);
+    expect(back.group().staleMs).toBeUndefined();
+    expect(back.group().isReadable).toBe(false);
+    leader.rate.bytesPerSecond = 10_000_000;
+    await eventually(() => back.group().isReadable);
+    expect(back.machine().read('k399')).toMatch(/^399-/);
+    expect(back.group().staleMs).toBeTypeOf('number');
+  });
+
+  it('learns from heartbeats how far the leader is; one of a former version does not tell', async () => {
+    const { leader, restart } = await withLaggard();
+    const back = await restart();
+    await back.open(1);
+    const { term, lastIndex } = back.group().status();
+    const beat = (index: number): void => {
+      const message = makeMessage(MessageType.MsgHeartbeat, back.number, leader.number, term);
+      message.commit = lastIndex;
+      message.index = index;
+      back.group().receive(leader.number, 1, 1, false, message);
+    };
+    const seen = () => {
+      const { leader: known, isReadable, staleMs } = back.group();
+      return [known, isReadable, typeof staleMs];
+    };
+    expect(seen()).toEqual([0, true, 'undefined']);
+    beat(0);
+    await eventually(() => back.group().applied === lastIndex);
+    expect(seen()).toEqual([leader.number, false, 'undefined']);
+    beat(lastIndex);
+    expect(seen()).toEqual([leader.number, true, 'number']);
   });
 
   it('keeps the state that it has when the sender dies in the middle', async () => {

@@ -5,17 +5,31 @@ describe('a follower', () => {
   it('had all when its leader last told what it has applied by now', () => {
     const freshness = new Freshness();
     expect(freshness.ofFollower(0, 0)).toBeUndefined();
-    freshness.heard(100, 5, 5);
+    freshness.heard(100, 1, 5, 5);
     expect(freshness.ofFollower(130, 5)).toBe(30);
-    freshness.heard(200, 9, 5);
+    freshness.heard(200, 1, 9, 5);
     expect(freshness.ofFollower(230, 8)).toBe(130);
     expect(freshness.ofFollower(240, 9)).toBe(40);
   });
 
   it('is told more all the time, and still gets to a later time with what it applies', () => {
     const freshness = new Freshness();
-    for (let i = 1; i <= 100; i++) freshness.heard(i * 10, i, i - 3);
+    for (let i = 1; i <= 100; i++) freshness.heard(i * 10, 1, i, i - 3);
     expect(freshness.ofFollower(1000, 97)).toBeLessThanOrEqual(60);
+  });
+
+  it('does not wait for the end of a log that the next leader has cut off', () => {
+    const freshness = new Freshness();
+    freshness.heard(100, 1, 9, 5);
+    freshness.heard(200, 2, 7, 5);
+    expect(freshness.ofFollower(230, 7)).toBe(30);
+  });
+
+  it('had all until the moment when its rest ended', () => {
+    const freshness = new Freshness();
+    freshness.heard(100, 1, 5, 5);
+    freshness.rested(5000);
+    expect(freshness.ofFollower(5010, 5)).toBe(10);
   });
 });
 

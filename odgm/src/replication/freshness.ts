@@ -5,23 +5,30 @@ interface Voters {
 }
 
 /**
- * Since when a replica may lack what was committed. A follower had all at the time of the last message of its leader
- * whose commit index it has applied by now (what the leader counted as committed, as far as it told). A leader had all
- * at the last time by which a quorum had answered it: no other one can have been elected before.
+ * Since when a replica may lack what was committed. A follower had all at the time of the last heartbeat of its leader
+ * by which it has applied by now all that the leader told to be committed then. A leader had all at the last time by
+ * which a quorum had answered it: no other one can have been elected before.
  */
 export class Freshness {
   #hadAllAt: number | undefined;
-  /** It has all as of `at` once it has applied `commit`. */
-  #told: { readonly at: number; readonly commit: number } | undefined;
+  /** It has all as of `at` once it has applied `index`. */
+  #told: { readonly at: number; readonly term: number; readonly index: number } | undefined;
   #term = 0;
   /** Of a leader, in this term. */
   readonly #answeredAt = new Map<number, number>();
 
-  /** The leader sent a message, after which `commit` is known to be committed. */
-  heard(now: number, commit: number, applied: number): void {
+  /** The leader of `term` told that nothing after `index` was committed yet. */
+  heard(now: number, term: number, index: number, applied: number): void {
     this.#settle(applied);
-    this.#told ??= { at: now, commit };
+    // The end of a log that another leader has cut off since may never be reached.
+    if (this.#told?.term !== term) this.#told = undefined;
+    this.#told ??= { at: now, term, index };
     this.#settle(applied);
+  }
+
+  /** This follower lacks nothing now: it rested with its leader until this moment. */
+  rested(now: number): void {
+    this.#hadAllAt = now;
   }
 
   /** A member answered this leader. */
@@ -45,7 +52,7 @@ export class Freshness {
   }
 
   #settle(applied: number): void {
-    if (this.#told === undefined || applied < this.#told.commit) return;
+    if (this.#told === undefined || applied < this.#told.index) return;
     this.#hadAllAt = this.#told.at;
     this.#told = undefined;
   }

@@ -26,6 +26,8 @@ export interface GroupHost<Group> extends ProposalLimits {
   mayHavePromised(): boolean;
   /** What is to be written with the snapshot that was received; undefined when there is none for this position. */
   installOf(group: Group, position: LogPosition): Install | undefined;
+  /** A state that is to take the place of the group's present one is being received, or waits to be resumed. */
+  isReceiving(group: Group): boolean;
   onLeader(group: Group): void;
   onMembers(group: Group, context: Uint8Array): void;
   onFailed(group: Group, error: Error): void;

@@ -156,7 +156,19 @@ export class RaftGroup implements AppendOwner {
     const now = this.#host.now();
     return this.isLeader
       ? this.#freshness.ofLeader(now, this.#node.term, this.#host.self, this.#membership.confState)
-      : this.#freshness.ofFollower(now, this.#applied.index);
+      : this.#freshness.ofFollower(now, this.#shown);
+  }
+
+  /**
+   * Whether reads that need not be linearizable are answered from what is here. Not by a replica without a vote, which
+   * may be empty yet, nor where a snapshot is on its way to take the place of what is here, nor by one that does not know
+   * since its start how stale it is, as long as there is a leader to ask instead.
+   */
+  get isReadable(): boolean {
+    if (this.#state !== 'running') return false;
+    if (this.#membership.isLearner(this.#host.self)) return false;
+    if (this.#host.isReceiving(this) || this.#writes.isInstalling) return false;
+    return this.staleMs !== undefined || this.#node.lead === 0;
   }
 
   get isRunning(): boolean {
@@ -322,13 +334,14 @@ export class RaftGroup implements AppendOwner {
       const disagreement = makeMessage(MessageType.MsgHeartbeatResp, from, this.#host.self, this.#node.term);
       this.#host.send(this, from, this.epochOf(from), true, disagreement);
     }
+    if (this.isQuiet && from === this.#node.lead) this.#freshness.rested(this.#host.now());
     if (message.type === MessageType.MsgHeartbeat || message.type === MessageType.MsgHeartbeatResp)
       this.#quiescence.wake();
     else this.#quiescence.touch();
     this.#guarded(() => {
       this.#node.step(message);
     });
-    this.#noteFresh(from);
+    this.#noteFresh(from, message);
     this.#host.wake(this);
   }
 
@@ -459,7 +472,7 @@ export class RaftGroup implements AppendOwner {
   #handle(ready: Ready, batch: AppendBatch): void {
     if (ready.softState !== undefined || this.#node.term !== this.#term) this.#onSoftState();
     for (const state of ready.readStates) {
-      const askedAt = this.#reads.answer(state, this.#writes.isInstalling ? -1 : this.#applied.index);
+      const askedAt = this.#reads.answer(state, this.#shown);
       if (askedAt !== undefined && this.#node.role === 'leader') this.#lease?.extend(this.#node.term, askedAt);
     }
     let requests: readonly Message[] = noMessages;
@@ -472,7 +485,10 @@ export class RaftGroup implements AppendOwner {
       // Votes are asked for once the term is on disk, with which they always come: whoever won them, lost what it had of
       // that term and won it again would put other entries in the place of those that it has sent. etcd/raft sends at once.
       else if (message.type === MessageType.MsgVote) requests = [...requests, message];
-      else this.#outgoing.send(message);
+      else {
+        if (message.type === MessageType.MsgHeartbeat) message.index = this.#committedUntil();
+        this.#outgoing.send(message);
+      }
     }
     if (requests.length > 0) throw oaasError('Internal', 'votes are asked for in a term that is not stored');
   }
@@ -544,12 +560,29 @@ export class RaftGroup implements AppendOwner {
     this.#host.wake(this);
   }
 
-  #noteFresh(from: number): void {
+  /** Last entry that the state machine shows; -1 while another state takes its place. */
+  get #shown(): number {
+    return this.#writes.isInstalling ? -1 : this.#applied.index;
+  }
+
+  /**
+   * Nothing after it is committed: what a heartbeat tells beside its commit index, which is no more than what its
+   * receiver has. A leader knows what those before it committed once it has committed something itself.
+   */
+  #committedUntil(): number {
+    const node = this.#node;
+    return this.#applied.term === node.term ? node.commit : node.lastIndex;
+  }
+
+  #noteFresh(from: number, { type, term, index }: Message): void {
     const node = this.#node;
     if (this.isLeader) {
       this.#freshness.answered(this.#host.now(), node.term, from);
       if (!this.#soundings.isEmpty) this.#soundings.heard(from);
-    } else if (from === node.lead) this.#freshness.heard(this.#host.now(), node.commit, this.#applied.index);
+    } else if (type === MessageType.MsgHeartbeat && from === node.lead && term === node.term && index > 0) {
+      // 0: a leader of a former version, which does not tell.
+      this.#freshness.heard(this.#host.now(), term, index, this.#shown);
+    }
   }
 
   // ---- quiet

@@ -364,6 +364,7 @@ export class RaftHost {
         this.#proposalBytes -= bytes;
       },
       installOf: (group, position): Install | undefined => this.#receiver.installOf(group, position),
+      isReceiving: (group) => this.#receiver.isReceiving(group.group),
       onLeader: (group) => events?.leader?.(group.group, group.leader, group.term),
       onMembers: (group, context) => events?.members?.(group.group, group.confState, context),
       onFailed: (group, error) => {

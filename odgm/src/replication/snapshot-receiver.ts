@@ -59,6 +59,11 @@ export class SnapshotReceiver {
     return this.#stagings.size;
   }
 
+  /** A state of the group is here that is not in place yet. */
+  isReceiving(group: number): boolean {
+    return this.#stagings.has(group);
+  }
+
   /** Highest generation of the group that something may still be written to, though it was given up; 0 for none. */
   highest(group: number): number {
     let most = 0;

@@ -79,6 +79,8 @@ export interface ShardHandle {
    * so that all replicas decide alike, whenever they hear of a change.
    */
   setLimits(limits: ShardLimits): void;
+  /** Whether `local` reads are answered here. Not while this replica is being filled, or cannot tell what it lacks though others can. */
+  readonly isReadable: boolean;
   /**
    * For how many milliseconds this replica may lack what others took meanwhile; 0 where it can lack nothing. Undefined:
    * not known since the start.

@@ -227,6 +227,10 @@ export class RaftShard implements ShardHandle {
     return this.#machine.reader;
   }
 
+  get isReadable(): boolean {
+    return this.group.isReadable;
+  }
+
   get staleMs(): number | undefined {
     return this.group.staleMs;
   }

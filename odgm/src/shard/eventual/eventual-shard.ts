@@ -259,6 +259,10 @@ export class EventualShard implements ShardHandle, EventualReplica {
     };
   }
 
+  get isReadable(): boolean {
+    return this.isComplete;
+  }
+
   /** Milliseconds since it last had the same as each of the others; undefined: that was not the case since the start. */
   get staleMs(): number | undefined {
     return this.#peers.staleMs;
