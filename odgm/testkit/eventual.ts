@@ -13,7 +13,7 @@ export interface EventualGridOptions {
   readonly seed: number;
   readonly replicas?: number;
   readonly type?: 'basic' | 'mst';
-  readonly graceMs?: number;
+  readonly graceMs?: number | undefined;
   readonly tuning?: Partial<EventualTuning>;
   /** Meters exchanges of a member. */
   readonly rateOf?: (member: number, process: SimProcess) => RateLimit;

@@ -14,6 +14,7 @@ export {
 } from './vector.ts';
 export { type CrdtMap, decodeMap, encodeMap, type MapElement } from './crdt-map.ts';
 export {
+  asOf,
   compareRegisters,
   decodeRegister,
   encodeRegister,
@@ -24,6 +25,7 @@ export {
   putRegister,
   registerBytes,
   type RegisterWrite,
+  tombstoneOf,
   writeRegister,
 } from './register.ts';
 export {
@@ -49,6 +51,7 @@ export {
   isHeaderReapable,
   isReapable,
   type ReapingState,
+  reapedOf,
   reapMap,
   type ReplicaProgress,
 } from './reaping.ts';

@@ -11,6 +11,7 @@ import {
   isHeaderReapable,
   isReapable,
   mapOf,
+  reapedOf,
   reapMap,
   type Register,
   type ReplicaProgress,
@@ -102,6 +103,18 @@ describe('at the cut', () => {
     const gone = deleteHeader(alive, at(5), 1);
     expect([alive, gone].map((header) => isHeaderReapable(header, at(5)))).toEqual([false, true]);
     expect(isHeaderReapable(gone, at(4))).toBe(false);
+  });
+
+  it('what is kept out of a map was taken away as a whole, where all that stays is later', () => {
+    const incoming = mapRegister({ a: [3, 1], b: [4, 1], c: [8, 1] });
+    expect(reapedOf(incoming, undefined, at(5))).toEqual({ ...tombstone, stamp: at(4), expiresAt: undefined });
+    expect(reapedOf(incoming, mapRegister({ d: [7, 1] }), at(5))?.stamp).toEqual(at(4));
+    expect(reapedOf(incoming, mapRegister({ b: [4, 1] }), at(5))?.stamp).toEqual(at(3));
+    expect(reapedOf(incoming, mapRegister({ d: [2, 1] }), at(5))).toBeUndefined();
+    expect(reapedOf(incoming, undefined, at(2))).toBeUndefined();
+    expect(reapedOf(mapRegister({ a: [3, undefined], c: [8, 1] }), undefined, at(5))).toBeUndefined();
+    expect(reapedOf(incoming, value, at(5))).toBeUndefined();
+    expect(reapedOf(incoming, { ...mapRegister({}), stamp: at(2) }, at(5))).toBeUndefined();
   });
 
   it('what is older and not here is not let in again', () => {

@@ -1,6 +1,6 @@
 import { encodeMap } from './crdt-map.ts';
 import { headerStamp, isAlive } from './header.ts';
-import { mapOf } from './register.ts';
+import { mapOf, tombstoneOf } from './register.ts';
 import { compareStamps, earlierStamp, laterStamp, type Stamp, zeroStamp } from './stamp.ts';
 import type { ObjectHeader, Register } from './types.ts';
 
@@ -94,6 +94,29 @@ export function admitRegister(incoming: Register, held: Register | undefined, cu
   const news = [...map.elements].filter(([key, { stamp }]) => compareStamps(stamp, cut) > 0 || here?.elements.has(key));
   if (news.length === map.elements.size) return incoming;
   return { ...incoming, value: encodeMap({ ...map, elements: new Map(news) }) };
+}
+
+/**
+ * The tombstone, reaped since, of what {@link admitRegister} lets in no more of a map, to be merged with the rest: else
+ * the replica that the map came from would keep what this one has not. That happens with maps that expire, since each
+ * replica takes those away when its own clock says so: one may forget a map while another one still writes to it.
+ * Undefined when no value was kept out, and where what stays is older than that: then it was taken away by itself.
+ *
+ * Only for what comes from a replica of the shard: `cut` must be that up to which every replica had everything.
+ */
+export function reapedOf(incoming: Register, held: Register | undefined, cut: Stamp): Register | undefined {
+  const map = mapOf(incoming);
+  const here = held === undefined ? undefined : mapOf(held);
+  if (map === undefined || (held !== undefined && here === undefined)) return undefined;
+  let last: Stamp | undefined;
+  let earliest = held?.stamp ?? incoming.stamp;
+  for (const [key, { stamp, value }] of map.elements) {
+    const isKeptOut = compareStamps(stamp, cut) <= 0 && here?.elements.has(key) !== true;
+    if (!isKeptOut) earliest = earlierStamp(earliest, stamp);
+    else if (value !== undefined) last = laterStamp(last ?? stamp, stamp);
+  }
+  for (const { stamp } of here?.elements.values() ?? []) earliest = earlierStamp(earliest, stamp);
+  return last === undefined || compareStamps(earliest, last) <= 0 ? undefined : tombstoneOf(last);
 }
 
 /** As {@link admitRegister}, for the header of an object. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  asOf,
   compareRegisters,
   type CrdtMap,
   decodeMap,
@@ -143,6 +144,21 @@ describe('an entry that expires', () => {
     expect(mergeRegisters(map1, expiredOf(map1)).value).toBeUndefined();
     const map2 = writeRegister(map1, mapWrite({ b: '2' }), at(2));
     expect(contents(mergeRegisters(expiredOf(map1), map2))).toEqual({ b: '2' });
+  });
+
+  it('is its tombstone from its time on, for a write and for a merge, which only adds to what is known', () => {
+    fc.assert(
+      fc.property(register, register, fc.nat({ max: 3 }), (a, b, now) => {
+        expect(merged(a, asOf(a, now))).toBe(merged(asOf(a, now)));
+        expect(merged(asOf(a, now), a, asOf(b, now), b)).toBe(merged(b, asOf(a, now), asOf(b, now)));
+      }),
+      { numRuns: 5000 },
+    );
+    const map1 = writeRegister(undefined, { ...mapWrite({ a: '1' }), expiresAt: 100 }, at(1));
+    expect([99, 100].map((now) => contents(writeRegister(map1, mapWrite({ b: '2' }), at(now))))).toEqual([
+      { a: '1', b: '2' },
+      { b: '2' },
+    ]);
   });
 
   it('expires as its last write says, a map too', () => {

@@ -7,12 +7,14 @@ import { type Part, TestReplica } from './testing.ts';
 type Put = number | undefined | { readonly element: string; readonly value: number | undefined };
 
 interface Step {
-  readonly kind: 'set' | 'merge' | 'delete' | 'send' | 'deliver' | 'exchange' | 'round' | 'reap';
+  readonly kind: 'set' | 'merge' | 'delete' | 'send' | 'deliver' | 'exchange' | 'round' | 'reap' | 'cut' | 'expire';
   readonly at: number;
   readonly with: number;
   readonly id: string;
   readonly puts: readonly (readonly [string, Put])[];
   readonly pick: number;
+  /** Milliseconds that what is put has to live. */
+  readonly ttl?: number | undefined;
   /** How far the wall clock moves: back, too. */
   readonly ms: number;
 }
@@ -34,12 +36,22 @@ const stepOf = (...kinds: Step['kind'][]): fc.Arbitrary<Step> =>
     ms: fc.integer({ min: -20, max: 100 }),
   });
 
-function writeOf(wanted: Put): RegisterWrite {
+/** Writes to one map, most of which expires; the clock goes on quickly. */
+const expiringStep: fc.Arbitrary<Step> = fc
+  .tuple(
+    stepOf('merge', 'merge', 'expire', 'send', 'deliver', 'exchange', 'cut', 'reap'),
+    fc.option(fc.integer({ min: 1, max: 600 }), { nil: undefined, freq: 4 }),
+    fc.constantFrom('x', 'y', 'z'),
+    fc.nat({ max: 200 }),
+  )
+  .map(([step, ttl, element, ms]) => ({ ...step, id: 'o', ttl, ms, puts: [['m', { element, value: 1 }]] }));
+
+function writeOf(wanted: Put, expiresAt?: number): RegisterWrite {
   const bytes = (one: number | undefined): Uint8Array | undefined =>
     one === undefined ? undefined : Uint8Array.of(one);
-  if (typeof wanted !== 'object') return { type: 'bytes', value: bytes(wanted) };
+  if (typeof wanted !== 'object') return { type: 'bytes', value: bytes(wanted), expiresAt };
   const elements = new Map([[wanted.element, { stamp: zeroStamp, value: bytes(wanted.value) }]]);
-  return { type: 'crdt-map', value: encodeMap({ cleared: zeroStamp, replace: false, elements }) };
+  return { type: 'crdt-map', value: encodeMap({ cleared: zeroStamp, replace: false, elements }), expiresAt };
 }
 
 /** Three replicas; what is sent comes late, twice, out of order, or never. */
@@ -57,7 +69,8 @@ class Grid {
     switch (step.kind) {
       case 'set':
       case 'merge': {
-        const puts = step.puts.map(([key, wanted]) => [key, writeOf(wanted)] as const);
+        const expiresAt = step.ttl === undefined ? undefined : this.#now + step.ttl;
+        const puts = step.puts.map(([key, wanted]) => [key, writeOf(wanted, expiresAt)] as const);
         this.#note(step, replica.change(step.id, puts, step.kind === 'set', this.#now));
         break;
       }
@@ -79,12 +92,25 @@ class Grid {
       case 'reap':
         replica.advance([1, 2, 3], this.#now, 0);
         break;
+      case 'cut':
+        for (let round = 0; round < 2; round++) {
+          this.#meet();
+          for (const one of this.replicas) one.advance([1, 2, 3], this.#now, 0);
+        }
+        break;
+      case 'expire':
+        replica.expire(this.#now);
+        break;
     }
   }
 
   /** Everybody meets everybody until nothing is new. */
   settle(): void {
     this.#now += 1000;
+    this.#meet();
+  }
+
+  #meet(): void {
     for (const [one, two] of [
       [0, 1],
       [1, 2],
@@ -104,6 +130,10 @@ class Grid {
   reapAll(): void {
     this.#now += 1000;
     for (const replica of this.replicas) replica.advance([1, 2, 3], this.#now, 0);
+  }
+
+  expireAll(): void {
+    for (const replica of this.replicas) replica.expire(this.#now);
   }
 
   #note(step: Step, stamp: Stamp | undefined): void {
@@ -219,6 +249,28 @@ describe('three replicas', () => {
         }
       }),
       { numRuns: 500 },
+    );
+    expect(reaped).toBeGreaterThan(100);
+  });
+
+  it('end with one state when each takes away by itself, at any time, what expired, and reaps it', () => {
+    let reaped = 0;
+    fc.assert(
+      fc.property(fc.array(expiringStep, { minLength: 20, maxLength: 80 }), (history) => {
+        const grid = new Grid();
+        for (const step of history) grid.run(step);
+        reaped += grid.replicas.filter(({ reaping }) => reaping.cut.ms > 0).length;
+        grid.settle();
+        grid.expireAll();
+        for (let round = 0; round < 3; round++) {
+          grid.reapAll();
+          grid.settle();
+        }
+        const [one, two, three] = grid.replicas.map((replica) => replica.state());
+        expect(two).toBe(one);
+        expect(three).toBe(one);
+      }),
+      { numRuns: 2000 },
     );
     expect(reaped).toBeGreaterThan(100);
   });

@@ -3,20 +3,24 @@ import {
   admitsHeader,
   adoptCut,
   advanceReaping,
+  asOf,
   changeHeader,
   deleteHeader,
   encodeHeader,
   encodeRegister,
+  expiredOf,
   headerStamp,
   HybridClock,
   initialReaping,
   isAlive,
+  isExpired,
   isHeaderReapable,
   isReapable,
   mergeHeaders,
   mergeRegisters,
   type ObjectHeader,
   type ReapingState,
+  reapedOf,
   reapMap,
   type Register,
   type RegisterWrite,
@@ -77,10 +81,14 @@ export class TestReplica {
       return;
     }
     const entries = this.#of(part.id);
-    const held = entries.get(part.key);
-    const admitted = admitRegister(part.register, held, this.reaping.cut);
+    const at = Math.max(nowMs, this.clock.last.ms);
+    const stored = entries.get(part.key);
+    const held = stored === undefined ? undefined : asOf(stored, at);
+    const incoming = asOf(part.register, at);
+    const admitted = admitRegister(incoming, held, this.reaping.cut);
     if (admitted === undefined) return;
-    entries.set(part.key, held === undefined ? admitted : mergeRegisters(held, admitted));
+    const states = [held, admitted, reapedOf(incoming, held, this.reaping.cut)];
+    entries.set(part.key, states.filter((state) => state !== undefined).reduce(mergeRegisters));
     this.#drop(part.id);
   }
 
@@ -115,6 +123,13 @@ export class TestReplica {
     const known = others.map((member) => this.progress.get(member) ?? { member, pulled: zeroStamp, pushed: zeroStamp });
     this.reaping = advanceReaping(this.reaping, known, this.clock.tick(nowMs), graceMs);
     this.reap();
+  }
+
+  /** Takes away what has expired. */
+  expire(nowMs: number): void {
+    for (const registers of this.entries.values()) {
+      for (const [key, register] of registers) if (isExpired(register, nowMs)) registers.set(key, expiredOf(register));
+    }
   }
 
   reap(): void {

@@ -440,7 +440,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
     const floor = item.isFormer ? this.floor : undefined;
     for (const patch of patches) {
       if (floor !== undefined && compareStamps(headerStamp(patch.header), floor) <= 0) continue;
-      isWhole = transaction.merge(patch, floor ?? this.cut) && isWhole;
+      isWhole = transaction.merge(patch, floor ?? this.cut, item.isFormer) && isWhole;
     }
     answers.push(() => {
       item.resolve(isWhole);

@@ -8,6 +8,8 @@ import { contentOf } from '../content-scan.ts';
 import { decodeTotals, totalsKey } from '../records.ts';
 import type { StorageReader } from '../../storage/index.ts';
 import { MergingScan } from './merging-scan.ts';
+import { treeKeyOf } from './records.ts';
+import { leafOf } from './tree-index.ts';
 
 interface Bench {
   readonly grid: EventualGrid;
@@ -16,8 +18,8 @@ interface Bench {
   readonly all: (mutations: readonly Mutation[], at?: number) => Promise<readonly unknown[]>;
 }
 
-async function bench(replicas = 1): Promise<Bench> {
-  const grid = new EventualGrid({ seed: 9, replicas });
+async function bench(replicas = 1, graceMs?: number): Promise<Bench> {
+  const grid = new EventualGrid({ seed: 9, replicas, graceMs });
   grid.start();
   await grid.world.run(300);
   const { shards } = grid;
@@ -115,6 +117,15 @@ describe('one replica', () => {
     );
   });
 
+  it('begins a map anew with a write that comes when it has expired, although it is still stored', async () => {
+    const { grid, shards, all } = await bench();
+    await all([mapWrite({ a: '1' }, grid.world.startMs + grid.world.now + 500)]);
+    expect(elementsOf(shards[0]!)).toEqual(['a']);
+    await grid.world.run(500);
+    await all([mapWrite({ b: '2' })]);
+    expect(elementsOf(shards[0]!)).toEqual(['b']);
+  });
+
   it('refuses what is over a limit, and goes on', async () => {
     const { shards, all } = await bench();
     const large = put('o', { k: 'x'.repeat(5 * 1024 * 1024) });
@@ -128,6 +139,19 @@ function damageOf(disk: StorageReader, { location }: EventualShard): readonly st
   const scan = new MergingScan(disk, location);
   while (!scan.isDone) scan.read(Infinity);
   return scan.damage;
+}
+
+function mapWrite(elements: Readonly<Record<string, string>>, expiresAt?: number): Mutation {
+  const stamped = Object.entries(elements).map(
+    ([element, text]) => [element, { stamp: zeroStamp, value: Buffer.from(text) }] as const,
+  );
+  const data = encodeMap({ cleared: zeroStamp, replace: false, elements: new Map(stamped) });
+  return { ...put('o', {}), put: new Map([['m', { data, type: 'crdt-map', expiresAt }]]) };
+}
+
+function elementsOf({ reader }: EventualShard): string[] {
+  const value = reader.value('o', 'm');
+  return value === undefined ? [] : [...(decodeMap(value.data)?.elements.keys() ?? [])];
 }
 
 describe('replicas', () => {
@@ -149,16 +173,53 @@ describe('replicas', () => {
     for (const [i, shard] of shards.entries()) expect(damageOf(grid.member(i + 1).disk, shard)).toEqual([]);
   });
 
+  /** Two replicas that have a map `{a}`, which the first takes away, and forgets, at `sweptMs` after it expired. */
+  async function sweptAtOne(sweptMs: number) {
+    const { grid, shards, all } = await bench(2, 400);
+    const now = (): number => grid.world.startMs + grid.world.now;
+    const expiresAt = now() + 6000;
+    await all([mapWrite({ a: '1' }, expiresAt)]);
+    // Others come and go, so that what is as old as the map is known to be everywhere.
+    for (let i = 0; now() < expiresAt - 1000; i++) await all([put('x', { k: String(i) })], i % 2);
+    expect(await grid.converge()).toBe(true);
+    await grid.world.run(expiresAt + sweptMs - now());
+    const swept = shards[0]!.mutate({ type: 'expire', entries: [{ objectId: 'o', key: 'm', expiresAt }] });
+    await grid.world.run(2);
+    await swept;
+    await grid.converge(250);
+    expect(leafOf(grid.member(1).disk, shards[0]!.location, treeKeyOf('o', 'm'))).toBeUndefined();
+    return { grid, all, elements: () => shards.map((shard) => elementsOf(shard)) };
+  }
+
+  it('end alike when one has forgotten a map that expired, and the other, which has not yet, is written to', async () => {
+    const { grid, all, elements } = await sweptAtOne(100);
+    await all([mapWrite({ b: '2' })], 1);
+    expect(await grid.converge()).toBe(true);
+    expect(elements()).toEqual([['b'], ['b']]);
+  });
+
+  it('end alike when one has forgotten a map that expired, and is written to before the other has', async () => {
+    const { grid, all, elements } = await sweptAtOne(100);
+    await all([mapWrite({ c: '3' })], 0);
+    expect(await grid.converge()).toBe(true);
+    expect(elements()).toEqual([['c'], ['c']]);
+  });
+
+  it('end alike when a write comes just before the other one holds the map for expired, and none of both is lost', async () => {
+    const { grid, all, elements } = await sweptAtOne(-800);
+    await Promise.all([all([mapWrite({ b: '2' })], 1), all([mapWrite({ c: '3' })], 0)]);
+    expect(await grid.converge()).toBe(true);
+    expect(elements()).toEqual([
+      ['b', 'c'],
+      ['b', 'c'],
+    ]);
+  });
+
   it('merge maps key by key, and take the later of two values that are no maps', async () => {
     const { grid, shards, all } = await bench(2);
-    const map = (element: string, text: string): Mutation => {
-      const elements = new Map([[element, { stamp: zeroStamp, value: Buffer.from(text) }]]);
-      const data = encodeMap({ cleared: zeroStamp, replace: false, elements });
-      return { ...put('o', {}), put: new Map([['m', { data, type: 'crdt-map' }]]) };
-    };
     grid.network.partition([['n1'], ['n2']]);
-    await all([map('x', '1'), put('p', { k: 'first' })], 0);
-    await all([map('y', '2'), put('p', { k: 'later' })], 1);
+    await all([mapWrite({ x: '1' }), put('p', { k: 'first' })], 0);
+    await all([mapWrite({ y: '2' }), put('p', { k: 'later' })], 1);
     grid.network.heal();
     expect(await grid.converge()).toBe(true);
     for (const { reader } of shards) {

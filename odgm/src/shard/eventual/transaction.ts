@@ -2,6 +2,7 @@ import { oaasError } from '@oaas/commons/errors';
 import {
   admitRegister,
   admitsHeader,
+  asOf,
   changeHeader,
   compareStamps,
   decodeHeader,
@@ -24,11 +25,13 @@ import {
   mergeRegisters,
   type ObjectHeader,
   putRegister,
+  reapedOf,
   reapMap,
   type Register,
   registerBytes,
   type Stamp,
   survivorOf,
+  tombstoneOf,
   versionOf,
   writeRegister,
 } from '../../merge/index.ts';
@@ -150,8 +153,13 @@ export class EventualTransaction {
     return this.#visible.openedOutbox;
   }
 
-  /** Merges what another replica has. False when it is from too far in the future, and nothing of it was taken. */
-  merge(patch: ObjectPatch, cut: Stamp): boolean {
+  /**
+   * Merges what another replica has, as far as it is later than `cut`. `isFormer`: that one is no replica of the shard any
+   * more, and up to `cut` there may be what not every replica has. What has expired by the hybrid clock, which no write
+   * that is merged is ahead of, counts as taken away. False when it is from too far in the future, and nothing of it was
+   * taken.
+   */
+  merge(patch: ObjectPatch, cut: Stamp, isFormer = false): boolean {
     const { clock, now } = this.#options;
     let latest = laterStamp(headerStamp(patch.header), patch.header.deleted);
     for (const { stamp } of patch.entries.values()) latest = laterStamp(latest, stamp);
@@ -161,11 +169,16 @@ export class EventualTransaction {
     if (!admitsHeader(patch.header, held, cut)) return true;
     const header = held === undefined ? patch.header : mergeHeaders(held, patch.header);
     const entries = new Map<string, Register | undefined>();
-    for (const [key, incoming] of patch.entries) {
-      const here = this.#register(object, key);
+    const at = Math.max(now, clock.last.ms);
+    for (const [key, sent] of patch.entries) {
+      const stored = this.#register(object, key);
+      const here = stored === undefined ? undefined : asOf(stored, at);
+      const incoming = asOf(sent, at);
       const admitted = admitRegister(incoming, here, cut);
       if (admitted === undefined) continue;
-      const left = survivorOf(header, here === undefined ? admitted : mergeRegisters(here, admitted));
+      const reaped = isFormer ? undefined : reapedOf(incoming, here, cut);
+      const states = [here, admitted, reaped].filter((state) => state !== undefined);
+      const left = survivorOf(header, states.reduce(mergeRegisters));
       if (here !== undefined || left !== undefined) entries.set(key, left);
     }
     if (held !== undefined && isCleared(held, header)) this.#dropCleared(object, header, entries);
@@ -265,7 +278,7 @@ export class EventualTransaction {
     if (before === undefined || !this.#isKept(treeKey, before)) return;
     const { stamp, digest } = decodeLeaf(before);
     const replaced: Register =
-      old === undefined ? tombstone(stamp) : { stamp, type: old.type, value: old.data, expiresAt: old.expiresAt };
+      old === undefined ? tombstoneOf(stamp) : { stamp, type: old.type, value: old.data, expiresAt: old.expiresAt };
     operations.push({ type: 'put', key: keptKey(location, digest), value: encodeRegister(replaced) });
   }
 
@@ -298,7 +311,7 @@ export class EventualTransaction {
     if (planned === undefined) return { version: meta?.version ?? 0, changed: false };
     const entries = new Map<string, Register | undefined>();
     for (const { key, value } of planned.changes) {
-      if (value === undefined) entries.set(key, replace ? undefined : tombstone(stamp));
+      if (value === undefined) entries.set(key, replace ? undefined : tombstoneOf(stamp));
       else entries.set(key, written.get(key));
     }
     if (replace) {
@@ -410,7 +423,7 @@ export class EventualTransaction {
   #outline(object: PendingObject, key: string): Register | undefined {
     const { before, isWritten } = this.#leaf(object, key);
     if (isWritten || before === undefined || kindOfLeaf(before) === 'join') return this.#register(object, key);
-    return tombstone(decodeLeaf(before).stamp);
+    return tombstoneOf(decodeLeaf(before).stamp);
   }
 
   #keysOf(object: PendingObject): Set<string> {
@@ -461,7 +474,7 @@ export class EventualTransaction {
 
   #storedRegister(object: PendingObject, key: string, leaf: Uint8Array): Register {
     const { kind, stamp } = decodeLeaf(leaf);
-    if (kind === 'tombstone') return tombstone(stamp);
+    if (kind === 'tombstone') return tombstoneOf(stamp);
     const value = this.#visible.value(object.id, key);
     if (value === undefined) {
       throw oaasError('StorageCorrupt', 'an entry is missing that has a stamp', {
@@ -525,10 +538,6 @@ function headerGrave(header: ObjectHeader | undefined): number | undefined {
 
 function isCleared(before: ObjectHeader, after: ObjectHeader): boolean {
   return compareStamps(before.cleared, after.cleared) !== 0 || compareStamps(before.deleted, after.deleted) !== 0;
-}
-
-function tombstone(stamp: Stamp): Register {
-  return { stamp, type: 'bytes', value: undefined, expiresAt: undefined };
 }
 
 function valueOf(register: Register | undefined): Value | undefined {
