@@ -40,6 +40,7 @@ import { checkRateOf } from './task-rates.ts';
 const lookMs = 1000;
 /** What a rate of operations is taken over. */
 const sampleMs = 5000;
+/** Entries that have expired, taken away at once. */
 const expireMax = 256;
 
 export interface PartsOptions {

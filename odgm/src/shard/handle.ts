@@ -86,7 +86,10 @@ export interface ShardHandle {
    * not known since the start.
    */
   readonly staleMs: number | undefined;
-  /** Begins to take away at most `limit` entries whose time has come, where this replica is the one to do so. Cheap when there are none. */
+  /**
+   * Begins to take away the entries whose time has come, at most `limit` at once until none is left, where this replica is
+   * the one to do so. Cheap when there are none, and while that is under way.
+   */
   expire(limit: number): void;
   /**
    * Takes no more mutations. Those under way are answered: where consensus decides them with `Unavailable`, since the

@@ -12,6 +12,7 @@ import type { Engine, StorageSnapshot, WriteOperation } from '../storage/index.t
 import { applyMutation, checkMutation } from './apply.ts';
 import { contentAlgorithm, rootOf } from './content-hash.ts';
 import { contentOf } from './content-scan.ts';
+import { ExpirySweep } from './expiry-sweep.ts';
 import type { Consistency, ReplicaStatus, ShardHandle, ShardStatus } from './handle.ts';
 import {
   type CheckMark,
@@ -194,7 +195,14 @@ export class RaftShard implements ShardHandle {
   #limits: ShardLimits;
   readonly #clock: Clock;
   readonly #fires: (() => boolean) | undefined;
-  #isExpiring = false;
+  readonly #sweep = new ExpirySweep({
+    isDue: () => this.group.isLeader && this.#machine.earliestExpiry <= this.#clock.now(),
+    expired: (limit) => this.reader.expired(limit),
+    take: (entries) => this.mutate({ type: 'expire', entries }),
+    onNone: () => {
+      this.#machine.earliestExpiry = this.reader.earliestExpiry();
+    },
+  });
   #frozen: string | undefined;
   /** Reads that wait together share one promise. */
   #waited: Promise<void> | undefined;
@@ -304,18 +312,7 @@ export class RaftShard implements ShardHandle {
   }
 
   expire(limit: number): void {
-    if (this.#isExpiring || !this.group.isLeader || this.#machine.earliestExpiry > this.#clock.now()) return;
-    const entries = this.reader.expired(limit);
-    if (entries.length === 0) {
-      this.#machine.earliestExpiry = this.reader.earliestExpiry();
-      return;
-    }
-    this.#isExpiring = true;
-    const done = (): void => {
-      this.#isExpiring = false;
-    };
-    // What could not be taken away now is found again by the next call, here or on the next leader.
-    this.mutate({ type: 'expire', entries }).then(done, done);
+    this.#sweep.begin(limit);
   }
 
   close(): Promise<void> {

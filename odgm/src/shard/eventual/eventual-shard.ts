@@ -15,6 +15,7 @@ import type { Engine, WriteOperation } from '../../storage/index.ts';
 import { checkMutation } from '../apply.ts';
 import { contentAlgorithm } from '../content-hash.ts';
 import { contentOf } from '../content-scan.ts';
+import { ExpirySweep } from '../expiry-sweep.ts';
 import type { ShardHandle, ShardStatus } from '../handle.ts';
 import type { Mutation, MutationResult, ShardCounters, ShardLimits } from '../model.ts';
 import { OperationRate } from '../operation-rate.ts';
@@ -102,7 +103,14 @@ export class EventualShard implements ShardHandle, EventualReplica {
   readonly #versionOf: EventualTransactionOptions['versionOf'];
   #totals: ShardTotals;
   #earliestExpiry: number;
-  #isExpiring = false;
+  readonly #sweep = new ExpirySweep({
+    isDue: () => !this.#isClosed && this.#earliestExpiry <= this.#options.clock.now(),
+    expired: (limit) => this.reader.expired(limit),
+    take: (entries) => this.#queue.expire(entries),
+    onNone: () => {
+      this.#earliestExpiry = this.reader.earliestExpiry();
+    },
+  });
   #isClosed = false;
   #versions: ShardVersions | undefined;
   #outboxCounts: OutboxCounts;
@@ -237,17 +245,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
   }
 
   expire(limit: number): void {
-    if (this.#isExpiring || this.#isClosed || this.#earliestExpiry > this.#options.clock.now()) return;
-    const entries = this.reader.expired(limit);
-    if (entries.length === 0) {
-      this.#earliestExpiry = this.reader.earliestExpiry();
-      return;
-    }
-    this.#isExpiring = true;
-    const done = (): void => {
-      this.#isExpiring = false;
-    };
-    this.#queue.expire(entries).then(done, done);
+    this.#sweep.begin(limit);
   }
 
   status(): ShardStatus {
