@@ -28,13 +28,16 @@ export interface ListQuery {
 
 export interface Page<T> {
   readonly items: readonly T[];
-  /** Present when there is more. */
+  /** Present when there may be more, never on a page without items. */
   readonly next?: Uint8Array | undefined;
 }
 
 export const defaultPageSize = 100;
 export const maxPageSize = 1024;
-/** A page ends early when its values have this many bytes together: a list never fills the memory. */
+/**
+ * A page that has an item ends early when so many bytes were read for it, also of what has expired: a list never fills the
+ * memory.
+ */
 export const maxPageBytes = 8 * 1024 * 1024;
 
 export interface ListedObject {
@@ -165,7 +168,10 @@ export class ShardReader {
     let bytes = 0;
     let last: { name: string; scope: string } | undefined;
     for (const { key, value } of this.#storage.range({ start, end })) {
-      if (last !== undefined && (items.length === limit || bytes + value.length > maxPageBytes)) {
+      // Never without an item, as the last item carries the cursor to the client. What is passed over until there is one is
+      // bounded by the size of an object.
+      const isFull = items.length === limit || (items.length > 0 && bytes + value.length > maxPageBytes);
+      if (last !== undefined && isFull) {
         return { items, next: encodeCursor(last.scope, last.name) };
       }
       const { name, item, scope } = read(key, value);

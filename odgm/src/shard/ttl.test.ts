@@ -45,6 +45,23 @@ describe.each(shardTypes)('in a %s shard,', (type) => {
       expect(shard.counters.entries).toBe(2);
     });
 
+    it('hides nothing behind it in a list, however much has expired and is still stored', async () => {
+      const { time, shard } = await setup();
+      const megabyte = { data: Buffer.alloc(1024 * 1024), type: 'bytes', expiresAt: 1010 } as const;
+      for (let i = 0; i < 10; i++) {
+        const change = put('o', {}) as Extract<Mutation, { type: 'change' }>;
+        await shard.mutate({ ...change, put: new Map([[`a${String(i)}`, megabyte]]) });
+      }
+      await shard.mutate(put('o', { z: undefined, zz: undefined }));
+      await time.advance(10);
+      const first = shard.reader.listValues('o', { prefix: '', limit: 1 });
+      expect(first.items.map(({ key }) => key)).toEqual(['z']);
+      const second = shard.reader.listValues('o', { prefix: '', limit: 1, cursor: first.next });
+      expect(second.items.map(({ key }) => key)).toEqual(['zz']);
+      expect(second.next).toBeUndefined();
+      expect(shard.reader.listValues('o', { prefix: 'a', limit: 1 })).toEqual({ items: [] });
+    });
+
     it('is taken away with its bytes, which changes the object at most once', async () => {
       const { time, shard } = await setup();
       await shard.mutate(put('o', { aa: 1010, bbb: 1010, c: undefined }));
