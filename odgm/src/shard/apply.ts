@@ -80,6 +80,12 @@ function applyChange(
   return { version, changed: true };
 }
 
+/** Entries of objects as they are before a change. */
+export interface EntriesView {
+  value(id: string, key: string): Value | undefined;
+  entries(id: string): Iterable<readonly [key: string, value: Value]>;
+}
+
 /** What a change does to an object, besides its version. */
 export interface PlannedChange {
   readonly changes: readonly EntryChange[];
@@ -90,9 +96,9 @@ export interface PlannedChange {
 
 /** Undefined when everything is as it should be. Throws `ResourceExhausted` over a limit. Writes nothing. */
 export function planChange(
-  transaction: ShardTransaction,
+  view: EntriesView,
   mutation: Change,
-  meta: ObjectMeta | undefined,
+  meta: Omit<ObjectMeta, 'version'> | undefined,
   limits: ShardLimits,
 ): PlannedChange | undefined {
   const { objectId: id } = mutation;
@@ -102,7 +108,7 @@ export function planChange(
   let kept = 0;
   for (const [key, value] of mutation.put) {
     if (value.data.length > limits.maxValueBytes) throw tooLarge(`the value of ${key}`, 'maxValueBytes', limits);
-    const old = meta === undefined ? undefined : transaction.value(id, key);
+    const old = meta === undefined ? undefined : view.value(id, key);
     if (old === undefined) {
       entryCount += 1;
       bytes += key.length + value.data.length;
@@ -115,7 +121,7 @@ export function planChange(
   }
   // A replacement has nothing to take away when it names all entries that were there.
   if (meta !== undefined && (mutation.replace ? kept < meta.entryCount : mutation.remove.length > 0)) {
-    for (const removal of removals(transaction, mutation)) {
+    for (const removal of removals(view, mutation)) {
       changes.push(removal);
       entryCount -= 1;
       bytes -= removal.key.length + removal.old.data.length;
@@ -135,17 +141,17 @@ interface Removal extends EntryChange {
 }
 
 /** Entries that are there and go. */
-function removals(transaction: ShardTransaction, mutation: Change): Removal[] {
+function removals(view: EntriesView, mutation: Change): Removal[] {
   const found: Removal[] = [];
   if (mutation.replace) {
-    for (const [key, old] of transaction.entries(mutation.objectId)) {
+    for (const [key, old] of view.entries(mutation.objectId)) {
       if (!mutation.put.has(key)) found.push({ key, value: undefined, old });
     }
     return found;
   }
   for (const key of new Set(mutation.remove)) {
     if (mutation.put.has(key)) continue;
-    const old = transaction.value(mutation.objectId, key);
+    const old = view.value(mutation.objectId, key);
     if (old !== undefined) found.push({ key, value: undefined, old });
   }
   return found;

@@ -331,6 +331,11 @@ export class EventualShard implements ShardHandle, EventualReplica {
         await this.#announcer.announce();
       },
       stamp: () => this.#clock.tick(clock.now()),
+      limits: () => this.#limits,
+      check: (mutation) => {
+        checkMutation(mutation, this.#limits);
+        this.#transaction().mutate(mutation, this.#limits);
+      },
       clockOperation: () => this.#clockOperation(),
       member: this.#host.self,
       spread: () => this.#host.spread(this),

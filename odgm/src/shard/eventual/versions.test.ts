@@ -157,6 +157,66 @@ describe('a branch', () => {
     await expect(done(versions.mergeBranch('try', 'list'))).rejects.toMatchObject({ code: 'NotFound' });
   });
 
+  it('has a version more with a write that changes something, and none with one that finds all as it should be', async () => {
+    const { versions, done, set } = await bench();
+    await set('a', { k: '1' });
+    await done(versions.createBranch('try', 'now'));
+    const first = await done(versions.writeBranch('try', put('a', { k: '2' })));
+    expect(first.version).toBe(2);
+    expect(await done(versions.writeBranch('try', put('a', { k: '2' })))).toEqual(first);
+    expect(await done(versions.writeBranch('try', put('a', { k: '2' }, true)))).toEqual(first);
+    expect(await done(versions.writeBranch('try', { ...put('a', {}), remove: ['none'] }))).toEqual(first);
+    expect((await done(versions.writeBranch('try', put('a', { k: '3' }, true)))).version).toBe(3);
+    expect(textsOf(versions.object('try', 'a'))).toEqual({ k: '3' });
+  });
+
+  it('refuses what is over a limit of the collection, as the main line does', async () => {
+    const { versions, shard, done } = await bench();
+    shard.setLimits({ maxValueBytes: 1000, maxEntriesPerObject: 2, maxObjectBytes: 1500 });
+    await done(versions.createBranch('try', 'now'));
+    const write = (entries: Record<string, string>) => done(versions.writeBranch('try', put('a', entries)));
+    const tooLarge = (limit: string) => ({ code: 'ResourceExhausted', details: { limit } });
+    await expect(write({ k: 'x'.repeat(1001) })).rejects.toMatchObject(tooLarge('maxValueBytes'));
+    await write({ k: 'x'.repeat(900) });
+    await expect(write({ l: 'x'.repeat(900) })).rejects.toMatchObject(tooLarge('maxObjectBytes'));
+    await write({ l: '1' });
+    await expect(write({ m: '1' })).rejects.toMatchObject(tooLarge('maxEntriesPerObject'));
+    expect(Object.keys(textsOf(versions.object('try', 'a')) ?? {})).toEqual(['k', 'l']);
+  });
+
+  it('that cannot be merged as a whole says so, by name, before anything of it is', async () => {
+    const { versions, shard, done } = await bench();
+    await done(versions.createBranch('try', 'now'));
+    await done(versions.writeBranch('try', put('a', { k: '1' })));
+    await done(versions.writeBranch('try', put('z', { k: 'x'.repeat(5000) })));
+    // What was taken then is too large now.
+    shard.setLimits({ maxValueBytes: 1000, maxEntriesPerObject: 10, maxObjectBytes: 2000 });
+    for (const isDryRun of [true, false]) {
+      await expect(done(versions.mergeBranch('try', 'theirs', isDryRun))).rejects.toMatchObject({
+        code: 'ResourceExhausted',
+        message: expect.stringContaining('branch try cannot be merged: object z') as string,
+        details: { objectId: 'z', limit: 'maxValueBytes' },
+      });
+    }
+    expect(shard.reader.object('a')).toBeUndefined();
+    await done(versions.writeBranch('try', put('z', { k: 'small' })));
+    expect((await done(versions.mergeBranch('try', 'theirs'))).objects).toEqual(['a', 'z']);
+  });
+
+  it('brings nothing back that has expired meanwhile', async () => {
+    const { grid, versions, shard, done, set } = await bench();
+    await set('a', { k: '1' });
+    await done(versions.createBranch('try', 'now'));
+    const expiresAt = grid.world.startMs + grid.world.now + 1000;
+    const value = { data: Buffer.from('soon gone'), type: 'bytes', expiresAt } as const;
+    await done(versions.writeBranch('try', { ...put('a', {}), put: new Map([['k', value]]) }));
+    await done(versions.writeBranch('try', { ...put('a', {}), put: new Map([['l', value]]) }));
+    await grid.world.run(1000);
+    expect(await done(versions.mergeBranch('try', 'list'))).toMatchObject({ objects: ['a'], conflicts: [] });
+    expect(textsOf(shard.reader.object('a'))).toEqual({});
+    expect(shard.counters.entries).toBe(0);
+  });
+
   it('refuses a write that expects another version, and names that are taken', async () => {
     const { versions, done, set } = await bench();
     await set('a', { k: '1' });

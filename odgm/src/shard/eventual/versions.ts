@@ -1,6 +1,7 @@
 import { isOaasError, oaasError } from '@oaas/commons/errors';
 import type { Clock } from '@oaas/commons/time';
 import {
+  asOf,
   changeHeader,
   deleteHeader,
   encodeHeader,
@@ -15,6 +16,7 @@ import {
   type Stamp,
   survivorOf,
   type ThreeWay,
+  tombstoneOf,
   versionOf,
   writeRegister,
 } from '../../merge/index.ts';
@@ -22,14 +24,15 @@ import {
   type Branch,
   diffThreeWay,
   diffTrees,
+  type Key,
   MerkleSearchTree,
   type PageHash,
   type Version,
   type VersionHistory,
 } from '../../merkle/index.ts';
 import type { Engine, WriteOperation } from '../../storage/index.ts';
-import { isSame as isSameValue } from '../apply.ts';
-import type { Mutation, StoredObject, Value } from '../model.ts';
+import { checkMutation, type EntriesView, isSame as isSameValue, planChange } from '../apply.ts';
+import type { Mutation, ShardLimits, StoredObject, Value } from '../model.ts';
 import type { ShardLocation } from '../records.ts';
 import { digestOf, keptKey, ofTreeKey, treeKeyOf } from './records.ts';
 import { headerLeaf, leafOfRegister } from './transaction.ts';
@@ -52,11 +55,18 @@ export interface VersionsOptions {
   /** Stores the tree as it is now, which records a version. */
   readonly commit: () => Promise<void>;
   readonly stamp: () => Stamp;
+  /** Of the collection, as they are now. */
+  readonly limits: () => ShardLimits;
+  /** Throws what this mutation of the main line would be rejected with now; changes nothing. */
+  readonly check: (mutation: Mutation) => void;
   /** To be written with what has the stamp. */
   readonly clockOperation: () => WriteOperation;
   /** Labels or branches changed. Resolves when another replica has them too, or that cannot be waited for. */
   readonly spread: () => Promise<void>;
 }
+
+/** Of one object. */
+type OwnMutation = Extract<Mutation, { type: 'change' | 'delete' }>;
 
 /** Something that is not the same in two versions. */
 export interface EntryDifference {
@@ -168,18 +178,7 @@ export class ShardVersions {
     const root = this.resolve(name);
     const header = this.#states.header(root, id);
     if (header === undefined || !isAlive(header)) return undefined;
-    const entries = new Map<string, Value>();
-    let bytes = id.length;
-    for (const [key, register] of this.#states.registers(root, id)) {
-      const value = valueOf(register);
-      if (value === undefined) continue;
-      entries.set(key, value);
-      bytes += key.length + value.data.length;
-    }
-    return {
-      meta: { version: versionOf(header), entryCount: entries.size, bytes, event: header.event?.value },
-      entries,
-    };
+    return objectOf(id, header, this.#states.registers(root, id));
   }
 
   /** What differs between two versions, in the order of ids and keys: at most 1,000, from an object on. */
@@ -226,14 +225,13 @@ export class ShardVersions {
 
   /**
    * Changes an object on a branch; nobody sees it until the branch is merged. `VersionConflict` and `NoLeader` as on the
-   * main line; `ResourceExhausted` as {@link VersionHistory.moveBranch}.
+   * main line; `ResourceExhausted` over a limit of the collection, and as {@link VersionHistory.moveBranch}. A write that
+   * finds everything as it should be is none.
    */
-  writeBranch(
-    name: string,
-    mutation: Extract<Mutation, { type: 'change' | 'delete' }>,
-  ): Promise<{ readonly root: PageHash; readonly version: number }> {
-    const { history, index } = this.#options;
+  writeBranch(name: string, mutation: OwnMutation): Promise<{ readonly root: PageHash; readonly version: number }> {
+    const { history, index, limits } = this.#options;
     return this.#change((kept) => {
+      checkMutation(mutation, limits());
       const branch = this.#branch(name);
       const id = mutation.objectId;
       const held = this.#states.header(branch.root, id);
@@ -271,23 +269,23 @@ export class ShardVersions {
    * Merges a branch into the main line: what it changed since it began, or since it was last merged. Each object is
    * written as one batch, decided against what it is now; when that changed meanwhile, the merge begins anew. With
    * policy `list` conflicts stay as they are on the main line, and come again with the next merge. `isDryRun`: says what
-   * would be. `Conflict` when objects change faster than they can be merged.
+   * would be. `Conflict` when objects change faster than they can be merged. `ResourceExhausted`, before anything is
+   * written, when an object would go over a limit of the collection.
    */
   async mergeBranch(name: string, policy: MergePolicy, isDryRun = false): Promise<BranchMerge> {
     const { shard, history, commit } = this.#options;
     const objects = new Set<string>();
     for (let tries = 0; tries < maxTries; tries++) {
-      const { theirs, merges, versions, unpin } = await shard.whenIdle(async () => {
+      const { theirs, merges, mutations, unpin } = await shard.whenIdle(async () => {
         await commit();
         return this.#plan(this.#branch(name), policy);
       });
       try {
         const conflicts = merges.flatMap((merge) => merge.conflicts);
-        const changing = merges.filter(({ outcome }) => outcome !== 'none');
-        if (isDryRun) return { objects: changing.map(({ objectId }) => objectId), conflicts, isDone: false };
-        for (const merge of changing) {
-          await shard.mutate(mutationOf(merge, versions.get(merge.objectId) ?? 0));
-          objects.add(merge.objectId);
+        if (isDryRun) return { objects: mutations.map(({ objectId }) => objectId), conflicts, isDone: false };
+        for (const mutation of mutations) {
+          await shard.mutate(mutation);
+          objects.add(mutation.objectId);
         }
         await this.#change(async () => {
           await commit();
@@ -326,10 +324,14 @@ export class ShardVersions {
   // ---- merging
 
   #plan(branch: Branch, policy: MergePolicy) {
-    const { index } = this.#options;
+    const { index, clock } = this.#options;
+    const now = clock.now();
     const ours = index.root;
-    const unpin = index.pin(ours);
     const roots = { base: branch.base, ours, theirs: branch.root };
+    const registerOf = (treeKey: Key, leaf: Uint8Array | undefined): Register | undefined => {
+      const register = this.#states.registerOf(treeKey, leaf);
+      return register === undefined ? undefined : asOf(register, now);
+    };
     const byObject = new Map<string, Map<string, ThreeWay<Register>>>();
     for (const { key: treeKey, base, ours: own, theirs } of diffThreeWay(index.pages, roots)) {
       const { id, key } = ofTreeKey(treeKey);
@@ -337,25 +339,40 @@ export class ShardVersions {
       byObject.set(id, entries);
       if (key === undefined) continue;
       entries.set(key, {
-        base: this.#states.registerOf(treeKey, base),
-        ours: this.#states.registerOf(treeKey, own),
-        theirs: this.#states.registerOf(treeKey, theirs),
+        base: registerOf(treeKey, base),
+        ours: registerOf(treeKey, own),
+        theirs: registerOf(treeKey, theirs),
       });
     }
     const merges: ObjectMerge[] = [];
-    const versions = new Map<string, number>();
+    const mutations: OwnMutation[] = [];
     for (const [objectId, entries] of byObject) {
       const header = {
         base: this.#states.header(roots.base, objectId),
         ours: this.#states.header(ours, objectId),
         theirs: this.#states.header(roots.theirs, objectId),
       };
-      const own = [...this.#states.registers(ours, objectId).values()];
+      const own = [...currentOf(this.#states.registers(ours, objectId), now).values()];
       const ourEntryCount = isAlive(header.ours) ? own.filter(({ value }) => value !== undefined).length : 0;
-      merges.push(mergeObject({ objectId, header, entries, ourEntryCount }, policy));
-      versions.set(objectId, versionOf(header.ours));
+      const merge = mergeObject({ objectId, header, entries, ourEntryCount }, policy);
+      merges.push(merge);
+      if (merge.outcome !== 'none') mutations.push(mutationOf(merge, versionOf(header.ours)));
     }
-    return Promise.resolve({ theirs: branch.root, merges, versions, unpin });
+    for (const mutation of mutations) this.#checkMerge(branch.name, mutation);
+    return Promise.resolve({ theirs: branch.root, merges, mutations, unpin: index.pin(ours) });
+  }
+
+  #checkMerge(branch: string, mutation: OwnMutation): void {
+    try {
+      this.#options.check(mutation);
+    } catch (error) {
+      if (!isOaasError(error, 'ResourceExhausted')) throw error;
+      const { objectId } = mutation;
+      throw oaasError('ResourceExhausted', `branch ${branch} cannot be merged: object ${objectId}: ${error.message}`, {
+        remedy: 'Write less of it on the branch or the main line, or raise the limit of the collection.',
+        details: { ...error.details, objectId },
+      });
+    }
   }
 
   #branch(name: string): Branch {
@@ -369,9 +386,9 @@ export class ShardVersions {
   #changed(
     root: PageHash,
     held: ObjectHeader | undefined,
-    mutation: Extract<Mutation, { type: 'change' | 'delete' }>,
+    mutation: OwnMutation,
   ): { header: ObjectHeader; registers: Map<string, Register | undefined> } | undefined {
-    const { member } = this.#options;
+    const { member, limits } = this.#options;
     const registers = new Map<string, Register | undefined>();
     const own = this.#states.registers(root, mutation.objectId);
     if (mutation.type === 'delete') {
@@ -380,30 +397,64 @@ export class ShardVersions {
       return { header: deleteHeader(held, this.#options.stamp(), member), registers };
     }
     const stamp = this.#options.stamp();
-    const header = changeHeader(held, { stamp, member, replace: mutation.replace, event: mutation.event });
-    if (mutation.replace) for (const key of own.keys()) registers.set(key, undefined);
-    else {
-      for (const key of mutation.remove) {
-        if (own.get(key)?.value !== undefined) {
-          registers.set(key, { stamp, type: 'bytes', value: undefined, expiresAt: undefined });
-        }
-      }
-    }
+    const { objectId: id, replace } = mutation;
+    const header = changeHeader(held, { stamp, member, replace, event: mutation.event });
+    const written = new Map<string, Register>();
+    const put = new Map<string, Value>();
     for (const [key, { data, type, expiresAt }] of mutation.put) {
-      const written = writeRegister(own.get(key), { type, value: data, expiresAt }, stamp);
-      registers.set(key, survivorOf(header, written));
+      const register = survivorOf(header, writeRegister(own.get(key), { type, value: data, expiresAt }, stamp));
+      const value = valueOf(register);
+      if (register === undefined || value === undefined) continue;
+      written.set(key, register);
+      put.set(key, value);
+    }
+    const before = held !== undefined && isAlive(held) ? objectOf(id, held, currentOf(own, stamp.ms)) : undefined;
+    const view: EntriesView = {
+      value: (_, key) => before?.entries.get(key),
+      entries: () => before?.entries ?? [],
+    };
+    const planned = planChange(view, { ...mutation, put }, before?.meta, limits());
+    if (planned === undefined) return undefined;
+    if (replace) {
+      // What stays has to be newer than what the header clears.
+      for (const key of own.keys()) registers.set(key, undefined);
+      for (const [key, register] of written) registers.set(key, register);
+      return { header, registers };
+    }
+    for (const { key, value } of planned.changes) {
+      registers.set(key, value === undefined ? tombstoneOf(stamp) : written.get(key));
     }
     return { header, registers };
   }
 }
 
-function mutationOf({ objectId, outcome, put, remove, event }: ObjectMerge, expectedVersion: number): Mutation {
+function mutationOf({ objectId, outcome, put, remove, event }: ObjectMerge, expectedVersion: number): OwnMutation {
   if (outcome === 'delete') return { type: 'delete', objectId, expectedVersion };
   const values = [...put].flatMap(([key, write]): [string, Value][] => {
     const { value, type, expiresAt } = write;
     return value === undefined ? [] : [[key, { data: value, type, expiresAt }]];
   });
   return { type: 'change', objectId, put: new Map(values), remove, replace: false, event, expectedVersion };
+}
+
+function objectOf(id: string, header: ObjectHeader, registers: ReadonlyMap<string, Register>): StoredObject {
+  const entries = new Map<string, Value>();
+  let bytes = id.length;
+  for (const [key, register] of registers) {
+    const value = valueOf(register);
+    if (value === undefined) continue;
+    entries.set(key, value);
+    bytes += key.length + value.data.length;
+  }
+  return {
+    meta: { version: versionOf(header), entryCount: entries.size, bytes, event: header.event?.value },
+    entries,
+  };
+}
+
+/** Entries as they count at a time. */
+function currentOf(registers: ReadonlyMap<string, Register>, nowMs: number): Map<string, Register> {
+  return new Map([...registers].map(([key, register]) => [key, asOf(register, nowMs)]));
 }
 
 function valueOf(register: Register | undefined): Value | undefined {
