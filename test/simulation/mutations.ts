@@ -429,7 +429,7 @@ export const mutations: readonly SimulatedMutation[] = [
   {
     name: 'an entry that is taken away leaves no tombstone',
     file: 'odgm/src/shard/eventual/transaction.ts',
-    find: `entries.set(key, replace ? undefined : tombstone(stamp))`,
+    find: `entries.set(key, replace ? undefined : tombstoneOf(stamp))`,
     replace: `entries.set(key, undefined)`,
     breaks: ['what is deleted stays away', 'convergence'],
     ...{ seeds: 100, world: 'storms' as const },
