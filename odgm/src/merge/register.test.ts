@@ -155,7 +155,7 @@ describe('an entry that expires', () => {
       { numRuns: 5000 },
     );
     const map1 = writeRegister(undefined, { ...mapWrite({ a: '1' }), expiresAt: 100 }, at(1));
-    expect([99, 100].map((now) => contents(writeRegister(map1, mapWrite({ b: '2' }), at(now))))).toEqual([
+    expect([99, 100].map((now) => contents(writeRegister(asOf(map1, now), mapWrite({ b: '2' }), at(now))))).toEqual([
       { a: '1', b: '2' },
       { b: '2' },
     ]);

@@ -64,8 +64,8 @@ export function expiredOf(register: Register): Register {
  * The entry as it counts at a time: one that has expired is its tombstone, whether or not it was taken away yet. Only adds
  * to what is known of an entry: merged with the entry as it was, it is the same.
  */
-export function asOf(register: Register, nowMs: number): Register {
-  return isExpired(register, nowMs) ? expiredOf(register) : register;
+export function asOf<T extends Register | undefined>(register: T, nowMs: number): T | Register {
+  return register !== undefined && isExpired(register, nowMs) ? expiredOf(register) : register;
 }
 
 export function tombstoneOf(stamp: Stamp): Register {
@@ -74,11 +74,10 @@ export function tombstoneOf(stamp: Stamp): Register {
 
 /**
  * The entry after a client's write that was accepted at `stamp`, which must be later than all that the replica has
- * observed. A map in our format is merged into the one that is there, unless that has expired by then; anything else
- * replaces it.
+ * observed. A map in our format is merged into the one that is there; anything else replaces it. `held`: {@link asOf} the
+ * time of the write.
  */
-export function writeRegister(stored: Register | undefined, write: RegisterWrite, stamp: Stamp): Register {
-  const held = stored === undefined ? undefined : asOf(stored, stamp.ms);
+export function writeRegister(held: Register | undefined, write: RegisterWrite, stamp: Stamp): Register {
   if (write.value === undefined) return tombstoneOf(stamp);
   const written = write.type === 'crdt-map' ? decodeMap(write.value) : undefined;
   if (written === undefined) return { stamp, type: write.type, value: write.value, expiresAt: write.expiresAt };

@@ -69,9 +69,9 @@ class Grid {
     switch (step.kind) {
       case 'set':
       case 'merge': {
-        const expiresAt = step.ttl === undefined ? undefined : this.#now + step.ttl;
+        const expiresAt = step.ttl === undefined ? undefined : this.#nowOf(replica) + step.ttl;
         const puts = step.puts.map(([key, wanted]) => [key, writeOf(wanted, expiresAt)] as const);
-        this.#note(step, replica.change(step.id, puts, step.kind === 'set', this.#now));
+        this.#note(step, replica.change(step.id, puts, step.kind === 'set', this.#nowOf(replica)));
         break;
       }
       case 'delete':
@@ -81,7 +81,9 @@ class Grid {
         if (parts.length > 0) this.#underWay.push(parts[step.pick % parts.length]!);
         break;
       case 'deliver':
-        if (this.#underWay.length > 0) replica.receive(this.#underWay[step.pick % this.#underWay.length]!, this.#now);
+        if (this.#underWay.length > 0) {
+          replica.receive(this.#underWay[step.pick % this.#underWay.length]!, this.#nowOf(replica));
+        }
         break;
       case 'exchange':
         if (other !== replica) replica.exchange(other, this.#now);
@@ -99,7 +101,7 @@ class Grid {
         }
         break;
       case 'expire':
-        replica.expire(this.#now);
+        replica.expire(this.#nowOf(replica));
         break;
     }
   }
@@ -134,6 +136,11 @@ class Grid {
 
   expireAll(): void {
     for (const replica of this.replicas) replica.expire(this.#now);
+  }
+
+  /** By its own wall clock. */
+  #nowOf({ member }: TestReplica): number {
+    return this.#now + 150 * (member - 1);
   }
 
   #note(step: Step, stamp: Stamp | undefined): void {

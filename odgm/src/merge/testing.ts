@@ -55,7 +55,9 @@ export class TestReplica {
   change(id: string, put: Iterable<readonly [string, RegisterWrite]>, replace: boolean, nowMs: number): Stamp {
     const stamp = this.clock.tick(nowMs);
     this.headers.set(id, changeHeader(this.headers.get(id), { stamp, member: this.member, replace }));
-    for (const [key, write] of put) this.#of(id).set(key, writeRegister(this.#of(id).get(key), write, stamp));
+    for (const [key, write] of put) {
+      this.#of(id).set(key, writeRegister(asOf(this.#of(id).get(key), nowMs), write, stamp));
+    }
     this.#drop(id);
     return stamp;
   }
@@ -81,10 +83,8 @@ export class TestReplica {
       return;
     }
     const entries = this.#of(part.id);
-    const at = Math.max(nowMs, this.clock.last.ms);
-    const stored = entries.get(part.key);
-    const held = stored === undefined ? undefined : asOf(stored, at);
-    const incoming = asOf(part.register, at);
+    const held = asOf(entries.get(part.key), nowMs);
+    const incoming = asOf(part.register, nowMs);
     const admitted = admitRegister(incoming, held, this.reaping.cut);
     if (admitted === undefined) return;
     const states = [held, admitted, reapedOf(incoming, held, this.reaping.cut)];

@@ -155,9 +155,8 @@ export class EventualTransaction {
 
   /**
    * Merges what another replica has, as far as it is later than `cut`. `isFormer`: that one is no replica of the shard any
-   * more, and up to `cut` there may be what not every replica has. What has expired by the hybrid clock, which no write
-   * that is merged is ahead of, counts as taken away. False when it is from too far in the future, and nothing of it was
-   * taken.
+   * more, and up to `cut` there may be what not every replica has. What has expired counts as taken away. False when it is
+   * from too far in the future, and nothing of it was taken.
    */
   merge(patch: ObjectPatch, cut: Stamp, isFormer = false): boolean {
     const { clock, now } = this.#options;
@@ -169,11 +168,9 @@ export class EventualTransaction {
     if (!admitsHeader(patch.header, held, cut)) return true;
     const header = held === undefined ? patch.header : mergeHeaders(held, patch.header);
     const entries = new Map<string, Register | undefined>();
-    const at = Math.max(now, clock.last.ms);
     for (const [key, sent] of patch.entries) {
-      const stored = this.#register(object, key);
-      const here = stored === undefined ? undefined : asOf(stored, at);
-      const incoming = asOf(sent, at);
+      const here = asOf(this.#register(object, key), now);
+      const incoming = asOf(sent, now);
       const admitted = admitRegister(incoming, here, cut);
       if (admitted === undefined) continue;
       const reaped = isFormer ? undefined : reapedOf(incoming, here, cut);
@@ -301,7 +298,7 @@ export class EventualTransaction {
     const written = new Map<string, Register>();
     for (const [key, value] of mutation.put) {
       const write = { type: value.type, value: value.data, expiresAt: value.expiresAt };
-      const held = value.type === 'crdt-map' ? this.#register(object, key) : undefined;
+      const held = value.type === 'crdt-map' ? asOf(this.#register(object, key), now) : undefined;
       const register = survivorOf(header, writeRegister(held, write, stamp));
       if (register?.value === undefined) continue;
       written.set(key, register);

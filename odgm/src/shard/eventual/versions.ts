@@ -328,10 +328,8 @@ export class ShardVersions {
     const now = clock.now();
     const ours = index.root;
     const roots = { base: branch.base, ours, theirs: branch.root };
-    const registerOf = (treeKey: Key, leaf: Uint8Array | undefined): Register | undefined => {
-      const register = this.#states.registerOf(treeKey, leaf);
-      return register === undefined ? undefined : asOf(register, now);
-    };
+    const registerOf = (treeKey: Key, leaf: Uint8Array | undefined): Register | undefined =>
+      asOf(this.#states.registerOf(treeKey, leaf), now);
     const byObject = new Map<string, Map<string, ThreeWay<Register>>>();
     for (const { key: treeKey, base, ours: own, theirs } of diffThreeWay(index.pages, roots)) {
       const { id, key } = ofTreeKey(treeKey);
@@ -388,7 +386,7 @@ export class ShardVersions {
     held: ObjectHeader | undefined,
     mutation: OwnMutation,
   ): { header: ObjectHeader; registers: Map<string, Register | undefined> } | undefined {
-    const { member, limits } = this.#options;
+    const { member, limits, clock } = this.#options;
     const registers = new Map<string, Register | undefined>();
     const own = this.#states.registers(root, mutation.objectId);
     if (mutation.type === 'delete') {
@@ -397,18 +395,22 @@ export class ShardVersions {
       return { header: deleteHeader(held, this.#options.stamp(), member), registers };
     }
     const stamp = this.#options.stamp();
+    const now = clock.now();
     const { objectId: id, replace } = mutation;
     const header = changeHeader(held, { stamp, member, replace, event: mutation.event });
     const written = new Map<string, Register>();
     const put = new Map<string, Value>();
     for (const [key, { data, type, expiresAt }] of mutation.put) {
-      const register = survivorOf(header, writeRegister(own.get(key), { type, value: data, expiresAt }, stamp));
+      const register = survivorOf(
+        header,
+        writeRegister(asOf(own.get(key), now), { type, value: data, expiresAt }, stamp),
+      );
       const value = valueOf(register);
       if (register === undefined || value === undefined) continue;
       written.set(key, register);
       put.set(key, value);
     }
-    const before = held !== undefined && isAlive(held) ? objectOf(id, held, currentOf(own, stamp.ms)) : undefined;
+    const before = held !== undefined && isAlive(held) ? objectOf(id, held, currentOf(own, now)) : undefined;
     const view: EntriesView = {
       value: (_, key) => before?.entries.get(key),
       entries: () => before?.entries ?? [],
