@@ -99,7 +99,7 @@ describe('a task', () => {
     meta.accept({ type: 'beginMove', task: id, term: 1, move: 0 });
     const at = (bytesDone: number) => {
       meta.accept({ type: 'progress', task: id, term: 1, moves: [{ move: 0, bytesDone, step: 'catch-up' }] });
-      return (meta.now - (meta.state.tasks.get(id)?.moves[0]?.stepAt ?? 0));
+      return meta.now - (meta.state.tasks.get(id)?.moves[0]?.stepAt ?? 0);
     };
     expect([at(10), at(10), at(20), at(20)]).toEqual([0, 1, 0, 1]);
   });
