@@ -30,7 +30,7 @@ export class SimulatedDisk {
   #life = 0;
   /** Bytes that files may have together. */
   capacity = Infinity;
-  /** True: every flush fails, as a broken disk's does. */
+  /** True: every flush fails, as a broken disk's does. What it was for reaches the disk only if it is written again. */
   failsFlushes = false;
   /** Flushes of files so far. */
   flushes = 0;
@@ -175,7 +175,10 @@ export class SimulatedDisk {
       });
     const datasync = (): Promise<void> =>
       step(() => {
-        if (this.failsFlushes) throw failure('EIO');
+        if (this.failsFlushes) {
+          file.forget();
+          throw failure('EIO');
+        }
         this.flushes += 1;
         file.flush();
       });
@@ -184,7 +187,6 @@ export class SimulatedDisk {
         await write(buffers, position);
         await datasync();
       },
-      datasync,
       read: (target, position) => step(() => file.read(target, position)),
       readSync: (target, position) => file.read(target, position),
       size: () => step(() => file.length),
@@ -212,6 +214,11 @@ class FileContent {
 
   flush(): void {
     for (const { position, bytes } of this.#pending) this.#durable = over(this.#durable, bytes, position);
+    this.#pending = [];
+  }
+
+  /** As systems do after a flush that failed: what was to be written is taken for written, and is readable until a crash. */
+  forget(): void {
     this.#pending = [];
   }
 

@@ -21,8 +21,6 @@ export interface StorageFile {
    * there; they may be written over.
    */
   writeDurably(buffers: readonly Uint8Array[], position: number): Promise<void>;
-  /** Resolves when everything that can be read here is on disk, also what another process had written. */
-  datasync(): Promise<void>;
   /** Bytes read; fewer than asked for at the end of the file only. */
   read(target: Uint8Array, position: number): Promise<number>;
   readSync(target: Uint8Array, position: number): number;

@@ -404,6 +404,23 @@ describe('a flush that fails', () => {
     expect(['1', '2']).toContain(text(again.get(bytes('a'))));
   });
 
+  it('leaves nothing behind that a restart would serve and a loss of power then take away', async () => {
+    const engine = await open();
+    await engine.write([put('a', '1')]);
+    disk.failsFlushes = true;
+    await expect(engine.write([put('a', '2')])).rejects.toMatchObject({ code: 'Unavailable' });
+    disk.failsFlushes = false;
+    await engine.close();
+    // The system still shows what it could not write, as if it had.
+    const again = await open();
+    const served = text(again.get(bytes('a')));
+    expect(served).toBe('2');
+    await again.write([put('b', '1')]);
+    disk.crash();
+    const last = await open();
+    expect([text(last.get(bytes('a'))), text(last.get(bytes('b')))]).toEqual([served, '1']);
+  });
+
   it('ends the engine also when it is that of the base', async () => {
     const engine = await open();
     engine.apply([put('a', '1')]);

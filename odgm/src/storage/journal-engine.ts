@@ -141,15 +141,17 @@ class JournalEngine implements Engine {
         this.#memtables.set(key, value);
       },
     };
-    const { sequence, lastWrite, frames } = await recover(this.#segments, state, target, logger);
+    const { sequence, lastWrite, frames, newest } = await recover(this.#segments, state, target, logger);
     for (const log of this.#logs.values()) {
       log.expectStored();
       this.#checkpoints.changed(log);
     }
     const first = await this.#segments.place(0, sequence + 1);
     this.#checkpoints.opened(state, first.id);
-    // What a killed process wrote may still be in the system's memory only.
-    await first.file.datasync();
+    // The last frame of a process that was killed may be in the system's memory only, and after a flush that failed the
+    // system takes it for written: only what is written again is sure (Rebello et al., "Can Applications Recover from fsync
+    // Failures?", 2020). The frames before it were on disk before it began.
+    await newest?.segment.file.writeDurably([newest.bytes], newest.position);
     await files.syncNames();
     this.#journal = new Journal({
       segments: this.#segments,

@@ -56,7 +56,6 @@ function fileOf(descriptor: number): StorageFile {
       else await writeAllOf(descriptor, buffers, position);
       if (!syncsWrites) await datasync();
     },
-    datasync,
     read: async (target, position) => {
       let done = 0;
       while (done < target.length) {

@@ -21,6 +21,14 @@ export interface Recovered {
   readonly sequence: number;
   readonly lastWrite: number;
   readonly frames: number;
+  /** The last good frame. */
+  readonly newest: Frame | undefined;
+}
+
+interface Frame {
+  readonly segment: Segment;
+  readonly position: number;
+  readonly bytes: Buffer;
 }
 
 /**
@@ -76,6 +84,7 @@ class Recovery {
   #sequence: number;
   #lastWrite: number;
   #frames = 0;
+  #newest: Frame | undefined;
   #isPastCheckpoint: boolean;
   /** The first place without a good frame, until a segment that goes on from there is found. */
   #end: { readonly segment: Segment; readonly position: number; readonly isTorn: boolean } | undefined;
@@ -101,6 +110,7 @@ class Recovery {
   async read(segment: Segment, isLast: boolean): Promise<void> {
     const bytes = await this.#load(segment);
     let position = 0;
+    let last = 0;
     if (this.#end !== undefined) {
       const next = frameAt(bytes, 0, segment.id);
       if (next?.sequence === this.#sequence + 1) this.#end = undefined;
@@ -122,9 +132,11 @@ class Recovery {
       this.#frames += 1;
       if (frame.length > sealLength) this.#lastWrite = this.#sequence;
       this.#replay(bytes, position, frame.length, segment);
+      last = position;
       position += frame.length;
     }
     segment.position = position;
+    if (position > 0) this.#newest = { segment, position: last, bytes: Buffer.from(bytes.subarray(last, position)) };
     if (wasWhole(bytes, position, segment.id, this.#sequence + 1, position + sealLength)) {
       throw this.#damaged({ segment, position });
     }
@@ -150,7 +162,7 @@ class Recovery {
       const file = this.#segments.pathOf(segment.name);
       this.#logger.warn({ file, offset: position }, 'the end of the journal was cut: its last frame was not complete');
     }
-    return { sequence: this.#sequence, lastWrite: this.#lastWrite, frames: this.#frames };
+    return { sequence: this.#sequence, lastWrite: this.#lastWrite, frames: this.#frames, newest: this.#newest };
   }
 
   #damaged({ segment, position }: { readonly segment: Segment; readonly position: number }): Error {

@@ -41,6 +41,8 @@ export const healthyDisk: DiskFaults = {
 export interface SimFile extends StorageFile {
   /** Lost by a crash, or half lost, until {@link datasync} has resolved. */
   write(buffers: readonly Uint8Array[], position: number): Promise<void>;
+  /** Resolves when what was written before is on disk. */
+  datasync(): Promise<void>;
 }
 
 export interface SimFiles extends FileSystem {
