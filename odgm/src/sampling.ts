@@ -33,18 +33,16 @@ export function sampleOnScrape(sampled: Sampled): void {
     sampleCluster(node, metrics, counted);
     sampleAntiEntropy(node, metrics, counted);
     sampleEvents(node, metrics);
+    for (const gauge of [metrics.objects, metrics.bytes, metrics.hints]) gauge.reset();
+    const present = new Set<string>();
     for (const collection of node.collections()) {
       const { name } = collection.spec;
       if (!known.has(name)) beginAtZero(collection, metrics);
       known.add(name);
+      present.add(name);
       sampleCollection(collection, metrics);
     }
-    const present = new Set(node.collections().map(({ spec }) => spec.name));
-    for (const collection of known) {
-      if (present.has(collection)) continue;
-      known.delete(collection);
-      for (const gauge of [metrics.objects, metrics.bytes, metrics.hints]) gauge.remove({ collection });
-    }
+    for (const name of known) if (!present.has(name)) known.delete(name);
     const [edge, links] = [traffic(), node.linkBytes()];
     for (const direction of ['received', 'sent'] as const) {
       const bytes = edge[direction] + links[direction];
@@ -115,9 +113,9 @@ function sampleCollection(collection: HostedCollection, metrics: NodeMetrics): v
       if (state !== 'leader') metrics.replicationLag.observe({}, lag);
     }
   }
-  metrics.objects.set(labels, objects);
-  metrics.bytes.set(labels, bytes);
-  metrics.hints.set(labels, hints);
+  metrics.objects.inc(labels, objects);
+  metrics.bytes.inc(labels, bytes);
+  metrics.hints.inc(labels, hints);
 }
 
 /** Series that are there from the beginning tell a rate from the first event on. */

@@ -48,7 +48,7 @@ describe('metrics', () => {
     }
   });
 
-  it('ask for the value of a gauge at each scrape, and forget what is gone', async () => {
+  it('ask for the value of a gauge at each scrape', async () => {
     const metrics = createMetrics({ service: 'pm' });
     let depth = 3;
     metrics.gauge({
@@ -58,12 +58,34 @@ describe('metrics', () => {
         gauge.set({}, depth);
       },
     });
-    const nodes = metrics.gauge({ name: 'node_up', help: 'N.', labels: { node: 10 } });
-    nodes.set({ node: 'a' }, 1);
     depth = 4;
     expect((await metrics.render()).body).toContain('depth{service="pm"} 4');
-    nodes.remove({ node: 'a' });
-    expect((await metrics.render()).body).not.toContain('node="a"');
+  });
+
+  it('of a gauge that is counted anew forget what is gone, whose place another takes, and add up what is over the cap', async () => {
+    const metrics = createMetrics({ service: 'pm' });
+    const objects = metrics.gauge({ name: 'objects', help: 'O.', labels: { repo: 1, kind: ['x'] } });
+    const count = (repos: readonly string[]): void => {
+      objects.reset();
+      for (const repo of repos) objects.inc({ repo, kind: 'x' }, 2);
+    };
+    count(['a', 'b', 'c']);
+    count(['a', 'b', 'c']);
+    const { body } = await metrics.render();
+    expect(body).toContain('objects{repo="a",kind="x",service="pm"} 2');
+    expect(body).toContain('objects{repo="other",kind="x",service="pm"} 4');
+    count(['b']);
+    const later = (await metrics.render()).body;
+    expect(later).toContain('objects{repo="b",kind="x",service="pm"} 2');
+    expect(later).not.toMatch(/repo="(a|other)"/);
+  });
+
+  it('of a gauge that is counted anew stand at zero again for declared values', async () => {
+    const metrics = createMetrics({ service: 'pm' });
+    const depth = metrics.gauge({ name: 'depth', help: 'D.', labels: { kind: ['x'] } });
+    depth.inc({ kind: 'x' });
+    depth.reset();
+    expect((await metrics.render()).body).toContain('depth{kind="x",service="pm"} 0');
   });
 
   it('of two programs in one process stay apart, and a name is taken once', async () => {

@@ -35,8 +35,11 @@ export interface GaugeMetric<L extends LabelBounds> {
   set(labels: LabelValues<L>, value: number): void;
   inc(labels: LabelValues<L>, by?: number): void;
   dec(labels: LabelValues<L>, by?: number): void;
-  /** Forgets the series, for something that is gone. Its label values keep their places under the cap. */
-  remove(labels: LabelValues<L>): void;
+  /**
+   * Forgets all series, and which values of labels had a place under the cap: whoever counts anew what there is now begins
+   * with it. Those over the cap then add up in `other` by {@link inc}.
+   */
+  reset(): void;
 }
 
 export interface HistogramMetric<L extends LabelBounds> {
@@ -127,11 +130,16 @@ export function createMetrics(options: MetricsOptions): Metrics {
         dec: (labels, by = 1) => {
           gauge.dec(bounds.apply(labels), by);
         },
-        remove: (labels) => {
-          gauge.remove(bounds.apply(labels));
+        reset: () => {
+          bounds.forget();
+          gauge.reset();
+          begin();
         },
       };
-      for (const labels of bounds.initial()) gauge.set(labels, 0);
+      const begin = (): void => {
+        for (const labels of bounds.initial()) gauge.set(labels, 0);
+      };
+      begin();
       return helpers;
     },
     histogram(metric) {
@@ -176,6 +184,11 @@ class LabelBounder {
     const bounded: Record<string, string> = {};
     for (const name of this.names) bounded[name] = this.#value(name, labels[name] ?? '');
     return bounded;
+  }
+
+  /** The places under the caps are free again. */
+  forget(): void {
+    this.#seen.clear();
   }
 
   /** All combinations of declared values; none when a label's values are not known before. */
