@@ -7,6 +7,7 @@ import type { RaftGroup } from './group.ts';
 import { decodeRecord } from './group-record.ts';
 import { recordKey, statePrefix } from './keys.ts';
 import { decodeAnswer, encodeOffer, encodeState, type SnapshotOffer } from './snapshot-codec.ts';
+import { StallWatch } from './stall-watch.ts';
 import type { RaftTracer } from './tracing.ts';
 import { giveWayMs, type HostChannels } from './types.ts';
 
@@ -32,6 +33,8 @@ interface Transfer {
   /** Applied index of what is sent; 0 before it begins. */
   index: number;
   sentBytes: number;
+  /** When the receiver last took something, or the throttle let something pass; when it began. Monotonic milliseconds. */
+  progressAt: number;
 }
 
 /** Progress of one snapshot on its way. */
@@ -46,7 +49,8 @@ const retryMs = 300;
 
 /**
  * Sends states of groups to followers that need what their leader's log no longer has. A transfer keeps one consistent
- * state open; when the link breaks, it goes on from the last key that the receiver has, for a bounded time.
+ * state open; when the link breaks, it goes on from the last key that the receiver has, for a bounded time. A receiver that
+ * takes nothing for as long, such as one whose disk hangs, does not keep the place from others.
  */
 export class SnapshotSender {
   readonly #options: SenderOptions;
@@ -60,7 +64,7 @@ export class SnapshotSender {
 
   /** The end is told by the group's `reportSnapshot`. */
   send(group: RaftGroup, to: number, term: number): void {
-    this.#waiting.push({ group, to, term, index: 0, sentBytes: 0 });
+    this.#waiting.push({ group, to, term, index: 0, sentBytes: 0, progressAt: 0 });
     this.#next();
   }
 
@@ -150,23 +154,17 @@ export class SnapshotSender {
     snapshot: StorageSnapshot,
     prefix: Uint8Array,
   ): Promise<void> {
-    const { clock, timers, resumeMs } = this.#options;
-    let lastProgress = clock.monotonic();
-    const isTooLong = (): boolean => {
-      // Others wait, perhaps for receivers that would take theirs.
-      const bound = this.#waiting.length > 0 ? Math.min(resumeMs, giveWayMs) : resumeMs;
-      return clock.monotonic() - lastProgress > bound;
-    };
+    const { clock, timers } = this.#options;
+    transfer.progressAt = clock.monotonic();
+    const isTooLong = (): boolean => clock.monotonic() - transfer.progressAt >= this.#patienceMs;
     for (;;) {
-      const sentBefore = transfer.sentBytes;
       try {
         if (await this.#attempt(transfer, offer, snapshot, prefix)) return;
       } catch (error) {
         if (!isOaasError(error) || error.consequence === 'stop') throw error;
-        if (transfer.sentBytes === sentBefore && isTooLong()) throw error;
+        if (isTooLong()) throw error;
       }
-      if (transfer.sentBytes > sentBefore) lastProgress = clock.monotonic();
-      if (isTooLong()) throw oaasError('DeadlineExceeded', 'the receiver takes no snapshot');
+      if (isTooLong()) throw takesNothing();
       await sleep(timers, retryMs, this.#closing.signal);
       if (!this.#isWanted(transfer)) throw noLongerWanted();
     }
@@ -179,32 +177,68 @@ export class SnapshotSender {
     snapshot: StorageSnapshot,
     prefix: Uint8Array,
   ): Promise<boolean> {
-    const { mesh, channels, rateOf, chunkBytes } = this.#options;
+    const { clock, timers, mesh, channels, chunkBytes } = this.#options;
     const { signal } = this.#closing;
     const header = encodeOffer(offer);
     const answer = decodeAnswer(await mesh.request(transfer.to, channels.snapshotOffer, header, { signal }));
     if (answer.kind === 'busy') return false;
-    const stream = mesh.stream(transfer.to, channels.snapshot, header, {
-      signal,
-      rate: rateOf?.(transfer.group.group),
+    const watch = new StallWatch({
+      ...{ clock, timers, lookMs: giveWayMs, boundMs: () => this.#patienceMs },
+      onStalled: () => {
+        stream.cancel();
+      },
     });
+    const stream = mesh.stream(transfer.to, channels.snapshot, header, { signal, rate: this.#rateOf(transfer, watch) });
     try {
       for (const chunk of encodeState(snapshot, prefix, answer.after, chunkBytes)) {
         if (!this.#isWanted(transfer)) throw noLongerWanted();
+        watch.begin();
         await stream.write(chunk);
         transfer.sentBytes += chunk.length;
+        transfer.progressAt = clock.monotonic();
       }
+      watch.begin();
       await stream.end();
       return true;
     } catch (error) {
       stream.cancel();
-      throw error;
+      throw watch.hasStalled ? takesNothing() : error;
+    } finally {
+      watch.end();
     }
+  }
+
+  /** How long a receiver may take nothing: less while others wait, perhaps for receivers that would take theirs. */
+  get #patienceMs(): number {
+    const { resumeMs } = this.#options;
+    return this.#waiting.length > 0 ? Math.min(resumeMs, giveWayMs) : resumeMs;
+  }
+
+  /** What a throttle holds back is not waited for from the receiver. */
+  #rateOf(transfer: Transfer, watch: StallWatch): RateLimit | undefined {
+    const { clock, rateOf } = this.#options;
+    const rate = rateOf?.(transfer.group.group);
+    if (rate === undefined) return undefined;
+    return {
+      take: (bytes, cancelled) => {
+        const taken = rate.take(bytes, cancelled);
+        if (taken === undefined) return undefined;
+        watch.end();
+        return taken.then(() => {
+          transfer.progressAt = clock.monotonic();
+          watch.begin();
+        });
+      },
+    };
   }
 
   #isWanted({ group, to, term }: Transfer): boolean {
     return group.isLeader && group.term === term && group.isMember(to);
   }
+}
+
+function takesNothing(): Error {
+  return oaasError('DeadlineExceeded', 'the receiver takes no snapshot');
 }
 
 function noLongerWanted(): Error {
