@@ -25,6 +25,7 @@ export {
   type EventualTuning,
 } from './eventual/host.ts';
 export { answerOfHeir, isUnreadable } from './eventual/heir.ts';
+export { WaitingBytes } from './eventual/waiting-bytes.ts';
 export type {
   Announcement,
   Comparison,

@@ -22,6 +22,7 @@ import { RefTraffic } from './ref-traffic.ts';
 import { differInRefs, settleRefs } from './refs.ts';
 import { type ReplicaRecord, readRecord, readRecords, writeRecord } from './record.ts';
 import { Responder } from './responder.ts';
+import { WaitingBytes } from './waiting-bytes.ts';
 import type { Announcement, Comparison, EventualReplica, ReplicaId } from './types.ts';
 
 export interface EventualTuning {
@@ -60,6 +61,9 @@ export interface EventualHostOptions {
   /** Meters the states that exchanges of a shard carry, both ways, as the one that asks. Default: no bound. */
   readonly rateOf?: ((shard: number) => RateLimit) | undefined;
 }
+
+const maxWriteBytes = 128 * 1024 * 1024;
+const maxStateBytes = 64 * 1024 * 1024;
 
 interface Hosted {
   readonly replica: EventualReplica;
@@ -103,6 +107,8 @@ export class EventualHost {
   readonly #stop = new AbortController();
   readonly #asking = new Set<number>();
   #running = 0;
+  /** What waits to be stored in all replicas here: writes of clients, as much as of shards that agree; states of others. */
+  readonly waiting = { mutations: new WaitingBytes(maxWriteBytes), states: new WaitingBytes(maxStateBytes) };
   readonly counters: EventualCounters = {
     ...{ compared: 0, equal: 0, exchanges: 0, differences: 0, failures: 0 },
     ...{ sentBytes: 0, receivedBytes: 0 },

@@ -31,8 +31,8 @@ describe('the answer to a mutation', () => {
     );
     await grid.world.run(60_000);
     const all = await Promise.all(results);
-    expect(all.slice(0, 128)).toEqual(Array(128).fill('stored'));
-    expect(all.slice(128)).toEqual(Array(12).fill('ResourceExhausted'));
+    expect(all.slice(0, 63)).toEqual(Array(63).fill('stored'));
+    expect(all.slice(63)).toEqual(Array(77).fill('ResourceExhausted'));
     const late = shard.mutate(put('late', { a: text }));
     await grid.world.run(5000);
     await expect(late).resolves.toMatchObject({ version: 1 });

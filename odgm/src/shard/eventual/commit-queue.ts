@@ -1,4 +1,5 @@
 import { oaasError } from '@oaas/commons/errors';
+import type { WaitingBytes } from '../../replication/index.ts';
 import type { ExpiringEntry, Mutation, MutationResult } from '../model.ts';
 
 type Reject = (error: unknown) => void;
@@ -26,25 +27,37 @@ const maxGroup = 512;
 const maxGroupBytes = 8 * 1024 * 1024;
 /** Mutations that wait, and their bytes; more are refused. One is always taken. */
 const maxWaiting = 8192;
-const maxMutationBytes = 128 * 1024 * 1024;
+const maxMutationBytes = 64 * 1024 * 1024;
 /** States of other replicas that wait; more are refused, and come again. */
-const maxWaitingBytes = 32 * 1024 * 1024;
+const maxStateBytes = 32 * 1024 * 1024;
+/** What a mutation takes beside its values, about. */
+const mutationOverhead = 512;
+
+/** What waits, or is being stored, on the whole node. */
+export interface NodeWaiting {
+  readonly mutations: WaitingBytes;
+  /** States of other replicas. */
+  readonly states: WaitingBytes;
+}
 
 /**
  * What a merging replica has to do, in the order in which it came: mutations and states in groups that are committed
- * together, tasks one by one, and nothing else meanwhile. Bounded: what finds no room is refused with `ResourceExhausted`.
+ * together, tasks one by one, and nothing else meanwhile. Bounded for the shard and for the node: what finds no room is
+ * refused with `ResourceExhausted`.
  */
 export class CommitQueue {
   readonly #commit: (group: readonly CommitItem[]) => Promise<void>;
+  readonly #node: NodeWaiting;
   #items: Item[] = [];
   #waiting = 0;
-  #waitingBytes = 0;
+  #stateBytes = 0;
   #mutationBytes = 0;
   #working: Promise<void> | undefined;
 
   /** `commit` answers each item of a group, and never rejects. */
-  constructor(commit: (group: readonly CommitItem[]) => Promise<void>) {
+  constructor(commit: (group: readonly CommitItem[]) => Promise<void>, node: NodeWaiting) {
     this.#commit = commit;
+    this.#node = node;
   }
 
   /** What has to be done before it is idle; undefined while it is. */
@@ -57,6 +70,7 @@ export class CommitQueue {
     if (this.#waiting >= maxWaiting) return Promise.reject(tooMuch('writes'));
     const isTooMuch = this.#waiting > 0 && this.#mutationBytes + bytes > maxMutationBytes;
     if (isTooMuch) return Promise.reject(tooMuch('bytes of writes'));
+    if (!this.#node.mutations.take(bytes)) return Promise.reject(tooMuchForNode('bytes of writes'));
     return this.#enqueue(mutation, bytes);
   }
 
@@ -67,10 +81,11 @@ export class CommitQueue {
 
   /** See {@link EventualReplica.merge}. */
   merge(states: Uint8Array, isFormer: boolean): Promise<boolean> {
-    if (this.#waitingBytes + states.length > maxWaitingBytes) {
-      return Promise.reject(tooMuch('states of other replicas'));
+    if (this.#stateBytes + states.length > maxStateBytes) return Promise.reject(tooMuch('states of other replicas'));
+    if (!this.#node.states.take(states.length)) {
+      return Promise.reject(tooMuchForNode('bytes of states of other replicas'));
     }
-    this.#waitingBytes += states.length;
+    this.#stateBytes += states.length;
     return new Promise((resolve, reject) => {
       this.#push({ kind: 'states', states, isFormer, resolve, reject });
     });
@@ -107,7 +122,9 @@ export class CommitQueue {
           this.#items.shift();
           await first.run().catch(first.reject);
         } else {
-          await this.#commit(this.#takeGroup());
+          const group = this.#takeGroup();
+          await this.#commit(group);
+          this.#release(group);
         }
       }
     } finally {
@@ -122,7 +139,7 @@ export class CommitQueue {
       if (item.kind === 'task' || group.length === maxGroup || (group.length > 0 && bytes > maxGroupBytes)) break;
       if (item.kind === 'states') {
         bytes += item.states.length;
-        this.#waitingBytes -= item.states.length;
+        this.#stateBytes -= item.states.length;
       } else {
         bytes += item.bytes;
         this.#waiting -= 1;
@@ -133,11 +150,18 @@ export class CommitQueue {
     this.#items.splice(0, group.length);
     return group;
   }
+
+  #release(group: readonly CommitItem[]): void {
+    for (const item of group) {
+      if (item.kind === 'states') this.#node.states.release(item.states.length);
+      else this.#node.mutations.release(item.bytes);
+    }
+  }
 }
 
 function sizeOf(mutation: Mutation): number {
-  if (mutation.type !== 'change') return 0;
-  let bytes = 0;
+  let bytes = mutationOverhead;
+  if (mutation.type !== 'change') return bytes;
   for (const { data } of mutation.put.values()) bytes += data.length;
   return bytes;
 }
@@ -145,6 +169,13 @@ function sizeOf(mutation: Mutation): number {
 export function tooMuch(what: string): Error {
   return oaasError('ResourceExhausted', `too many ${what} wait for this shard`, {
     remedy: 'Send slower; use more partitions.',
+    retryAfterMs: 50,
+  });
+}
+
+function tooMuchForNode(what: string): Error {
+  return oaasError('ResourceExhausted', `too many ${what} wait for the disk of this node`, {
+    remedy: 'Send slower; see whether the disk of the node keeps up.',
     retryAfterMs: 50,
   });
 }

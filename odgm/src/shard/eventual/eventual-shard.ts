@@ -136,7 +136,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
     this.#queue = new CommitQueue(async (group) => {
       await this.#commitGroup(group);
       if (this.index.pendingPages > maxPendingPages) await this.#announcer.announce().catch(() => undefined);
-    });
+    }, host.waiting);
     this.reader = new ShardReader(engine, location, `${collection}/${String(options.partition)}`, clock);
     const stamp = (): Stamp => this.#clock.tick(clock.now());
     const author = type === 'mst' ? { member: host.self, epoch: options.epoch, stamp } : undefined;
