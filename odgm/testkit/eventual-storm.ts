@@ -1,5 +1,5 @@
 import { seededRandom } from '@oaas/commons/testkit';
-import { compareStamps, headerStamp } from '../src/merge/index.ts';
+import { compareStamps, headerStamp, type Stamp } from '../src/merge/index.ts';
 import { type EventualShard, type Membership, MergingScan, type ScanSource } from '../src/shard/index.ts';
 import { decodePatches } from '../src/shard/eventual/patch.ts';
 import type { SimWorld } from './sim/index.ts';
@@ -369,13 +369,12 @@ function crash({ node }: EventualMember, pick: (count: number) => number, clockM
 function isLate(former: EventualShard, heir: EventualShard, id: string): boolean {
   const keys = [id, `${id}\u0000a`, `${id}\u0000b`];
   const [brought, held] = [former, heir].map((shard) => decodePatches(shard.take(keys, 65_536).states)[0]);
-  if (brought === undefined || compareStamps(headerStamp(brought.header), heir.floor) > 0) return false;
-  if (held === undefined || compareStamps(headerStamp(held.header), headerStamp(brought.header)) < 0) return true;
-  // The header may have come without all of the entries.
-  return [...brought.entries].some(([key, { stamp }]) => {
-    const there = held.entries.get(key);
-    return there === undefined || compareStamps(there.stamp, stamp) < 0;
-  });
+  if (brought === undefined) return false;
+  const isRefused = (stamp: Stamp, there: Stamp | undefined): boolean =>
+    compareStamps(stamp, heir.floor) <= 0 && (there === undefined || compareStamps(there, stamp) < 0);
+  if (isRefused(headerStamp(brought.header), held && headerStamp(held.header))) return true;
+  // The header may have come, newer by a change of another entry, without all of the entries.
+  return [...brought.entries].some(([key, { stamp }]) => isRefused(stamp, held?.entries.get(key)?.stamp));
 }
 
 function textOf(content: ReadonlyMap<string, string> | undefined): string {

@@ -69,6 +69,10 @@ export const knownSeeds: readonly KnownSeed[] = [
     why: 'the check took for lost what only a replaced replica had of an object, of which the others had the rest',
   },
   {
+    ...{ seed: 350_016_339, nodes: 5, world: 'storms' as const },
+    why: 'the check took for lost an entry that only a replaced replica had, of an object that it had changed elsewhere since',
+  },
+  {
     ...{ seed: 219, nodes: 5, world: 'nodes' as const },
     why: 'a repair that was cancelled was not begun again until a leader whose clock was far behind had caught up with its end',
   },
