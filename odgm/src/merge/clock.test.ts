@@ -67,8 +67,14 @@ describe('a hybrid clock', () => {
     expect(clock.tick(1000.9)).toEqual({ ms: 1000, counter: 0, member: 1 });
     expect(clock.tick(1000)).toEqual({ ms: 1000, counter: 1, member: 1 });
     expect(clock.tick(2000)).toEqual({ ms: 2000, counter: 0, member: 1 });
-    expect(clock.aheadMs(1500)).toBe(500);
-    expect(clock.aheadMs(2500)).toBe(0);
+  });
+
+  it('says for how long others would not take its stamps, after the wall clock was set back', () => {
+    const clock = new HybridClock({ member: 1, last: { ms: 100_000, counter: 0, member: 1 } });
+    expect([94_000, 94_999, 95_000, 100_001].map((now) => clock.aloneMs(now))).toEqual([1000, 1, 0, 0]);
+    const other = new HybridClock({ member: 2 });
+    expect(other.observe(clock.tick(94_999), 94_999)).toBe(false);
+    expect(other.observe(clock.tick(95_000), 95_000)).toBe(true);
   });
 
   it('refuses stamps that are too far ahead, and only those', () => {

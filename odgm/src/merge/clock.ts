@@ -38,9 +38,12 @@ export class HybridClock {
     return this.#last;
   }
 
-  /** Milliseconds that the clock is ahead of `nowMs`: large after the wall clock went back. 0 when it is not ahead. */
-  aheadMs(nowMs: number): number {
-    return Math.max(0, this.#last.ms - nowMs);
+  /**
+   * Milliseconds from `nowMs` until others whose wall clocks are right would take a new stamp. 0, unless the wall clock
+   * went back by more than `maxAheadMs` after stamps were given.
+   */
+  aloneMs(nowMs: number): number {
+    return Math.max(0, this.#last.ms - nowMs - this.#maxAheadMs);
   }
 
   /** A new stamp, after all given and observed ones. `nowMs` is the wall clock, in ms since the Unix epoch. */

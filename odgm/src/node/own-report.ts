@@ -2,7 +2,7 @@ import type { peer } from '@oaas/proto';
 import type { PeerStatus } from '../mesh/index.ts';
 import type { MetaState, ShardLoad, ShardRecord } from '../meta/index.ts';
 import type { GroupStatus } from '../replication/index.ts';
-import type { ShardHandle } from '../shard/index.ts';
+import type { ShardHandle, ShardStatus } from '../shard/index.ts';
 import type { Engine, EngineStatus } from '../storage/index.ts';
 import type { Elections } from './elections.ts';
 import type { HostedCollection } from './hosted.ts';
@@ -79,7 +79,7 @@ function shardReport({ shard, handle, problem }: OwnReplica, elections: Election
   return {
     partition: shard.partition,
     ...handle.counters,
-    state: !isServing ? 'unavailable' : status.leader === 0 && status.role !== 'replica' ? 'recovering' : 'ready',
+    state: isServing ? stateOf(status) : 'unavailable',
     shardId: shard.id,
     group: {
       role: status.role,
@@ -101,6 +101,11 @@ function shardReport({ shard, handle, problem }: OwnReplica, elections: Election
     reason: problem ?? status.problem ?? '',
     operationsPerSecond: handle.operations.perSecond,
   };
+}
+
+function stateOf({ leader, role, problem }: ShardStatus): string {
+  if (problem !== undefined) return 'degraded';
+  return leader === 0 && role !== 'replica' ? 'recovering' : 'ready';
 }
 
 export function groupReport(status: GroupStatus, elections: Elections): peer.GroupReport {

@@ -44,7 +44,7 @@ export interface ShardStatus {
   readonly applied: number;
   readonly lastIndex: number;
   readonly replicas: readonly ReplicaStatus[];
-  /** Why it failed. */
+  /** Why it failed, or takes no writes although it serves. */
   readonly problem?: string | undefined;
 }
 

@@ -366,6 +366,21 @@ describe('the shards', () => {
     expect(uneven).toMatchObject({ code: 'balance.uneven', evidence: expect.stringContaining('capacity') as string });
   });
 
+  it('show once a member whose replicas take no writes, with why', () => {
+    const refusing = (shard: number) => shardReport(shard, { state: 'degraded', reason: 'the clock was set back' });
+    const members = [
+      view(1, {}, { collections: [{ ...report(1).collections[0]!, shards: [refusing(1), refusing(2)] }] }),
+      view(2),
+      view(3),
+    ];
+    expect(diagnose(input({ members })).shards.replicationHealth).toMatchObject([
+      {
+        ...{ code: 'replication.refuses-writes', severity: 'warning', evidence: 'the clock was set back' },
+        message: 'a takes no writes for 2 of its replicas; others do',
+      },
+    ]);
+  });
+
   it('show replicas that merge and do not come to have the same', () => {
     const progress = [
       { member: 2, match: 0, state: 'behind', active: true, lag: 7, staleMs: 600_000 },

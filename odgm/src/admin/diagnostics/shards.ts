@@ -109,6 +109,7 @@ export function replicationHealth(input: DiagnosticsInput): Finding[] {
     }
     findings.push(...lagging(input, name, own), ...behind(input, name, own));
   }
+  findings.push(...refusing(input, seen));
   return orWell(findings, info('replication.ok', 'all replicas are there and follow', `${String(replicas)} replicas`));
 }
 
@@ -146,6 +147,23 @@ export function lostReplicas(input: DiagnosticsInput, shard: ShardRecord): strin
   });
   const left = voters.length - lost.length;
   return (shard.merges ? left > 0 : left * 2 > voters.length) ? [] : lost;
+}
+
+/** Members whose replicas serve, but take no writes: the others do instead. */
+function refusing(input: DiagnosticsInput, seen: ReadonlyMap<number, readonly Seen[]>): Finding[] {
+  const reasons = new Map<number, string[]>();
+  for (const { member, report } of [...seen.values()].flat()) {
+    if (report.state !== 'degraded') continue;
+    reasons.set(member, [...(reasons.get(member) ?? []), report.reason]);
+  }
+  return [...reasons].map(([member, all]) =>
+    warning(
+      'replication.refuses-writes',
+      `${nameOf(input, member)} takes no writes for ${String(all.length)} of its replicas; others do`,
+      all[0] ?? '',
+      'Wait until its clock has come there: what it alone has of that time reaches the others by then. Keep its disk until that is so.',
+    ),
+  );
 }
 
 /** Followers that lack much of the leader's log, or need a snapshot. */

@@ -166,9 +166,25 @@ export class EventualShard implements ShardHandle, EventualReplica {
     this.configure(options.membership);
   }
 
-  /** It takes writes: all replicas do, but those that are new, and those that are about to go. */
+  /**
+   * It takes writes: all replicas do, but those that are new, those that are about to go, and those whose stamps the
+   * others would not take now.
+   */
   get isPrimary(): boolean {
-    return !this.#isClosed && this.isComplete && this.#peers.ownRole === 'voter';
+    return !this.#isClosed && this.isComplete && this.#peers.ownRole === 'voter' && this.#aloneMs === 0;
+  }
+
+  /** What was stamped while the clock was ahead lies before it, and what is written must come after that. */
+  get #aloneMs(): number {
+    const ms = this.#clock.aloneMs(this.#options.clock.now());
+    return ms > 0 && this.#peers.members.length > 0 ? ms : 0;
+  }
+
+  /** Why it takes no writes although it has its part in the shard. */
+  get #problem(): string | undefined {
+    const ms = this.#aloneMs;
+    if (ms === 0) return undefined;
+    return `the clock was set back after writes: other replicas would not take what is written here for ${(ms / 1000).toFixed(1)} s`;
   }
 
   get isComplete(): boolean {
@@ -236,12 +252,19 @@ export class EventualShard implements ShardHandle, EventualReplica {
     this.operations.count += 1;
     try {
       if (this.#isClosed) throw oaasError('Unavailable', 'the shard is closed', { retryAfterMs: 200 });
-      if (!this.isPrimary) throw oaasError('NoLeader', 'this replica takes no writes', { details: { leader: 0 } });
+      if (!this.isPrimary) throw this.#takesNone();
       checkMutation(mutation, this.#limits);
     } catch (error) {
       return Promise.reject(toOaasError(error));
     }
     return this.#queue.mutate(mutation);
+  }
+
+  #takesNone(): Error {
+    const why = this.#problem;
+    return oaasError('NoLeader', `this replica takes no writes${why === undefined ? '' : `: ${why}`}`, {
+      details: { leader: 0 },
+    });
   }
 
   expire(limit: number): void {
@@ -254,6 +277,7 @@ export class EventualShard implements ShardHandle, EventualReplica {
       role: this.isComplete && this.#peers.ownRole === 'voter' ? 'replica' : 'learner',
       ...{ leader: 0, term: 0, commit: 0, applied: 0, lastIndex: 0 },
       replicas: this.#peers.status(this.counters.entries),
+      problem: this.#problem,
     };
   }
 
