@@ -437,8 +437,8 @@ export const mutations: readonly SimulatedMutation[] = [
   {
     name: 'a replica that is about to go still takes writes',
     file: eventualShard,
-    find: `return !this.#isClosed && this.isComplete && this.#peers.ownRole === 'voter';`,
-    replace: `return !this.#isClosed && this.isComplete;`,
+    find: `this.isComplete && this.#peers.ownRole === 'voter' && this.#aloneMs === 0;`,
+    replace: `this.isComplete;`,
     breaks: ['nothing acknowledged is lost', 'what is deleted stays away'],
     ...{ seeds: 200, world: 'storms' as const },
   },
