@@ -50,6 +50,12 @@ export interface CallContext {
   /** Facts that interceptors leave for handlers, such as the subject that was authenticated. */
   readonly attributes: Map<string, unknown>;
   readonly logger: Logger;
+  /**
+   * Tells the server how many bytes more the handler keeps in memory until the call is over, such as a page that it
+   * yields one by one: they count to the bound of what the server holds, at which the call ends with ResourceExhausted.
+   * Absent: this server has no such bound.
+   */
+  keeps?(bytes: number): void;
 }
 
 /** A handler by the stream flags of its method. Throw an OaasError to refuse. */

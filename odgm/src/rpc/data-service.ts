@@ -121,8 +121,12 @@ export function dataService(options: ServingOptions): ServiceHandlers<DataServic
         'list_values',
         address,
         context,
-        (reader) =>
-          codec.wireValueList(reader.listValues(address.objectId, query), reader.meta(address.objectId)?.version ?? 0),
+        (reader) => {
+          const page = reader.listValues(address.objectId, query);
+          // It stays until its last value is taken, which a slow reader may put off.
+          context.keeps?.(page.items.reduce((bytes, { value }) => bytes + value.data.length, 0));
+          return codec.wireValueList(page, reader.meta(address.objectId)?.version ?? 0);
+        },
         (client, to) => client.listValues({ ...request, partitionId: to.partition }, to.options),
       );
     },

@@ -5,6 +5,7 @@ import type { Logger } from '../../telemetry/index.ts';
 import type { Clock } from '../../time/index.ts';
 import type { Codec } from './codec.ts';
 import type { Deadlines } from './deadlines.ts';
+import type { HeldTotal } from './held-total.ts';
 import type { ServerCall } from './server-call.ts';
 import {
   type Around,
@@ -35,6 +36,8 @@ export interface ServerSetting {
   readonly messageBytesMax: number;
   /** Bytes of unfinished and unread messages of one connection. */
   readonly heldBytesMax: number;
+  /** What all connections together hold. */
+  readonly held: HeldTotal;
   readonly keepaliveMs: number;
   readonly keepaliveTimeoutMs: number;
   readonly handshakeMs: number;

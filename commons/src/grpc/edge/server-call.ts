@@ -19,6 +19,8 @@ export interface CallHost {
   readonly clock: Clock;
   /** Answers the call with an error from outside of its handler, and tells the handler. */
   interrupt(call: ServerCall, error: OaasError): void;
+  /** Counts what the handler of the call keeps until it is over. */
+  keeps(call: ServerCall, bytes: number): void;
 }
 
 /**
@@ -33,6 +35,8 @@ export class ServerCall implements CallContext, Timed {
   isOver = false;
   /** Bytes of its requests that are not whole or not read yet. */
   held = 0;
+  /** Bytes that its handler keeps until it is over. */
+  kept = 0;
   /** Response headers went out. */
   hasSentHeaders = false;
   /** Monotonic time when it came, if its method is measured. */
@@ -93,6 +97,10 @@ export class ServerCall implements CallContext, Timed {
 
   setTrailer(key: string, value: string | Uint8Array): void {
     pushMetadata((this.ownTrailers ??= []), key, value);
+  }
+
+  keeps(bytes: number): void {
+    this.host.keeps(this, bytes);
   }
 
   /** Metadata that the handler has set to go before the first response. */

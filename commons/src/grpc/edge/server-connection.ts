@@ -14,10 +14,10 @@ import {
 import type { Logger } from '../../telemetry/index.ts';
 import type { Clock } from '../../time/index.ts';
 import { identityOf, type PeerIdentity } from '../identity.ts';
-import type { Codec } from './codec.ts';
 import { untimed } from './deadlines.ts';
-import { HeldBytes } from './held-bytes.ts';
-import { lengthAt, MessageReader, type MessageSink } from './message-reader.ts';
+import { Collecting, callOf } from './collecting.ts';
+import { ConnectionHeld } from './connection-held.ts';
+import { lengthAt } from './message-reader.ts';
 import { RequestStream } from './request-stream.ts';
 import { Responder, type ServerSetting } from './responder.ts';
 import { type CallHost, cancelledError, ServerCall } from './server-call.ts';
@@ -29,27 +29,6 @@ const noBytes = new Uint8Array(0);
 
 /** How long a connection that ended waits for the peer to take the last words and close as well. */
 const lingerMs = 2000;
-
-/** A unary call whose request is not whole yet. */
-class Collecting implements MessageSink {
-  readonly call: ServerCall;
-  readonly reader: MessageReader;
-  request: unknown = undefined;
-  count = 0;
-  private readonly codec: Codec;
-
-  constructor(call: ServerCall, { codec, messageBytesMax: bytesMax }: ServerSetting) {
-    this.call = call;
-    this.codec = codec;
-    this.reader = new MessageReader(this, bytesMax, call.head.encoding === 'gzip');
-  }
-
-  message(bytes: Uint8Array, start: number, end: number, isOwn: boolean): void {
-    this.count += 1;
-    if (this.count > 1) return;
-    this.request = decodeRequest(this.codec, this.call.entry, bytes, start, end, isOwn);
-  }
-}
 
 /**
  * One connection of a gRPC server. A unary call whose request comes whole in one frame has no state of its own before its
@@ -66,7 +45,7 @@ export class ServerConnection implements Http2Events, CallHost {
   private readonly startedAt: number;
   /** Streams with a deadline that are new in this turn; a timer is only set for those that outlive it. */
   private withDeadline: number[] = [];
-  private readonly held: HeldBytes;
+  private readonly held: ConnectionHeld;
   private pingedAt: number | undefined = undefined;
   private activeAt: number;
   private closedAt: number | undefined = undefined;
@@ -74,14 +53,13 @@ export class ServerConnection implements Http2Events, CallHost {
   /** @param head what was read off the socket before. @param onClose called when the socket is gone. */
   constructor(socket: Socket, setting: ServerSetting, head: Uint8Array | undefined, onClose: () => void) {
     this.setting = setting;
-    this.held = new HeldBytes(setting.heldBytesMax);
     this.identity =
       socket instanceof TLSSocket && socket.authorized ? identityOf(socket.getPeerCertificate()) : undefined;
     this.peer = `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`;
     this.startedAt = setting.clock.monotonic();
     this.activeAt = this.startedAt;
     const { pool, flushes, clock } = setting;
-    this.driver = new SocketDriver({ socket, pool, flushes, clock, beforeFlush: () => this.armDeadlines() });
+    this.driver = new SocketDriver({ socket, pool, flushes, clock, beforeFlush: () => this.beforeFlush() });
     this.http2 = new Http2Connection({
       role: 'server',
       events: this,
@@ -89,6 +67,7 @@ export class ServerConnection implements Http2Events, CallHost {
       bounds: setting.bounds,
       pool,
     });
+    this.held = new ConnectionHeld(this.http2, setting, (call, error) => this.interrupt(call, error));
     this.responder = new Responder(this.http2, setting, this.peer);
     this.driver.start(this.http2, head);
     socket.on('close', onClose);
@@ -248,6 +227,7 @@ export class ServerConnection implements Http2Events, CallHost {
   }
 
   closed(error: Http2Error | undefined): void {
+    this.held.countQueued();
     this.closedAt = this.setting.clock.monotonic();
     if (error !== undefined) {
       const { logger } = this.setting;
@@ -265,6 +245,15 @@ export class ServerConnection implements Http2Events, CallHost {
     this.setting.poll?.called();
     if (entry.meter !== undefined) call.startedAt = this.driver.heardAt;
     return call;
+  }
+
+  private beforeFlush(): void {
+    this.held.countQueued();
+    this.armDeadlines();
+  }
+
+  keeps(call: ServerCall, bytes: number): void {
+    this.held.keep(call, bytes);
   }
 
   /** Watches the deadlines of the calls that were not answered within the turn in which they came. */
@@ -294,23 +283,6 @@ export class ServerConnection implements Http2Events, CallHost {
     call.abandon(error);
   }
 
-  /** Bytes that a connection holds for calls are bounded: the call that passes the bound is refused. */
-  private hold(call: ServerCall, bytes: number): void {
-    if (bytes < 0) {
-      this.release(call, -bytes);
-      return;
-    }
-    call.held += bytes;
-    if (!this.held.add(bytes)) this.interrupt(call, this.held.overflow());
-  }
-
-  /** Gives back what {@link hold} counted; at most what the call still has. */
-  private release(call: ServerCall, bytes: number): void {
-    const freed = Math.min(bytes, call.held);
-    call.held -= freed;
-    this.held.add(-freed);
-  }
-
   private collect(
     stream: Stream,
     collecting: Collecting,
@@ -332,7 +304,7 @@ export class ServerConnection implements Http2Events, CallHost {
       this.fail(call, error);
       return;
     }
-    this.hold(call, reader.held - before);
+    this.held.hold(call, reader.held - before);
     if (isOver(call)) return;
     this.http2.consume(id, end - start);
     if (!endStream) return;
@@ -419,7 +391,7 @@ export class ServerConnection implements Http2Events, CallHost {
   private ended(call: ServerCall, code: 'OK' | ErrorCode): void {
     const { setting } = this;
     if (call.dueMs !== untimed) setting.deadlines.remove(call);
-    if (call.held > 0) this.release(call, call.held);
+    this.held.ended(call);
     call.entry.meter?.ended(code, (setting.clock.monotonic() - call.startedAt) / 1000);
   }
 
@@ -441,7 +413,7 @@ export class ServerConnection implements Http2Events, CallHost {
         this.http2.consume(id, bytes);
         this.driver.flushSoon();
       },
-      held: (bytes) => this.hold(call, bytes),
+      held: (bytes) => this.held.hold(call, bytes),
     });
     call.requests = requests;
     if (endStream) requests.queue.end();
@@ -489,11 +461,6 @@ export class ServerConnection implements Http2Events, CallHost {
       };
     });
   }
-}
-
-function callOf(context: unknown): ServerCall | undefined {
-  if (context instanceof ServerCall) return context;
-  return context instanceof Collecting ? context.call : undefined;
 }
 
 /** Looks at the field anew after an await, which the compiler does not. */

@@ -1,4 +1,4 @@
-import { connect as connectHttp2, type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2';
+import { connect as connectHttp2, type ClientHttp2Session, type IncomingHttpHeaders, type Settings } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
@@ -33,8 +33,8 @@ afterEach(() => {
   running = undefined;
 });
 
-function session(port: number): ClientHttp2Session {
-  const opened = connectHttp2(`http://127.0.0.1:${port}`);
+function session(port: number, settings: Settings = {}): ClientHttp2Session {
+  const opened = connectHttp2(`http://127.0.0.1:${port}`, { settings });
   opened.on('error', () => undefined);
   sessions.push(opened);
   return opened;
@@ -381,6 +381,63 @@ describe('bounds', () => {
     }
     await eventually(() => statuses.length === 2);
     expect(statuses).toEqual(['8', '8']);
+  });
+
+  it('what clients do not read is bounded for all connections together, and others are served meanwhile', async () => {
+    const size = 1_000_000;
+    const items = 8;
+    const own: TestHandlers = {
+      ...handlers,
+      async *streamingOutputCall() {
+        for (let i = 0; i < items; i += 1)
+          yield await Promise.resolve({ payload: { type: 0, body: Buffer.alloc(size) } });
+      },
+    };
+    const heldBytesTotalMax = 6_500_000;
+    const served = await serve(own, { heldBytesTotalMax });
+    const { server, port } = served;
+    const ended: number[] = [];
+    for (let i = 0; i < 3; i += 1) {
+      const one = session(port, { initialWindowSize: 0 });
+      for (let j = 0; j < 4; j += 1) {
+        const stream = one.request({ ...grpc, ':path': `${path}StreamingOutputCall` });
+        stream.on('error', () => undefined);
+        stream.on('close', () => ended.push(stream.rstCode));
+        stream.end(frame(Buffer.alloc(0)));
+      }
+    }
+    await eventually(() => ended.length === 6);
+    expect(server.load().heldBytes).toBeLessThanOrEqual(heldBytesTotalMax);
+    expect(server.load().heldBytes).toBeGreaterThan(5 * size);
+    expect(new Set(ended)).toEqual(new Set([11]));
+    const behaved = served.client().client;
+    let got = 0;
+    for await (const { payload } of behaved.streamingOutputCall({})) got += payload?.body.length ?? 0;
+    expect(got).toBe(items * size);
+    expect((await behaved.unaryCall({ responseSize: size })).payload?.body.length).toBe(size);
+    for (const one of sessions) one.destroy();
+    await eventually(() => server.load().heldBytes === 0);
+  });
+
+  it('what handlers keep for streams that are not read counts, and is given back', async () => {
+    const own: TestHandlers = {
+      ...handlers,
+      async *streamingOutputCall(_, context) {
+        context.keeps?.(1_000_000);
+        for (;;) yield await Promise.resolve({ payload: { type: 0, body: Buffer.alloc(100_000) } });
+      },
+    };
+    const { server, port } = await serve(own, { heldBytesTotalMax: 3_500_000 });
+    const one = session(port, { initialWindowSize: 0 });
+    for (let i = 0; i < 5; i += 1) {
+      const stream = one.request({ ...grpc, ':path': `${path}StreamingOutputCall` });
+      stream.on('error', () => undefined);
+      stream.end(frame(Buffer.alloc(0)));
+    }
+    await eventually(() => server.load().calls === 3);
+    expect(server.load().heldBytes).toBeLessThanOrEqual(3_500_000);
+    one.destroy();
+    await eventually(() => server.load().heldBytes === 0);
   });
 
   it('messages larger than every window go through, one by one and in streams', async () => {

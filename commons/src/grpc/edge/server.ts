@@ -14,6 +14,7 @@ import { reflectionServices } from '../reflection.ts';
 import type { GrpcServer, GrpcServerOptions } from '../server.ts';
 import { Codec } from './codec.ts';
 import { Deadlines } from './deadlines.ts';
+import { HeldTotal } from './held-total.ts';
 import { LonePoll } from './lone-poll.ts';
 import { type OtherProtocol, PrefaceSorter, protocolsProblem } from './other-protocols.ts';
 import type { ServerSetting } from './responder.ts';
@@ -30,6 +31,12 @@ export interface EdgeServerOptions extends GrpcServerOptions {
   readonly connectionsMax?: number | undefined;
   /** Unfinished and unread messages of one connection, in bytes; the call over it is RESOURCE_EXHAUSTED. Default 64 MiB. */
   readonly heldBytesMax?: number | undefined;
+  /**
+   * What all connections hold together, in bytes: unfinished and unread messages, answers that wait for windows or
+   * sockets, and what handlers said they keep for streams. At the bound the connection that holds the most loses its
+   * largest calls, RESOURCE_EXHAUSTED, until all fits; the others go on. Default 256 MiB.
+   */
+  readonly heldBytesTotalMax?: number | undefined;
   /** A connection that is asked for a sign of life and gives none in this time is closed. Default 10,000 ms. */
   readonly keepaliveTimeoutMs?: number | undefined;
   /** A new connection must have sent its preface and settings, and made its TLS handshake, by then. Default 10,000 ms. */
@@ -58,8 +65,8 @@ export interface EdgeServerOptions extends GrpcServerOptions {
 export interface EdgeServer extends GrpcServer {
   /** New connections use this certificate and key; those that stand keep theirs. Only on a server with TLS. */
   reloadTls(material: TlsMaterial): void;
-  /** Connections and calls under way. */
-  load(): { readonly connections: number; readonly calls: number };
+  /** Connections and calls under way, and the bytes that are held for them. */
+  load(): { readonly connections: number; readonly calls: number; readonly heldBytes: number };
   /** Bytes of all connections since the start; those of other protocols up to where they were handed over. */
   traffic(): { readonly received: number; readonly sent: number };
 }
@@ -89,6 +96,7 @@ export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
     },
     messageBytesMax: options.maxMessageBytes ?? messageBytesMax,
     heldBytesMax: options.heldBytesMax ?? 64 * 1024 * 1024,
+    held: new HeldTotal(options.heldBytesTotalMax ?? 256 * 1024 * 1024),
     keepaliveMs: options.keepaliveMs ?? 30_000,
     keepaliveTimeoutMs: options.keepaliveTimeoutMs ?? 10_000,
     handshakeMs: options.handshakeMs ?? handshakeDefaultMs,
@@ -216,7 +224,7 @@ export function createEdgeServer(options: EdgeServerOptions): EdgeServer {
     load: () => {
       let calls = 0;
       for (const connection of connections) calls += connection.calls;
-      return { connections: connections.size, calls };
+      return { connections: connections.size, calls, heldBytes: setting.held.bytes };
     },
     traffic: () => {
       let { received, sent } = past;
