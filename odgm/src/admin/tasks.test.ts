@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { createGridAdminClient } from '@oaas/commons/client';
 import { createLogger, createMetrics } from '@oaas/commons/telemetry';
 import { systemClock, systemTimers } from '@oaas/commons/time/system';
@@ -68,6 +69,24 @@ describe('the throttle of a task', () => {
   });
 });
 
+/** Another server of the admin API of the same node. */
+function serverOf(tasks?: Tasks): ReturnType<typeof createAdminHttp> {
+  const { node: grid } = node.program;
+  return createAdminHttp({
+    ...{ node: grid, metrics: createMetrics({ service: 'odgm' }), clock: systemClock },
+    audit: new Audit({ record: () => Promise.resolve() }, systemClock),
+    access: new AdminAccess({ token: undefined, clock: systemClock }),
+    tasks: tasks ?? new Tasks({ node: grid, clock: systemClock, timers: systemTimers }),
+    collections: new Collections({ node: grid, clock: systemClock, timers: systemTimers }),
+    versions: new VersionHolders(grid, () => expect.fail('there is no other member')),
+    deadLetters: new DeadLetters({
+      ...{ node: grid, clock: systemClock, clientOf: () => expect.fail('there is no other member') },
+    }),
+    ops: () => Promise.resolve(false),
+    logger: createLogger({ service: 'test', level: 'silent' }),
+  });
+}
+
 describe('the events of a task', () => {
   /** Reads what has come until it holds this text. */
   async function until(reader: ReadableStreamDefaultReader<Uint8Array>, text: string): Promise<string> {
@@ -92,21 +111,45 @@ describe('the events of a task', () => {
     expect((await fetch(`${node.admin}/admin/tasks/99/events`)).status).toBe(404);
   });
 
+  it('wait for a slow reader: what it does not read is not produced', async () => {
+    let told = 0;
+    class Busy extends Tasks {
+      override async *watch(taskId: string, signal: AbortSignal): ReturnType<Tasks['watch']> {
+        const task = { ...this.get(taskId), message: 'x'.repeat(100_000) };
+        for (; !signal.aborted; told += 1) yield await Promise.resolve(task);
+      }
+    }
+    const app = serverOf(new Busy({ node: node.program.node, clock: systemClock, timers: systemTimers }));
+    const address = await app.listen({ host: '127.0.0.1', port: 0 });
+    const id = await paused();
+    const socket = connect(Number(new URL(address).port), '127.0.0.1');
+    socket.pause();
+    socket.write(`GET /admin/tasks/${id}/events HTTP/1.1\r\nhost: localhost\r\n\r\n`);
+    let before = 0;
+    await eventually(
+      () => {
+        const isStill = told > 0 && told === before;
+        before = told;
+        return isStill;
+      },
+      { intervalMs: 200 },
+    );
+    // What the kernel takes for a connection of the same host is some megabytes.
+    expect(told).toBeLessThan(500);
+    socket.resume();
+    await eventually(() => told > before + 50);
+    socket.destroy();
+    await app.close();
+  });
+
+  it('are found by a name as long as names may be', async () => {
+    const name = 'n'.repeat(160);
+    const response = await fetch(`${node.admin}/admin/tasks/${name}/events`);
+    expect(await response.json()).toMatchObject({ code: 'NotFound', detail: expect.stringContaining(name) as unknown });
+  });
+
   it('end when the server closes, which does not wait for the task', async () => {
-    const { node: grid } = node.program;
-    const app = createAdminHttp({
-      ...{ node: grid, metrics: createMetrics({ service: 'odgm' }), clock: systemClock },
-      audit: new Audit({ record: () => Promise.resolve() }, systemClock),
-      access: new AdminAccess({ token: undefined, clock: systemClock }),
-      tasks: new Tasks({ node: grid, clock: systemClock, timers: systemTimers }),
-      collections: new Collections({ node: grid, clock: systemClock, timers: systemTimers }),
-      versions: new VersionHolders(grid, () => expect.fail('there is no other member')),
-      deadLetters: new DeadLetters({
-        ...{ node: grid, clock: systemClock, clientOf: () => expect.fail('there is no other member') },
-      }),
-      ops: () => Promise.resolve(false),
-      logger: createLogger({ service: 'test', level: 'silent' }),
-    });
+    const app = serverOf();
     const address = await app.listen({ host: '127.0.0.1', port: 0 });
     const id = await paused();
     const reader = (await fetch(`${address}/admin/tasks/${id}/events`)).body!.getReader();
