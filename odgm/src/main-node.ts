@@ -84,8 +84,11 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
   const tracing = traces === undefined ? undefined : new GridTracing(traces);
   let storageFailure: Error | undefined;
 
-  const channelsOf = (connectionsPerAddress: number) => (address: string) =>
-    createEdgeChannel(address, { clock, timers, random, connectionsPerAddress, reconnectMaxMs: 1000 });
+  const channelsOf = (connectionsPerAddress: number) => ({
+    ...{ clock, timers },
+    openChannel: (address: string) =>
+      createEdgeChannel(address, { clock, timers, random, connectionsPerAddress, reconnectMaxMs: 1000 }),
+  });
   const dataClients = new ClientPool(dataServiceDefinition, channelsOf(config.maxSessions));
   const peerClients = new ClientPool(peer.GridPeerDefinition, channelsOf(1));
   const adminClients = new ClientPool(admin.GridAdminDefinition, channelsOf(1));

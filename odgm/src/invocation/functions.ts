@@ -1,14 +1,14 @@
 import { invoke } from '@oaas/proto';
 import type { FunctionPort } from './invoker.ts';
-import { ClientPool, type OpenChannel } from './pool.ts';
+import { ClientPool, type ClientPoolOptions } from './pool.ts';
 
 export interface Functions extends FunctionPort {
   close(): void;
 }
 
 /** Calls functions over gRPC. */
-export function createFunctions(openChannel: OpenChannel): Functions {
-  const pool = new ClientPool(invoke.OprcFunctionDefinition, openChannel);
+export function createFunctions(options: ClientPoolOptions): Functions {
+  const pool = new ClientPool(invoke.OprcFunctionDefinition, options);
   return {
     invokeFn: (url, request, call) => pool.client(url).invokeFn(request, call),
     invokeObj: (url, request, call) => pool.client(url).invokeObj(request, call),

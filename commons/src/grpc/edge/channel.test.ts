@@ -1,8 +1,8 @@
-import { createServer, type Server } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { eventually } from '../../../testkit/index.ts';
+import { eventually, simulatedTime } from '../../../testkit/index.ts';
 import { createBreaker } from '../breaker.ts';
 import type { Channel } from '../channel.ts';
 import { createGrpcClient } from '../client.ts';
@@ -214,4 +214,30 @@ describe('a channel', () => {
       await expect(client.emptyCall({}, { metadata })).rejects.toMatchObject({ code: 'InvalidArgument' });
     }
   });
+});
+
+it('a channel that failed is tried again while it is called or waited for, and rests otherwise until the next call', async () => {
+  let dialled = 0;
+  const deaf = createServer((socket) => {
+    dialled += 1;
+    socket.destroy();
+  });
+  others.push(deaf);
+  deaf.listen(0, '127.0.0.1');
+  await once(deaf, 'listening');
+  const { timers, advance } = simulatedTime();
+  const { port } = deaf.address() as AddressInfo;
+  const { channel } = open(`127.0.0.1:${port}`, { timers });
+  const client = createGrpcClient(definition, channel);
+  await expect(client.emptyCall({})).rejects.toMatchObject({ code: 'Unavailable' });
+  expect(dialled).toBe(1);
+  await advance(20_000);
+  // Connections are taken in their order: had it dialled again, that would have come before this one.
+  await once(connect(port, '127.0.0.1').resume(), 'close');
+  expect(dialled).toBe(2);
+  await expect(client.emptyCall({})).rejects.toMatchObject({ code: 'Unavailable' });
+  expect(dialled).toBe(3);
+  await expect(client.emptyCall({})).rejects.toMatchObject({ code: 'Unavailable' });
+  await advance(20_000);
+  await eventually(() => dialled === 4);
 });

@@ -42,12 +42,18 @@ export interface EdgeChannelOptions extends ChannelOptions {
   readonly bounds?: Partial<Http2Bounds> | undefined;
 }
 
+export interface EdgeChannel extends Channel {
+  /** Calls are under way, or wait for a connection. */
+  readonly isBusy: boolean;
+}
+
 /**
- * Connections to one service over the platform's own HTTP/2, opened by the first call, renewed until closed.
+ * Connections to one service over the platform's own HTTP/2, opened by the first call, renewed for calls until closed. After
+ * a failure it is tried again while calls come or wait, and otherwise with the next call.
  *
  * @param address `host:port`, `http://host:port` or `https://host:port`, or several for the same service.
  */
-export function createEdgeChannel(address: string | readonly string[], options: EdgeChannelOptions): Channel {
+export function createEdgeChannel(address: string | readonly string[], options: EdgeChannelOptions): EdgeChannel {
   const addresses = typeof address === 'string' ? [address] : address;
   const targets = addresses.map((one) => parseAddress(one));
   const [first] = targets;
@@ -55,7 +61,7 @@ export function createEdgeChannel(address: string | readonly string[], options: 
   return new PooledChannel(addresses, targets, options);
 }
 
-class PooledChannel implements Channel, CallerSetting {
+class PooledChannel implements EdgeChannel, CallerSetting {
   readonly addresses: readonly string[];
   readonly authority: string;
   readonly scheme: 'http' | 'https';
@@ -152,6 +158,15 @@ class PooledChannel implements Channel, CallerSetting {
     this.deadlines.close();
   }
 
+  get isBusy(): boolean {
+    return this.isWaitedFor || this.slots.some((slot) => slot.isBusy);
+  }
+
+  /** Somebody waits for a connection. */
+  get isWaitedFor(): boolean {
+    return this.waiting.length > 0 || this.readyWaiters.size > 0;
+  }
+
   /** A connection is up or has room again. */
   onRoom(): void {
     if (this.slots.some((slot) => slot.canStart)) for (const isReady of [...this.readyWaiters]) isReady();
@@ -205,6 +220,8 @@ class Slot implements ClientConnectionOwner {
   private connecting: { readonly socket: Socket; readonly timer: Timer } | undefined = undefined;
   private pause: Timer | undefined = undefined;
   private failures = 0;
+  /** A call came since the last attempt to connect began: without one there is no other. */
+  private isWanted = false;
   private isClosed = false;
 
   constructor(target: Address, options: EdgeChannelOptions, setting: ClientConnectionSetting, channel: PooledChannel) {
@@ -218,10 +235,16 @@ class Slot implements ClientConnectionOwner {
     return this.connection?.canStart === true;
   }
 
+  /** Calls are under way. */
+  get isBusy(): boolean {
+    return [this.connection, ...this.draining_].some((connection) => (connection?.calls ?? 0) > 0);
+  }
+
   /** Starts the call if there is room; otherwise sees to it that there will be. */
   start(call: ClientCall): boolean {
     const { connection } = this;
     if (connection === undefined) {
+      this.isWanted = true;
       this.connect();
       return false;
     }
@@ -237,6 +260,7 @@ class Slot implements ClientConnectionOwner {
     if (this.isClosed || this.connection !== undefined || this.connecting !== undefined || this.pause !== undefined) {
       return;
     }
+    this.isWanted = false;
     const { options, target } = this;
     const socket = open(target, options.tls ?? (target.isHttps ? {} : undefined));
     let reason: unknown;
@@ -316,7 +340,7 @@ class Slot implements ClientConnectionOwner {
     this.pause = options.timers.after(backoffDelay(this.failures, backoff, options.random), () => {
       this.pause = undefined;
       this.failure = undefined;
-      this.connect();
+      if (this.isWanted || this.channel.isWaitedFor) this.connect();
     });
     this.failures += 1;
     this.channel.onFailure();

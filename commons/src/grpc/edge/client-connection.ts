@@ -67,6 +67,11 @@ export class ClientConnection {
     return this.isReady && this.http2.canRequest;
   }
 
+  /** Calls under way. */
+  get calls(): number {
+    return this.http2.streamCount;
+  }
+
   /** No further call can start here, ever. */
   get isUsedUp(): boolean {
     return this.http2.isExhausted;
