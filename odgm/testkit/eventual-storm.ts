@@ -3,6 +3,7 @@ import { compareStamps, headerStamp, type Stamp } from '../src/merge/index.ts';
 import { type EventualShard, type Membership, MergingScan, type ScanSource } from '../src/shard/index.ts';
 import { decodePatches } from '../src/shard/eventual/patch.ts';
 import type { SimWorld } from './sim/index.ts';
+import { StormExpiry } from './eventual-storm-expiry.ts';
 import { StormNames } from './eventual-storm-names.ts';
 import { contentOf, EventualGrid, type EventualMember, put } from './eventual.ts';
 
@@ -161,6 +162,8 @@ export interface StormReport {
   readonly crashes: number;
   /** Labels, and changes of branches, that were acknowledged. */
   readonly named: number;
+  /** Values that expire, soon or late, that were acknowledged. */
+  readonly expiring: number;
   /** Writes, deletes, labels and changes of branches that were acknowledged. */
   readonly operations: number;
   readonly virtualMs: number;
@@ -192,12 +195,15 @@ export async function storm(seed: number, onTrace?: (line: string) => void): Pro
   const known: Known[] = [];
   /** What a former replica came back with too late: the others had gone on without it. */
   const late = new Set<string>();
+  let expiring: StormExpiry | undefined;
   const onHandedOver = (former: EventualShard, heir: EventualShard): void => {
-    for (const { id } of known) if (isLate(former, heir, id)) late.add(id);
+    const ids = [...known.map(({ id }) => id), ...(expiring?.ids ?? [])];
+    for (const id of ids) if (isLate(former, heir, id)) late.add(id);
   };
   const grid = new EventualGrid({ seed, type, graceMs, writeMs, tuning: { gossipMs }, onTrace, onHandedOver });
+  if (StormExpiry.isIn(grid)) expiring = new StormExpiry(grid);
   try {
-    return await stormOn(grid, plan, pick, known, late);
+    return await stormOn(grid, plan, pick, known, late, expiring);
   } catch (error) {
     throw new StormFailure(grid.world, error);
   }
@@ -209,6 +215,7 @@ async function stormOn(
   pick: (count: number) => number,
   known: Known[],
   late: ReadonlySet<string>,
+  expiring: StormExpiry | undefined,
 ): Promise<StormReport> {
   let crashes = 0;
   let operations = 0;
@@ -236,6 +243,7 @@ async function stormOn(
     operator.step(pick(plan.replaces) === 0, () => pick(plan.hears) === 0);
     if (pick(plan.crashes) === 0) crash(member, pick, plan.clockMs);
     names?.step(member);
+    expiring?.step(member, acknowledged);
     const what = pick(20);
     if (what < 8) {
       const id = `u${String((ids += 1))}`;
@@ -306,6 +314,8 @@ async function stormOn(
   }
   if (!operator.isIdle) throw new Error(`a replacement does not come to its end: ${operator.unrest}`);
   if (!(await grid.converge())) throw new Error('replicas do not end alike');
+  for (let round = 0; round < 400 && expiring?.isOver === false; round++) await grid.world.run(250);
+  if (expiring?.isOver === false) throw new Error('what has expired is not taken away');
   for (let round = 0; round < 200 && grid.graves > 0; round++) await grid.world.run(250);
   if (grid.graves > 0) throw new Error('tombstones are not reaped');
   if (!(await grid.converge())) throw new Error('replicas are not alike after reaping');
@@ -326,8 +336,7 @@ async function stormOn(
       check(isThere === (entry === 'written'), `entry b of ${id} is ${isThere ? 'back' : 'lost'}`);
     }
   }
-  const problem = names?.problem();
-  check(problem === undefined, problem ?? '');
+  for (const problem of [names?.problem(), expiring?.problem(late)]) check(problem === undefined, problem ?? '');
   for (const shard of grid.shards) {
     const { snapshot, location } = await scanned(grid, shard);
     const scan = new MergingScan(snapshot, location);
@@ -342,6 +351,7 @@ async function stormOn(
     replaced: operator.replaced,
     forced: operator.forced,
     named: names?.acknowledged ?? 0,
+    expiring: expiring?.acknowledged ?? 0,
     ...{ crashes, operations, virtualMs: grid.world.now, hash: grid.world.trace.hash() },
     reaped: grid.shards.filter(({ cut }) => cut.ms > 0).length,
   };

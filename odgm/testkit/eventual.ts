@@ -275,6 +275,9 @@ export class EventualGrid {
     );
     host.attach(shard);
     member.shard = shard;
+    process.timers.every(200, () => {
+      shard.expire(3);
+    });
   }
 }
 

@@ -435,6 +435,14 @@ export const mutations: readonly SimulatedMutation[] = [
     ...{ seeds: 100, world: 'storms' as const },
   },
   {
+    name: 'an entry that has expired is deleted as a client would, after what others have written meanwhile',
+    file: 'odgm/src/shard/eventual/transaction.ts',
+    find: `new Map([[key, expiredOf(register)]])`,
+    replace: `new Map([[key, tombstoneOf(this.#options.clock.tick(this.#options.now))]])`,
+    breaks: ['nothing acknowledged is lost'],
+    ...{ seeds: 400, world: 'storms' as const },
+  },
+  {
     name: 'a replica that is about to go still takes writes',
     file: eventualShard,
     find: `this.isComplete && this.#peers.ownRole === 'voter' && this.#aloneMs === 0;`,

@@ -47,6 +47,7 @@ export {
   admitsHeader,
   adoptCut,
   advanceReaping,
+  defaultGraceMs,
   initialReaping,
   isHeaderReapable,
   isReapable,

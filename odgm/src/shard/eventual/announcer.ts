@@ -4,6 +4,7 @@ import {
   advanceReaping,
   compareStamps,
   earlierStamp,
+  defaultGraceMs,
   type HybridClock,
   laterStamp,
   type ReapingState,
@@ -39,7 +40,6 @@ export interface AnnouncerOptions {
 const reapAtOnce = 512;
 /** How often an idle replica with graves takes a new stamp, so that they come to be reaped. */
 const reapEveryMs = 30_000;
-const defaultGraceMs = 600_000;
 
 /**
  * What a merging replica tells the others of itself, and when it forgets what was deleted: two things that hang together.

@@ -10,6 +10,7 @@ describe('replicas that merge', () => {
     let replaced = 0;
     let forced = 0;
     let named = 0;
+    let expiring = 0;
     for (let seed = 1; seed <= seeds; seed++) {
       const report = await storm(seed);
       deleted += report.deleted;
@@ -17,11 +18,13 @@ describe('replicas that merge', () => {
       replaced += report.replaced;
       forced += report.forced;
       named += report.named;
+      expiring += report.expiring;
     }
     expect(deleted).toBeGreaterThan(seeds);
     expect(reaped).toBeGreaterThan(seeds);
     expect(replaced).toBeGreaterThan(seeds / 2);
     expect(forced).toBeGreaterThan(0);
     expect(named).toBeGreaterThan(seeds);
+    expect(expiring).toBeGreaterThan(seeds);
   }, 120_000);
 });
