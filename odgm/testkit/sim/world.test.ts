@@ -50,6 +50,21 @@ describe('a simulated world', () => {
     expect(order).toEqual(['settled', 'next']);
   });
 
+  it('ends a run in which time hardly goes on, since what happens calls forth more of it', async () => {
+    const world = new SimWorld({ seed: 1 });
+    const again = (): void => {
+      world.after(0.001, again);
+    };
+    again();
+    await expect(world.run(2000)).rejects.toThrow('no progress within 300000 steps of one second');
+    const calm = new SimWorld({ seed: 1 });
+    const seldom = (): void => {
+      calm.after(0.01, seldom);
+    };
+    seldom();
+    await calm.run(4000);
+  });
+
   it('keeps back what is due on a paused node, and then runs it in order', async () => {
     const world = new SimWorld({ seed: 1 });
     const node = world.node('a');

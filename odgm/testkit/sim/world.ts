@@ -30,6 +30,9 @@ export type WorldCheck = (touched: SimNode | undefined) => void;
 /** So often the real event loop gets a turn: for signals, and for rejections that nobody handles. */
 const settlesInATurn = 64;
 
+/** Far more than any world has in one second of simulated time. */
+const stepsInASecond = 300_000;
+
 /** Why a simulated run ended: says the seed, the time, and what happened last. */
 export class SimFailure extends Error {
   readonly seed: number;
@@ -57,6 +60,9 @@ export class SimWorld {
   readonly random: Random;
   /** Events that have run. */
   steps = 0;
+  /** The second of simulated time that is being counted, and the steps before it. */
+  private secondBegan = 0;
+  private stepsBefore = 0;
   private readonly queue = new EventQueue<SimEvent>();
   private readonly nodesById = new Map<string, SimNode>();
   private readonly checks: WorldCheck[] = [];
@@ -163,6 +169,17 @@ export class SimWorld {
     return { cancel: () => void (event.isCancelled = true) };
   }
 
+  /** Fails a run in which time hardly goes on: messages that call forth more of themselves. */
+  private countStep(): void {
+    this.steps += 1;
+    if (this.nowMs - this.secondBegan >= 1000) {
+      this.secondBegan = this.nowMs;
+      this.stepsBefore = this.steps;
+    } else if (this.steps - this.stepsBefore > stepsInASecond) {
+      this.fail(new Error(`no progress within ${stepsInASecond} steps of one second`));
+    }
+  }
+
   private async runUntil(end: number, condition: () => boolean): Promise<boolean> {
     await this.settle();
     if (condition()) return true;
@@ -179,7 +196,7 @@ export class SimWorld {
         this.fail(error);
       }
       await this.settle();
-      this.steps += 1;
+      this.countStep();
       try {
         for (const check of this.checks) check(event.node);
       } catch (error) {
