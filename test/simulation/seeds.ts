@@ -85,6 +85,10 @@ export const knownSeeds: readonly KnownSeed[] = [
     why: 'a running node that was cut off did not know the member that led by then, refused its link, and never heard what it lacked',
   },
   {
+    ...{ seed: 352_003_606, nodes: 5, world: 'nodes' as const },
+    why: 'a node without a vote in the meta group went on naming the leader that it had before it was cut off, and so never asked who leads now',
+  },
+  {
     ...{ seed: 96_001_989, nodes: 5, world: 'nodes' as const },
     why: 'a new leader gave a shard its first and only place on a member that had been cut off before it began to lead',
   },

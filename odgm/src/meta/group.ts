@@ -60,6 +60,11 @@ export class MetaGroup {
     return this.#options.group.leader;
   }
 
+  /** For how long this member may lack what was decided; undefined: not known since it runs. See {@link RaftGroup.staleMs}. */
+  get staleMs(): number | undefined {
+    return this.#options.group.staleMs;
+  }
+
   get term(): number {
     return this.#options.group.term;
   }

@@ -12,8 +12,10 @@ import { type RetryOptions, untilItWorks } from './retry.ts';
 
 /** A node that cannot catch up asks others for the members, this often. One that has, looks this often whether it still can. */
 const strangersMs = 2000;
-/** Looks that find no leader, one after the other, before the node doubts that it knows the members: elections take less. */
+/** Looks that hear no leader, one after the other, before the node doubts that it knows the members: elections take less. */
 const looksWithoutLeader = 2;
+/** A leader that was not heard for longer may be none any more: a member without a vote goes on naming it. */
+const unheardMs = 2000;
 /** Retry hint of a call that came while the node opens its storage. */
 const retryAfterMs = 100;
 
@@ -108,7 +110,7 @@ export class OwnMembership {
   }
 
   /**
-   * Catches up with the meta group, and again whenever there was no leader for a while: by then members may lead that this
+   * Catches up with the meta group, and again whenever no leader was heard for a while: by then members may lead that this
    * node never heard of. Calls `onCurrent` each time that it has. Resolves when the node stops.
    */
   async follow(meta: MetaGroup, mesh: Mesh, onCurrent: () => void): Promise<void> {
@@ -120,7 +122,7 @@ export class OwnMembership {
       );
     while (await this.#catchUp(meta, mesh)) {
       onCurrent();
-      for (let looks = 0; looks < looksWithoutLeader; looks = meta.leader === 0 ? looks + 1 : 0) {
+      for (let looks = 0; looks < looksWithoutLeader; looks = isLed(meta) ? 0 : looks + 1) {
         if (!(await pause())) return;
       }
     }
@@ -238,4 +240,8 @@ export class OwnMembership {
     if (this.#identity !== undefined) return this.#identity;
     throw oaasError('Unavailable', 'the node opens its storage', { retryAfterMs });
   }
+}
+
+function isLed({ leader, staleMs = Number.POSITIVE_INFINITY }: MetaGroup): boolean {
+  return leader !== 0 && staleMs <= unheardMs;
 }
