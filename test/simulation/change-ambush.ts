@@ -14,6 +14,8 @@ const restMs = 3000;
 export class ChangeAmbush {
   isActive = false;
   strikes = 0;
+  /** It strikes in this run. */
+  readonly isOn: boolean;
   readonly #cluster: Cluster;
   readonly #random;
   /** Of the group's configuration that was seen last. */
@@ -25,7 +27,8 @@ export class ChangeAmbush {
     this.#cluster = cluster;
     this.#random = cluster.world.randomOf('joint ambush');
     // Not in every run: others need their joint configurations to come to an end.
-    if (this.#random.next() >= 0.3 && !isSure) return;
+    this.isOn = this.#random.next() < 0.3 || isSure;
+    if (!this.isOn) return;
     cluster.world.always((touched) => {
       if (this.isActive) this.#look(touched);
     });

@@ -332,7 +332,7 @@ export const mutations: readonly SimulatedMutation[] = [
     if (isResponse(type) && fromEpoch !== this.#votingEpochOf(from) && message.term <= term) return false;`,
     replace: `    if (toEpoch < epoch && isResponse(type)) return false;`,
     breaks: ['election safety', ...commits],
-    ...{ seeds: 300, world: 'nodes' as const },
+    seeds: 100,
   },
   {
     name: 'a commit needs all voters',

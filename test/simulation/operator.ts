@@ -110,6 +110,16 @@ export class Operator {
     this.#run(() => this.#renew(member, shard));
   }
 
+  /** Takes a voter out, and makes it anew once it is out. Unless it is still about something else. */
+  takeOutAndBack(member: number, shard: number): void {
+    this.#run(async () => {
+      const leader = this.#cluster.leaderOf(shard)?.member;
+      if (leader === undefined || leader === member) return;
+      const isOut = await this.#change(leader, shard, [{ type: 'remove', member }], false);
+      if (isOut) await this.#add(leader, shard, member);
+    });
+  }
+
   async #renew(member: number, shard: number): Promise<void> {
     const node = this.#cluster.running.get(member);
     this.#cluster.note(`operator: the replica of group ${shard} at ${member} goes`);
@@ -155,14 +165,16 @@ export class Operator {
     await this.#change(leader, shard, [{ type: 'learner', member, epoch }], false);
   }
 
-  async #change(leader: number, shard: number, changes: readonly MemberChange[], stay: boolean): Promise<void> {
+  /** Whether it is known to be done. */
+  async #change(leader: number, shard: number, changes: readonly MemberChange[], stay: boolean): Promise<boolean> {
     this.#cluster.note(`operator: group ${shard} ${JSON.stringify(changes)}${stay ? ' stay' : ''}`);
     const done = await this.#cluster.ask(leader, timeoutMs, (node) =>
       node.shards.get(shard)?.group.changeMembers(changes, new Uint8Array(0), stay),
     );
-    if (done === silence || done === undefined) return;
+    if (done === silence || done === undefined) return false;
     this.changes += 1;
     if (stay) await this.#leaveJoint(leader, shard);
+    return true;
   }
 
   async #leaveJoint(leader: number, shard: number): Promise<void> {

@@ -10,6 +10,7 @@ import { Observer } from './observer.ts';
 import { Operator } from './operator.ts';
 import { Renewer } from './renewer.ts';
 import { type Played, PlayFailure, type PlayOptions } from './run.ts';
+import { ReturnAmbush } from './return-ambush.ts';
 import { demandNoStrays } from './strays.ts';
 
 const epochs = 2;
@@ -33,8 +34,10 @@ async function playOn(cluster: Cluster): Promise<Played> {
   const operator = new Operator(cluster);
   const ambush = new Ambush(cluster);
   const changeAmbush = new ChangeAmbush(cluster, operator.hurries);
+  const returnAmbush = new ReturnAmbush(cluster, operator, !changeAmbush.isOn);
   const renewer = new Renewer(cluster, operator);
   const linkBreaker = new LinkBreaker(cluster);
+  const ambushers = [ambush, changeAmbush, returnAmbush, renewer, linkBreaker];
   let crashes = 0;
   let doubtful = 0;
   for (let epoch = 0; epoch < epochs; epoch += 1) {
@@ -47,10 +50,11 @@ async function playOn(cluster: Cluster): Promise<Played> {
     driver.start();
     ambush.isActive = plan.ambushes;
     changeAmbush.isActive = true;
+    returnAmbush.isActive = true;
     renewer.isActive = true;
     linkBreaker.isActive = true;
     await world.run(plan.faultyMs);
-    for (const one of [ambush, changeAmbush, renewer, linkBreaker]) one.isActive = false;
+    for (const one of ambushers) one.isActive = false;
     await clients.stop();
     crashes += driver.counts.crashes;
     driver.healCore(chooseCore(cluster, driver, operator));
@@ -67,7 +71,7 @@ async function playOn(cluster: Cluster): Promise<Played> {
     operations: clients.done,
     memberChanges: operator.changes,
     crashes,
-    ambushes: ambush.strikes + changeAmbush.strikes + renewer.strikes + linkBreaker.strikes,
+    ambushes: ambushers.reduce((sum, { strikes }) => sum + strikes, 0),
     compared: observer.compared,
     doubtful,
   };
