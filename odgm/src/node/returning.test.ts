@@ -102,6 +102,8 @@ it('a node whose replicas were made elsewhere gives up its data when it comes ba
   expect(back.program.node.number).toBe(number);
   expect(holds(through, number)).toBe(false);
 
+  // Silent for longer, it was noted as down: nothing is moved to it before the others have heard it.
+  await eventually(() => through.program.node.meta?.state.members.get(number)?.state === 'up');
   await createGridAdminClient(through.channel).startTask({ kind: 'rebalance' });
   await eventually(() => back.program.node.collections().some((one) => one.handles().length > 0), {
     timeoutMs: 30_000,
