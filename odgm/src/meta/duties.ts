@@ -173,7 +173,9 @@ export class MetaDuties {
     const { members, shards } = meta.state;
     const holders = new Set<number>();
     for (const { id, replicas } of shards.values()) {
-      if (id !== metaShard) for (const { member } of replicas) holders.add(member);
+      // There may be thousands of shards, and this is asked several times a second: mostly the first few say it all.
+      if (holders.size >= members.size) break;
+      if (id !== metaShard) for (const { member } of replicas) if (members.has(member)) holders.add(member);
     }
     return wantedVoters({
       count: shards.get(metaShard)?.wanted ?? 1,

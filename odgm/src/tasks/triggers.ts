@@ -87,8 +87,9 @@ export function decideTriggers(
     if (wishes.some((one) => one.kind === 'repair' && one.collection === collection && one.member === member)) continue;
     wish({ kind: 'repair', collection, member, mode: 'start', why }, since);
   }
+  const room = [...state.members.values()].filter(({ state: at }) => at === 'up').length;
   for (const { spec, status, shards, updatedAt } of state.collections.values()) {
-    const isOff = shards.some((id) => hasOtherCount(state, id));
+    const isOff = shards.some((id) => hasOtherCount(state.shards.get(id), room));
     if (status !== 'ready' || !isOff) continue;
     const why = `shards of ${spec.name} have other than ${spec.replicaCount} replicas`;
     wish({ kind: 'change-replicas', collection: spec.name, mode: 'start', why }, updatedAt);
@@ -112,8 +113,7 @@ const again = 'again';
 function dueCheck(state: MetaState, now: number, uncheckedMs: number): Wish | undefined {
   const { checkEveryMs } = state.settings;
   if (checkEveryMs === 0) return undefined;
-  const held = new Map([...state.shards].filter(([id, { replicas }]) => id !== metaShard && replicas.length > 0));
-  if (held.size === 0) return undefined;
+  if (!holdsShards(state)) return undefined;
   const about = { kind: 'consistency-check', mode: 'start', actor: 'schedule' } as const;
   // Nodes are started anew more often than checks are due: what is recorded counts, too. A leader whose clock was far ahead
   // of this one's may have recorded it: then what this node has seen itself ends the wait.
@@ -126,8 +126,8 @@ function dueCheck(state: MetaState, now: number, uncheckedMs: number): Wish | un
   }
   const latest = new Map(state.checks.map((check) => [check.shard, check]));
   for (const check of latest.values()) {
-    const shard = held.get(check.shard);
-    if (shard === undefined || check.verdict !== 'indeterminate') continue;
+    const shard = state.shards.get(check.shard);
+    if (shard === undefined || !isHeld(shard) || check.verdict !== 'indeterminate') continue;
     if (now >= check.at && now - check.at < pauseMs) continue;
     const { collection, partition } = shard;
     const wish: Wish = {
@@ -137,6 +137,15 @@ function dueCheck(state: MetaState, now: number, uncheckedMs: number): Wish | un
     if (mayBeKnownNow(state, check, shard, now) && !existsOrPauses(state, wish, now, check.at)) return wish;
   }
   return undefined;
+}
+
+function holdsShards(state: MetaState): boolean {
+  for (const shard of state.shards.values()) if (isHeld(shard)) return true;
+  return false;
+}
+
+function isHeld({ id, replicas }: ShardRecord): boolean {
+  return id !== metaShard && replicas.length > 0;
 }
 
 /** Those that were silent are up, and were not asked again yet, or not since they came back. */
@@ -184,11 +193,11 @@ function replicasByMember(state: MetaState): Map<number, number> {
   return held;
 }
 
-function hasOtherCount(state: MetaState, id: number): boolean {
-  const shard = state.shards.get(id);
+/** `room`: members that are up. */
+function hasOtherCount(shard: ShardRecord | undefined, room: number): boolean {
   if (shard === undefined || shard.change !== undefined) return false;
-  const voters = shard.replicas.filter(({ role }) => role === 'voter').length;
-  const room = [...state.members.values()].filter(({ state: at }) => at === 'up').length;
+  let voters = 0;
+  for (const { role } of shard.replicas) if (role === 'voter') voters += 1;
   // Fewer than wanted because there are not more members is nothing that a task could change.
   return voters > shard.wanted || voters < Math.min(shard.wanted, room);
 }
