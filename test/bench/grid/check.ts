@@ -2,13 +2,12 @@ import { createDataClient } from '@oaas/commons/client';
 import { createEdgeChannel } from '@oaas/commons/grpc/edge';
 import { systemClock, systemRandom, systemTimers } from '@oaas/commons/time/system';
 import type { GridPlan } from './grid.ts';
-import { fill, type Filled, Load, runTask } from './load.ts';
-import { pause, startGrid } from './servers.ts';
+import { fill, type Filled, Load, p99AtRest, runTask } from './load.ts';
+import { startGrid } from './servers.ts';
 import type { Figure } from './throughput.ts';
 
 /** 100 MiB in all, three times. */
 const filled: Filled = { cls: 'checked', partitions: 4, objects: 12_800, entries: 8 };
-const idleMs = 5000;
 
 /** How fast replicas are compared, by what they keep and by all that they have stored, and what clients notice of it. */
 export async function checks(plan: GridPlan): Promise<Figure[]> {
@@ -21,10 +20,8 @@ export async function checks(plan: GridPlan): Promise<Figure[]> {
   try {
     const client = createDataClient(channel);
     await fill(client, filled);
-    const idle = new Load(client, filled);
-    await pause(idleMs);
-    const before = await idle.stop();
-    const figures: Figure[] = [{ name: 'p99 of calls without a check', value: before.p99, unit: 'ms' }];
+    const before = await p99AtRest(client, filled);
+    const figures: Figure[] = [{ name: 'p99 of calls without a check', value: before, unit: 'ms' }];
     for (const mode of ['fast', 'deep'] as const) {
       const busy = new Load(client, filled);
       const startedAt = performance.now();

@@ -12,6 +12,8 @@ export interface Filled {
 /** Calls a second, half of them writes. */
 const rate = 1000;
 const taskMs = 180_000;
+const warmMs = 15_000;
+const restMs = 10_000;
 const bytesOfValue = 1024;
 
 /** A value of 1 KiB that no other number has: a write of what is there already would be none. */
@@ -90,6 +92,17 @@ export class Load {
     );
     this.#pending.add(done);
   }
+}
+
+/** What the load is answered in while nothing else happens, in milliseconds: what a busy time is held against. */
+export async function p99AtRest(client: DataClient, about: Filled): Promise<number> {
+  // Not what comes of the filling, and of programs that have served nothing yet.
+  const warming = new Load(client, about);
+  await pause(warmMs);
+  await warming.stop();
+  const load = new Load(client, about);
+  await pause(restMs);
+  return (await load.stop()).p99;
 }
 
 /** Asks the admin API of a node; throws what it says when it refuses. */

@@ -3,8 +3,10 @@ import type { GridPlan } from './grid.ts';
 import { pause, startGrid } from './servers.ts';
 import type { Figure } from './throughput.ts';
 
-/** How long the processor is watched while nothing happens. */
-const watchMs = 5000;
+/** After a start: what was compiled and laid out for it is cleared away. */
+const settleMs = 15_000;
+/** How long the processor is watched while nothing happens: longer than from one major collection to the next. */
+const watchMs = 30_000;
 
 /** What idle shards cost: memory, processor and the time of a start. One node, so that a replica is all there is. */
 export async function idleShards(plan: GridPlan): Promise<Figure[]> {
@@ -21,7 +23,7 @@ export async function idleShards(plan: GridPlan): Promise<Figure[]> {
     const seconds = (performance.now() - startedAt) / 1000;
     try {
       const pid = grid.members()[0]?.pid ?? 0;
-      await pause(5000);
+      await pause(settleMs);
       const before = cpuMs(pid);
       await pause(watchMs);
       const core = (100 * (cpuMs(pid) - before)) / watchMs;
