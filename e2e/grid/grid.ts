@@ -204,7 +204,6 @@ export class Grid {
     const { root } = this.#options;
     return [
       process.execPath,
-      '--max-semi-space-size=64',
       '--require',
       path.join(root, 'e2e', 'sandbox', 'tether.cjs'),
       path.join(root, 'dist', 'odgm.mjs'),

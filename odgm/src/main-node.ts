@@ -22,7 +22,7 @@ import type { OdgmConfig } from './config.ts';
 import { type ConfigSource, ConfigWatch } from './config-watch.ts';
 import { ClientPool, createFunctions, Invoker } from './invocation/index.ts';
 import { type ClusterAccess, discoveredSeeds, nodesOfName, PodWatch } from './discovery/index.ts';
-import { changedSettings, defaultSettings, invalidSettings, type Settings } from './meta/index.ts';
+import { changedSettings, defaultSettings, invalidSettings, newClusterThrottle, type Settings } from './meta/index.ts';
 import {
   createNodeMetrics,
   GridNode,
@@ -333,8 +333,9 @@ export function createNodeProgram(config: OdgmConfig, dependencies: NodeDependen
 
 /** Settings of a grid that this node forms. Throws `ConfigInvalid`. */
 function settingsOf({ settings }: OdgmConfig): Partial<Settings> {
-  const changed = changedSettings(defaultSettings, settings);
-  const problem = invalidSettings({ ...defaultSettings, ...changed });
+  const base = { ...defaultSettings, throttle: newClusterThrottle };
+  const changed = changedSettings(base, settings);
+  const problem = invalidSettings({ ...base, ...changed });
   if (problem === undefined) return changed;
   throw oaasError('ConfigInvalid', `settings: ${problem}`, { remedy: 'Correct the settings of the configuration.' });
 }

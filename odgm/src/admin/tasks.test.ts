@@ -43,7 +43,7 @@ describe('the throttle of a task', () => {
   it('is taken as it is shown, at the start and on the way', async () => {
     const id = await paused();
     const { options } = await ask<Task>('GET', `tasks/${id}`);
-    expect(options).toMatchObject({ checks: '0', moves_per_node: '2' });
+    expect(options).toMatchObject({ checks: '0', moves_per_node: '1' });
     const changed = new URLSearchParams({ ...options, moves_per_node: '3' });
     expect(await ask<Task>('POST', `tasks/${id}/throttle?${changed.toString()}`)).toMatchObject({
       options: { ...options, moves_per_node: '3' },

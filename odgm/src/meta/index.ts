@@ -1,7 +1,7 @@
 /** The meta group's replicated state: members, collections, shards, tasks. */
 export type * from './types.ts';
 export * from './commands.ts';
-export { createMetaState, defaultSettings, metaCollection, metaShard } from './state.ts';
+export { createMetaState, defaultSettings, metaCollection, metaShard, newClusterThrottle } from './state.ts';
 export { Absences, type IsGone } from './absences.ts';
 export { apply } from './apply.ts';
 export { deletedOf } from './apply-collections.ts';

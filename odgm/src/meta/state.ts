@@ -16,6 +16,7 @@ const throttle: Throttle = {
   checkBytesPerSecond: 16 * mebibyte,
 };
 
+/** Of a cluster before its first command, in every build: replicas that replay the log would differ otherwise. */
 export const defaultSettings: Settings = {
   throttle,
   repairThrottle: { ...throttle, movesPerNode: 4, movesPerCluster: 32, bytesPerSecond: 64 * mebibyte },
@@ -26,6 +27,12 @@ export const defaultSettings: Settings = {
   checkEveryMs: 24 * 60 * 60_000,
   metaReplicas: 3,
 };
+
+/**
+ * Of a cluster that this build forms, which its first command says. One copy at a time on each member: with two, callers of
+ * members with few cores wait several times as long while data is moved.
+ */
+export const newClusterThrottle: Throttle = { ...throttle, movesPerNode: 1 };
 
 /** The state before the first command. */
 export function createMetaState(): MetaState {

@@ -161,7 +161,7 @@ export interface Finding {
 
 /** Bounds on what tasks do at once. All of them may change while a task runs. */
 export interface Throttle {
-  /** Replica moves at once that a member takes part in, as source or target. Default 2. */
+  /** Replica moves at once that a member takes part in, as source or target. Of a new cluster: 1. */
   readonly movesPerNode: number;
   /** Replica moves at once in the cluster. Default 8. */
   readonly movesPerCluster: number;

@@ -2,7 +2,14 @@ import { type OaasError, oaasError, toOaasError } from '@oaas/commons/errors';
 import { type Clock, type Random, randomHex, sleep } from '@oaas/commons/time';
 import type { peer } from '@oaas/proto';
 import type { Mesh, MeshPeer } from '../mesh/index.ts';
-import { commandVersion, type JoiningMember, type MetaGroup, type MetaState, type Settings } from '../meta/index.ts';
+import {
+  commandVersion,
+  type JoiningMember,
+  type MetaGroup,
+  type MetaState,
+  newClusterThrottle,
+  type Settings,
+} from '../meta/index.ts';
 import type { Storage } from '../storage/index.ts';
 import { isRecordedAs, isRemoval } from './admission.ts';
 import { type NodeIdentity, openIdentity, saveIdentity } from './identity.ts';
@@ -27,7 +34,7 @@ export interface OwnMembershipOptions extends RetryOptions {
   readonly joinPort: JoinPort;
   /** Bytes that this node may hold. Default: no bound. */
   readonly capacityBytes?: number | undefined;
-  /** Of a cluster that this node forms; default: those of {@link defaultSettings}. */
+  /** Of a cluster that this node forms; default: {@link defaultSettings}, with {@link newClusterThrottle}. */
   readonly settings?: Partial<Settings> | undefined;
   readonly clock: Clock;
   readonly random: Random;
@@ -98,7 +105,8 @@ export class OwnMembership {
   async settle(meta: MetaGroup): Promise<void> {
     const identity = this.#opened();
     if (meta.state.cluster === undefined && identity.member === 1) {
-      const { settings, signal } = this.#options;
+      const { signal } = this.#options;
+      const settings = { throttle: newClusterThrottle, ...this.#options.settings };
       const members = [this.#asMember(identity)];
       await untilItWorks(this.#options, 'form the cluster', () =>
         meta.propose({ type: 'bootstrap', clusterId: identity.clusterUid, members, settings }, signal),

@@ -151,7 +151,8 @@ export interface StateRecord {
 
 /** Reads what {@link encodeState} wrote, chunk by chunk. Throws `DataLoss` for a chunk that was changed on its way. */
 export class StateDecoder {
-  #rest: Uint8Array = new Uint8Array(0);
+  /** The beginning of a record that goes on in the next chunk. */
+  #rest: Uint8Array = noKey;
   #records = 0;
   #isComplete = false;
 
@@ -159,30 +160,49 @@ export class StateDecoder {
     return this.#isComplete;
   }
 
-  /** The records that are whole by now. */
+  /** The records that are whole by now: views of the chunk, but for one that lies in several. */
   take(chunk: Uint8Array): StateRecord[] {
     const body = chunk.subarray(4);
     if (chunk.length < 4 || new DataView(chunk.buffer, chunk.byteOffset, 4).getUint32(0) !== crc32(body)) {
       throw oaasError('DataLoss', 'a chunk of a snapshot does not have its checksum');
     }
-    const bytes = this.#rest.length === 0 ? body : Buffer.concat([this.#rest, body]);
     const found: StateRecord[] = [];
-    const reader = new Reader(bytes);
+    const from = this.#goOn(body, found);
+    const reader = new Reader(body.subarray(from));
     let done = 0;
-    while (!this.#isComplete) {
-      const record = this.#next(reader);
-      if (record === undefined) break;
-      done = reader.at;
-      if (record.key.length > 0) found.push(record);
-    }
-    this.#rest = Uint8Array.from(bytes.subarray(done));
+    while (!this.#isComplete && this.#read(reader, found)) done = reader.at;
+    if (from + done < body.length) this.#rest = Buffer.concat([this.#rest, body.subarray(from + done)]);
     return found;
+  }
+
+  /** Reads the record that the chunks before have begun. Gives where the next one begins. */
+  #goOn(body: Uint8Array, found: StateRecord[]): number {
+    const begun = this.#rest.length;
+    if (begun === 0) return 0;
+    // Its lengths first, then no more than they say: a copy of the whole chunk would cost as much as all its records.
+    const head = Buffer.concat([this.#rest, body.subarray(0, lengthsMax)]);
+    const whole = wholeLength(head);
+    if (whole === undefined || whole - begun > body.length) {
+      this.#rest = Buffer.concat([this.#rest, body]);
+      return body.length;
+    }
+    const record = whole <= head.length ? head : Buffer.concat([this.#rest, body.subarray(0, whole - begun)]);
+    this.#rest = noKey;
+    this.#read(new Reader(record.subarray(0, whole)), found);
+    return whole - begun;
+  }
+
+  /** False: the record is not whole. */
+  #read(reader: Reader, found: StateRecord[]): boolean {
+    const record = this.#next(reader);
+    if (record === undefined) return false;
+    if (record.key.length > 0) found.push(record);
+    return true;
   }
 
   #next(reader: Reader): StateRecord | undefined {
     const left = reader.bytes.length - reader.at;
-    // The two lengths take at most 16 bytes; with fewer than that they may be cut.
-    if (left < 16 && !hasTwoNumbers(reader.bytes, reader.at)) return undefined;
+    if (left < lengthsMax && !hasTwoNumbers(reader.bytes, reader.at)) return undefined;
     const keyLength = reader.number();
     const second = reader.number();
     if (keyLength === 0) {
@@ -197,6 +217,17 @@ export class StateDecoder {
 }
 
 const noKey = new Uint8Array(0);
+/** Bytes of the two lengths at the most. */
+const lengthsMax = 16;
+
+/** Length of the record that begins here; undefined: that cannot be told yet. */
+function wholeLength(bytes: Uint8Array): number | undefined {
+  if (bytes.length < lengthsMax && !hasTwoNumbers(bytes, 0)) return undefined;
+  const reader = new Reader(bytes);
+  const keyLength = reader.number();
+  const second = reader.number();
+  return keyLength === 0 ? reader.at : reader.at + keyLength + second;
+}
 
 function hasTwoNumbers(bytes: Uint8Array, from: number): boolean {
   let ends = 0;

@@ -168,8 +168,8 @@ export class SnapshotReceiver {
         records.map(({ key, value }) => ({
           type: 'put',
           key: Buffer.concat([prefix, key]),
-          // Storage may keep it by reference, and the chunk is larger.
-          value: Uint8Array.from(value),
+          // Storage keeps it by reference, and with it the chunk: as long as it keeps the others of the chunk.
+          value,
         })),
       );
       this.#assertWanted(staging);

@@ -6,7 +6,7 @@ import type { LoadOptions, LoadResult } from './load-client.ts';
 const serverProgram = fileURLToPath(new URL('../../conformance/grpc/main.ts', import.meta.url));
 const clientProgram = fileURLToPath(new URL('./load-client.ts', import.meta.url));
 /** As a grid's node runs: see images/odgm.Containerfile. The same for every implementation. */
-const nodeOptions = ['--max-semi-space-size=64', '--import', 'tsx'];
+const nodeOptions = ['--import', 'tsx'];
 
 export interface Usage {
   /** Processor time so far, garbage collection included. */

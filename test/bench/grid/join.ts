@@ -72,7 +72,7 @@ function startSixth(plan: GridPlan, five: readonly GridMember[]): ReturnType<typ
   const host = '127.0.0.1';
   const [port, adminPort] = [plan.portBase + 10, plan.portBase + 11];
   const others = five.map(({ id, grpc, http }) => `${id}=${grpc};admin=${http.slice('http://'.length)}`);
-  return spawn(process.execPath, ['--max-semi-space-size=64', joinPath(root, 'dist/odgm.mjs')], {
+  return spawn(process.execPath, [joinPath(root, 'dist/odgm.mjs')], {
     stdio: 'ignore',
     env: {
       PATH: process.env['PATH'],
